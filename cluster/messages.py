@@ -1,0 +1,88 @@
+"""The spine: the five messages between siblings.
+
+They are values, so the same shapes travel between processes. Each has one sender and one reader:
+EndpointSnapshot registry -> gateway; LoadReport and Wake gateway -> autoscaler;
+Outcome gateway -> health; Drained gateway -> reconciler.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from cluster.model import Address, Trouble
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A replica that may be sent requests now."""
+
+    replica: str
+    address: Address
+    revision: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointSnapshot:
+    """All endpoints of one service, oldest first. Replaces the former snapshot whole.
+
+    `version` grows with each snapshot of a service. `trouble` says that no replica is to be had
+    now: with no endpoint left, waiting requests are answered at once. `start_seconds` is the
+    measured time of a cold start, None when none was seen yet.
+    """
+
+    service: str
+    version: int
+    endpoints: tuple[Endpoint, ...] = ()
+    trouble: Trouble | None = None
+    start_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LoadReport:
+    """What one gateway saw of one service during the `span` seconds that end at `at` (loop time).
+
+    `busy_seconds` is the integral of (in flight + queued) over the span. Sent about once a second
+    while a service has traffic, once more when it falls idle, then never again until it wakes.
+    """
+
+    service: str
+    at: float
+    span: float
+    busy_seconds: float
+    requests: int
+    rejected: int
+    in_flight: int
+    queued: int
+    pending: tuple[tuple[str, int], ...] = ()  # (replica, in flight there), busy ones only
+    source: str = "gateway"
+
+
+@dataclass(frozen=True, slots=True)
+class Wake:
+    """A request found no endpoint: decide at once."""
+
+    service: str
+
+
+class OutcomeKind(StrEnum):
+    OK = "ok"
+    SERVER_ERROR = "server_error"  # an answer 500 to 599 of the replica itself
+    REFUSED = "refused"  # no connection
+    RESET = "reset"  # closed or broken before its answer was complete
+    TIMEOUT = "timeout"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a request to a replica ended. A success is only told after a failure."""
+
+    service: str
+    replica: str
+    kind: OutcomeKind
+
+
+@dataclass(frozen=True, slots=True)
+class Drained:
+    """A replica that left the snapshot has no request in flight any more."""
+
+    service: str
+    replica: str

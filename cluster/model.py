@@ -1,0 +1,117 @@
+"""The nouns of the world: addresses, instances, replicas, and what is wanted of a service.
+
+Pure and immutable: a change is a new value.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from cluster.lifecycle import State
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Address:
+    """Where a replica listens."""
+
+    host: str
+    port: int
+
+    @classmethod
+    def parse(cls, text: str) -> "Address":
+        """From `host:port` or `[::1]:port`. Raises ValueError."""
+        host, separator, port = text.rpartition(":")
+        if not separator or not host or not (port.isascii() and port.isdigit()):
+            raise ValueError(f'must be "host:port", got "{text}"')
+        return cls(host.removeprefix("[").removesuffix("]"), int(port))
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+class InstanceStatus(StrEnum):
+    RUNNING = "running"
+    FROZEN = "frozen"
+    EXITED = "exited"
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """How an instance ended: its code where known (negative: the signal), and why in words."""
+
+    code: int | None = None
+    oom: bool = False
+    message: str = ""
+
+    def __str__(self) -> str:
+        cause = "killed: out of memory" if self.oom else f"exited with code {self.code}"
+        if self.code is None and not self.oom:
+            cause = "ended"
+        return f"{cause}: {self.message}" if self.message else cause
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """What a runtime reports: a container, a process, a task.
+
+    `id` is the engine's own; `replica` is our name for it, read back from its labels.
+    `started_at` is wall-clock time in seconds since 1970.
+    """
+
+    id: str
+    replica: str
+    service: str
+    revision: str
+    status: InstanceStatus
+    address: Address | None
+    started_at: float
+    exit: Exit | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Replica:
+    """Our record of one copy of a service.
+
+    `started_at` is wall-clock time for people; `since` is loop time of the last change of state.
+    """
+
+    id: str
+    service: str
+    revision: str
+    state: State
+    started_at: float
+    since: float
+    instance: str | None = None
+    address: Address | None = None
+    reason: str = ""
+
+
+class Mode(StrEnum):
+    """Why the autoscaler wants what it wants."""
+
+    STABLE = "stable"
+    PANIC = "panic"
+    IDLE = "idle"
+    MANUAL = "manual"
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """What the autoscaler wants of a service. Frozen: keep the replicas, but asleep."""
+
+    replicas: int
+    mode: Mode = Mode.IDLE
+    reason: str = ""
+    frozen: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why a service can have no replica now, for clients, `status` and the log.
+
+    `code` is stable (start-failed, crash-looping, image-missing, engine-unavailable, …);
+    `retry_after` is in seconds.
+    """
+
+    code: str
+    message: str
+    retry_after: float = field(default=1.0)

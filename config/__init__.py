@@ -1,0 +1,1 @@
+"""What the operator asks for: one YAML file, checked whole, then frozen."""
