@@ -1,0 +1,27 @@
+"""Calls to the engine, timed and counted."""
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from cluster.metrics import ClusterMetrics
+from cluster.runtime import RuntimeFailure
+
+T = TypeVar("T")
+
+
+class Calls:
+    """`await calls("start", runtime.start(…))`: the same, measured."""
+
+    def __init__(self, metrics: ClusterMetrics, clock: Callable[[], float]) -> None:
+        self._metrics = metrics
+        self._clock = clock
+
+    async def __call__(self, name: str, call: Awaitable[T]) -> T:
+        begun = self._clock()
+        try:
+            return await call
+        except RuntimeFailure:
+            self._metrics.call_errors.labels(name).inc()
+            raise
+        finally:
+            self._metrics.call_seconds.labels(name).observe(self._clock() - begun)

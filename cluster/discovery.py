@@ -1,0 +1,187 @@
+"""What really runs: the engine's list, held against our records.
+
+Level-based: a hint of the engine only makes us look, and every `resync` seconds we look anyway.
+What we did not start ourselves (a former Tidegate with the same owner did) is adopted, never
+restarted; what belongs to no configured service is discarded.
+"""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from cluster.calls import Calls
+from cluster.events import Events
+from cluster.failures import Failures
+from cluster.lifecycle import Event, State
+from cluster.metrics import ClusterMetrics
+from cluster.model import Instance, InstanceStatus, Replica
+from cluster.registry import Registry
+from cluster.runtime import Runtime, RuntimeFailure
+
+RESYNC = 30.0
+# News come in crowds, and a list call competes with the start that caused them.
+GATHER = 0.02
+RECONNECT_FIRST = 0.5
+RECONNECT_LONGEST = 30.0
+
+
+class Discovery:
+    """`adopt(service, count)` is told before the adopted replicas appear in the registry."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        runtime: Runtime,
+        failures: Failures,
+        events: Events,
+        metrics: ClusterMetrics,
+        clock: Callable[[], float],
+        *,
+        adopt: Callable[[str, int], None],
+        discard: Callable[[Instance], None],
+        resync: float = RESYNC,
+    ) -> None:
+        self._registry = registry
+        self._runtime = runtime
+        self._failures = failures
+        self._events = events
+        self._calls = Calls(metrics, clock)
+        self._clock = clock
+        self._adopt = adopt
+        self._discard = discard
+        self._resync = resync
+        self._hint = asyncio.Event()
+        self._engine_answers = True
+
+    async def run(self) -> None:
+        """For ever. An engine that is away is tried again with growing pauses."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._follow(), name="follow the engine's news")
+            group.create_task(self._look_again_and_again(), name="list the engine's instances")
+
+    async def sync(self) -> bool:
+        """One look; False when the engine did not answer."""
+        before = self._known_replicas()
+        try:
+            instances = await self._calls("list", self._runtime.instances())
+        except RuntimeFailure as failure:
+            self._engine_is(False, failure.message)
+            return False
+        self._engine_is(True)
+        self._compare(instances, before)
+        return True
+
+    def look(self) -> None:
+        """Look soon: something may have changed."""
+        self._hint.set()
+
+    async def _follow(self) -> None:
+        pause = RECONNECT_FIRST
+        while True:
+            begun = self._clock()
+            try:
+                await self._runtime.open()
+                async for _ in self._runtime.watch():
+                    self._hint.set()
+            except RuntimeFailure as failure:
+                self._engine_is(False, failure.message)
+            if self._clock() - begun > RECONNECT_LONGEST:
+                pause = RECONNECT_FIRST
+            await asyncio.sleep(pause)
+            pause = min(RECONNECT_LONGEST, pause * 2)
+            self._hint.set()
+
+    async def _look_again_and_again(self) -> None:
+        while True:
+            await self._hint_or_resync()
+            await self.sync()
+
+    async def _hint_or_resync(self) -> None:
+        try:
+            async with asyncio.timeout(self._resync):
+                await self._hint.wait()
+        except TimeoutError:
+            return
+        await asyncio.sleep(GATHER)
+        self._hint.clear()
+
+    def _known_replicas(self) -> dict[str, Replica]:
+        return {
+            replica.id: replica
+            for service in self._registry.used_services()
+            for replica in self._registry.replicas(service)
+        }
+
+    def _compare(self, instances: Sequence[Instance], before: dict[str, Replica]) -> None:
+        """`before` was known when the list was asked for.
+
+        Only an instance that was known then can be missing from the list, and what was known then
+        but is forgotten now is no stranger: it ended in between.
+        """
+        seen = {instance.replica for instance in instances}
+        for replica in before.values():
+            if replica.instance is not None and replica.id not in seen:
+                self._registry.advance(replica.id, Event.EXITED, "it is gone", self._clock())
+        for instance in instances:
+            if instance.status is InstanceStatus.EXITED:
+                self._note_end(instance)
+        self._take_in(
+            [
+                instance
+                for instance in instances
+                if instance.replica not in before
+                and self._registry.replica(instance.replica) is None
+            ]
+        )
+
+    def _note_end(self, instance: Instance) -> None:
+        reason = str(instance.exit) if instance.exit else "ended"
+        if instance.exit and instance.exit.oom:
+            self._failures.why(instance.replica, "out-of-memory")
+        self._registry.advance(instance.replica, Event.EXITED, reason, self._clock())
+
+    def _take_in(self, strangers: Sequence[Instance]) -> None:
+        wanted: list[Instance] = []
+        unwanted: list[Instance] = []
+        for instance in sorted(strangers, key=lambda instance: instance.started_at):
+            spec = self._registry.specs.get(instance.service)
+            claimed = spec is not None and not spec.endpoints
+            alive = instance.status is not InstanceStatus.EXITED
+            (wanted if claimed and alive else unwanted).append(instance)
+        for service, count in Counter(instance.service for instance in wanted).items():
+            if self._registry.desired(service).replicas < count:
+                self._adopt(service, count)
+        for instance in wanted:
+            self._registry.add(self._adopted(instance))
+        for instance in unwanted:
+            self._discard(instance)
+
+    def _adopted(self, instance: Instance) -> Replica:
+        self._events.emit(
+            "replica-adopted",
+            f"{instance.replica} was running already and is adopted",
+            service=instance.service,
+            replica=instance.replica,
+        )
+        frozen = instance.status is InstanceStatus.FROZEN
+        return Replica(
+            instance.replica,
+            instance.service,
+            instance.revision,
+            State.FROZEN if frozen else State.STARTING,
+            started_at=instance.started_at,
+            since=self._clock(),
+            instance=instance.id,
+            address=instance.address,
+            reason="adopted",
+        )
+
+    def _engine_is(self, answers: bool, why: str = "") -> None:
+        if answers is self._engine_answers:
+            return
+        self._engine_answers = answers
+        if answers:
+            self._events.emit("engine-back", f"{self._runtime.name} answers again")
+        else:
+            self._events.emit("engine-away", why, level=logging.ERROR)

@@ -1,0 +1,87 @@
+"""What failed, how often, and when the next start may be tried: one account per service.
+
+Writes the *trouble* of a service, which tells clients and operators why it has no replica.
+"""
+
+import logging
+from collections.abc import Callable
+
+from cluster.backoff import Backoff
+from cluster.events import Events
+from cluster.lifecycle import State
+from cluster.metrics import ClusterMetrics
+from cluster.model import Replica, Trouble
+from cluster.registry import Registry
+
+LOOPING_AFTER = 3
+_NONE = Backoff()
+
+
+class Failures:
+    def __init__(
+        self,
+        registry: Registry,
+        events: Events,
+        metrics: ClusterMetrics,
+        clock: Callable[[], float],
+    ) -> None:
+        self._registry = registry
+        self._events = events
+        self._metrics = metrics
+        self._clock = clock
+        self._backoff: dict[str, Backoff] = {}
+        self._ready_since: dict[str, float] = {}
+        self._codes: dict[str, str] = {}
+        registry.on_replica(self._follow)
+
+    def wait(self, service: str) -> float:
+        """Seconds until the next start of that service is due; 0 is now."""
+        return self._backoff.get(service, _NONE).remaining(self._clock())
+
+    def why(self, replica: str, code: str) -> None:
+        """The stable code of the failure that this replica is about to have."""
+        self._codes[replica] = code
+
+    def forgive(self, service: str) -> None:
+        """What runs has changed: former failures say nothing about it."""
+        if self._backoff.pop(service, None) is not None:
+            self._registry.set_trouble(service, None)
+
+    def _follow(self, replica: Replica) -> None:
+        if replica.state is State.READY:
+            self._ready_since.setdefault(replica.id, self._clock())
+            self._registry.set_trouble(replica.service, None)
+        elif replica.state is State.FAILED:
+            self._record(replica)
+        elif replica.state is State.STOPPED:
+            self._ready_since.pop(replica.id, None)
+            self._codes.pop(replica.id, None)
+
+    def _record(self, replica: Replica) -> None:
+        now = self._clock()
+        ready_since = self._ready_since.pop(replica.id, None)
+        served_for = 0.0 if ready_since is None else now - ready_since
+        backoff = self._backoff.get(replica.service, _NONE).failed(served_for, now)
+        self._backoff[replica.service] = backoff
+        code = self._codes.pop(
+            replica.id, "start-failed" if ready_since is None else "replica-died"
+        )
+        self._metrics.evictions.labels(replica.service, code).inc()
+        self._tell(replica, code, backoff, now)
+
+    def _tell(self, replica: Replica, code: str, backoff: Backoff, now: float) -> None:
+        wait = backoff.remaining(now)
+        if backoff.failures >= LOOPING_AFTER and code in ("start-failed", "replica-died"):
+            code = "crash-looping"
+        message = replica.reason
+        if backoff.failures > 1:
+            message = f"{message} ({backoff.failures} failures in a row)"
+        retry_after = wait + (self._registry.start_seconds(replica.service) or 1.0)
+        self._registry.set_trouble(replica.service, Trouble(code, message, retry_after))
+        self._events.emit(
+            "replica-failed",
+            f"{replica.id} failed: {message}; next start in {wait:.0f} s",
+            service=replica.service,
+            replica=replica.id,
+            level=logging.WARNING,
+        )

@@ -1,0 +1,91 @@
+"""What the control plane counts about replicas and the engine that runs them.
+
+Children exist only for services that were used; nothing here is on the request path.
+"""
+
+from collections import Counter as Tally
+from collections.abc import Callable, Iterator
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from cluster.lifecycle import State
+from cluster.model import Replica
+from cluster.registry import Registry
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+_ENDED = (State.STOPPED, State.FAILED)
+
+
+class ClusterMetrics:
+    """Instruments of the reconciler and discovery."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.starts = Counter(
+            "tidegate_replica_starts",
+            "Starts of replicas by outcome.",
+            ["service", "outcome"],
+            registry=registry,
+        )
+        self.evictions = Counter(
+            "tidegate_evictions",
+            "Replicas taken out for good because they failed.",
+            ["service", "reason"],
+            registry=registry,
+        )
+        self.cold_start_seconds = Histogram(
+            "tidegate_cold_start_seconds",
+            "How long starts took: start = the engine, ready = until the replica could serve.",
+            ["service", "phase"],
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.call_seconds = Histogram(
+            "tidegate_runtime_call_seconds",
+            "How long calls to the engine took.",
+            ["call"],
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.call_errors = Counter(
+            "tidegate_runtime_errors",
+            "Calls to the engine that failed.",
+            ["call"],
+            registry=registry,
+        )
+
+
+class ReplicaLedger(Collector):
+    """`tidegate_replicas` and `tidegate_replica_seconds_total`, counted from the registry."""
+
+    def __init__(self, registry: Registry, clock: Callable[[], float]) -> None:
+        self._registry = registry
+        self._clock = clock
+        self._born: dict[str, float] = {}
+        self._spent: Tally[str] = Tally()
+        registry.on_replica(self._follow)
+
+    def _follow(self, replica: Replica) -> None:
+        now = self._clock()
+        if replica.state not in _ENDED:
+            self._born.setdefault(replica.id, now)
+        elif (born := self._born.pop(replica.id, None)) is not None:
+            self._spent[replica.service] += now - born  # type: ignore[assignment]
+
+    def collect(self) -> Iterator[Metric]:
+        now = self._clock()
+        replicas = GaugeMetricFamily(
+            "tidegate_replicas", "Replicas by state.", labels=["service", "state"]
+        )
+        seconds = CounterMetricFamily(
+            "tidegate_replica_seconds", "Time that replicas existed.", labels=["service"]
+        )
+        for service in self._registry.used_services():
+            present = self._registry.replicas(service)
+            for state, count in Tally(replica.state for replica in present).items():
+                replicas.add_metric([service, state], count)
+            alive = sum(now - self._born.get(replica.id, now) for replica in present)
+            seconds.add_metric([service], self._spent[service] + alive)
+        yield replicas
+        yield seconds

@@ -1,0 +1,237 @@
+"""The actions of a plan, carried out on an engine with which we place instances ourselves.
+
+Each action has one task, each replica at most one action at a time. Results become facts in the
+registry; nothing here decides.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from cluster.calls import Calls
+from cluster.events import Events
+from cluster.failures import Failures
+from cluster.lifecycle import Event, State
+from cluster.messages import Drained
+from cluster.metrics import ClusterMetrics
+from cluster.model import Address, Instance, Replica
+from cluster.registry import Registry
+from cluster.routed import Routed
+from cluster.runtime import InstanceRuntime, RuntimeFailure
+from cluster.tasks import Tasks
+from cluster.workload import Workload
+from config.service import Service
+
+STOP_AGAIN_AFTER = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+FREEZE_AGAIN_AFTER = 5.0
+DISCARD_GRACE = 10.0
+
+
+class Placing:
+    def __init__(
+        self,
+        registry: Registry,
+        runtime: InstanceRuntime,
+        tasks: Tasks,
+        failures: Failures,
+        events: Events,
+        metrics: ClusterMetrics,
+        clock: Callable[[], float],
+        wall: Callable[[], float],
+        new_id: Callable[[str], str],
+    ) -> None:
+        self._registry = registry
+        self._runtime = runtime
+        self._tasks = tasks
+        self._failures = failures
+        self._events = events
+        self._metrics = metrics
+        self._calls = Calls(metrics, clock)
+        self._clock = clock
+        self._wall = wall
+        self._new_id = new_id
+        self._busy: dict[str, asyncio.Task[None]] = {}
+        self._routed = Routed(registry)
+
+    # Actions: they return at once
+
+    def start(self, workload: Workload) -> None:
+        replica = self._new_id(workload.service)
+        self._registry.add(
+            Replica(
+                replica,
+                workload.service,
+                workload.revision,
+                State.STARTING,
+                started_at=self._wall(),
+                since=self._clock(),
+            )
+        )
+        self._run(replica, "start", self._start(replica, workload))
+
+    def drain(self, replica: str, reason: str, limit: float, grace: float) -> None:
+        """Also takes over from a start that is under way."""
+        if not self._registry.advance(replica, Event.DRAIN, reason, self._clock()):
+            return
+        former = self._busy.pop(replica, None)
+        if former is not None:
+            former.cancel()
+        self._run(replica, "drain", self._drain(replica, former, limit, grace))
+
+    def remove(self, replica: str, grace: float) -> None:
+        self._unless_busy(replica, "remove", lambda: self._remove(replica, grace))
+
+    def freeze(self, replica: str, limit: float) -> None:
+        self._unless_busy(replica, "freeze", lambda: self._freeze(replica, limit))
+
+    def thaw(self, replica: str) -> None:
+        self._unless_busy(replica, "thaw", lambda: self._thaw(replica))
+
+    def discard(self, instance: Instance) -> None:
+        """An instance of ours that no service claims."""
+        self._unless_busy(
+            instance.replica, "discard", lambda: self._stop_instance(instance.id, DISCARD_GRACE)
+        )
+
+    def add_endpoint(self, service: str, replica: str, address: Address) -> None:
+        now = self._clock()
+        self._registry.add(
+            Replica(replica, service, "", State.READY, self._wall(), now, None, address)
+        )
+
+    def drained(self, message: Drained) -> None:
+        self._routed.drained(message)
+
+    async def stop_all(self, grace: float | None = None) -> None:
+        """End of the world: undo half-done starts, stop what runs, each with its own grace."""
+        for task in list(self._busy.values()):
+            task.cancel()
+        await asyncio.gather(*self._busy.values(), return_exceptions=True)
+        async with asyncio.TaskGroup() as group:
+            for service in self._registry.used_services():
+                spec = self._registry.specs.get(service) or Service(name=service)
+                patience = spec.stop_grace if grace is None else grace
+                for replica in self._registry.replicas(service):
+                    stop = self._stop_for_good(replica, patience)
+                    group.create_task(stop, name=f"stop {replica.id}")
+
+    # Their tasks
+
+    async def _start(self, replica: str, workload: Workload) -> None:
+        begun = self._clock()
+        try:
+            instance = await self._calls("start", self._runtime.start(replica, workload))
+        except RuntimeFailure as failure:
+            self._metrics.starts.labels(workload.service, "failed").inc()
+            self._failures.why(replica, failure.code)
+            self._registry.advance(replica, Event.EXITED, failure.message, self._clock())
+            return
+        self._metrics.starts.labels(workload.service, "started").inc()
+        self._metrics.cold_start_seconds.labels(workload.service, "start").observe(
+            self._clock() - begun
+        )
+        self._events.emit(
+            "replica-started",
+            f"{replica} started at {instance.address}",
+            service=workload.service,
+            replica=replica,
+        )
+        self._registry.locate(replica, instance.id, instance.address)
+
+    async def _drain(
+        self, replica: str, former: "asyncio.Task[None] | None", limit: float, grace: float
+    ) -> None:
+        if former is not None:
+            await asyncio.wait([former])
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(limit):
+                await self._routed.left(replica)
+        known = self._registry.replica(replica)
+        if known is not None and known.instance is not None:
+            await self._stop_instance(known.instance, grace)
+        self._registry.advance(replica, Event.EXITED, known.reason if known else "", self._clock())
+        self._end(replica, "stopped")
+
+    async def _remove(self, replica: str, grace: float) -> None:
+        known = self._registry.replica(replica)
+        if known is not None and known.instance is not None:
+            await self._stop_instance(known.instance, grace)
+        self._end(replica, "removed")
+
+    async def _freeze(self, replica: str, limit: float) -> None:
+        known = self._registry.replica(replica)
+        if known is None or known.instance is None:
+            return
+        if not self._registry.advance(replica, Event.FREEZE, "idle", self._clock()):
+            return
+        try:
+            async with asyncio.timeout(limit):
+                await self._routed.left(replica)
+            await self._calls("freeze", self._runtime.freeze(known.instance))
+        except (RuntimeFailure, TimeoutError) as failure:
+            self._registry.advance(replica, Event.THAW, f"not frozen: {failure}", self._clock())
+            await asyncio.sleep(FREEZE_AGAIN_AFTER)
+
+    async def _thaw(self, replica: str) -> None:
+        known = self._registry.replica(replica)
+        if known is None or known.instance is None:
+            return
+        try:
+            await self._calls("thaw", self._runtime.thaw(known.instance))
+        except RuntimeFailure as failure:
+            self._failures.why(replica, failure.code)
+            self._registry.advance(replica, Event.EXITED, failure.message, self._clock())
+            return
+        self._registry.advance(replica, Event.THAW, "woken", self._clock())
+
+    async def _stop_instance(self, instance: str, grace: float) -> None:
+        """Until it worked: an engine that is away for a while must not leave leaks behind."""
+        for pause in (*STOP_AGAIN_AFTER, None):
+            try:
+                await self._calls("stop", self._runtime.stop(instance, grace))
+                return
+            except RuntimeFailure as failure:
+                if pause is None:
+                    self._events.emit("stop-failed", f"cannot stop {instance}: {failure.message}")
+                    return
+                await asyncio.sleep(pause)
+
+    async def _stop_for_good(self, replica: Replica, grace: float) -> None:
+        if replica.instance is not None:
+            with contextlib.suppress(RuntimeFailure):
+                await self._calls("stop", self._runtime.stop(replica.instance, grace))
+        self._registry.forget(replica.id)
+
+    # Bookkeeping
+
+    def _run(self, replica: str, verb: str, work: Coroutine[Any, Any, None]) -> None:
+        task = self._tasks.start(work, f"{verb} {replica}")
+        self._busy[replica] = task
+        task.add_done_callback(lambda done: self._finished(replica, done))
+
+    def _unless_busy(
+        self, replica: str, verb: str, work: Callable[[], Coroutine[Any, Any, None]]
+    ) -> None:
+        if replica not in self._busy:
+            self._run(replica, verb, work())
+
+    def _finished(self, replica: str, done: "asyncio.Task[None]") -> None:
+        """Whatever could not be done while the replica was busy is planned now."""
+        if self._busy.get(replica) is done:
+            del self._busy[replica]
+            if (known := self._registry.replica(replica)) is not None:
+                self._registry.touch(known.service)
+
+    def _end(self, replica: str, verb: str) -> None:
+        known = self._registry.replica(replica)
+        if known is None:
+            return
+        self._events.emit(
+            f"replica-{verb}",
+            f"{replica} {verb}: {known.reason}",
+            service=known.service,
+            replica=replica,
+        )
+        self._routed.forget(replica)
+        self._registry.forget(replica)

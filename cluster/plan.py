@@ -1,0 +1,195 @@
+"""From what is wanted and what is there to what must be done.
+
+Pure, and level-based: the whole state goes in, the event that made us look does not. Planning
+again with the same state gives the same actions; once they are carried out, the plan is empty.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from cluster.lifecycle import State
+from cluster.model import Desired, Replica
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Start that many replicas of the current revision."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """No new requests; stop it once its last one is done."""
+
+    replica: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """Stop it now: it failed."""
+
+    replica: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Freeze:
+    replica: str
+
+
+@dataclass(frozen=True, slots=True)
+class Thaw:
+    replica: str
+
+
+Action = Start | Drain | Remove | Freeze | Thaw
+
+
+@dataclass(frozen=True, slots=True)
+class Surge:
+    """How far a change of revision, or a replacement, may go beside the desired count.
+
+    `extra` replicas may run above it, `missing` may lack below it (counts, not shares).
+    """
+
+    extra: int = 1
+    missing: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """All that a plan depends on. `pending` is requests in flight by replica."""
+
+    desired: Desired
+    revision: str
+    replicas: Sequence[Replica]
+    surge: Surge = field(default_factory=Surge)
+    pending: Mapping[str, int] = field(default_factory=dict)
+    may_start: bool = True
+
+
+def surge_of(desired: int, max_surge: float | int, max_unavailable: float | int) -> Surge:
+    """Shares as counts: surge rounds up, unavailability down (Kubernetes deployments).
+
+    When both come to nothing a change could never begin, so one extra is allowed.
+    """
+    extra = math.ceil(max_surge * desired) if isinstance(max_surge, float) else max_surge
+    missing = (
+        math.floor(max_unavailable * desired)
+        if isinstance(max_unavailable, float)
+        else max_unavailable
+    )
+    return Surge(max(extra, 0 if missing else 1), missing)
+
+
+def plan(scene: Scene) -> list[Action]:
+    """What to do now. Actions on different replicas are independent of each other."""
+    actions: list[Action] = [
+        Remove(replica.id, replica.reason)
+        for replica in scene.replicas
+        if replica.state is State.FAILED
+    ]
+    if scene.desired.replicas == 0:
+        return actions + _drain_all(_living(scene), scene.desired.reason)
+    if scene.desired.frozen:
+        return actions + _put_to_sleep(scene)
+    return actions + _reach(scene)
+
+
+_ALIVE = (State.STARTING, State.READY, State.FROZEN, State.UNHEALTHY)
+_CAPACITY = (State.STARTING, State.READY)
+
+
+def _living(scene: Scene) -> list[Replica]:
+    return [replica for replica in scene.replicas if replica.state in _ALIVE]
+
+
+def _drain_all(replicas: Sequence[Replica], reason: str) -> list[Action]:
+    return [Drain(replica.id, reason) for replica in replicas]
+
+
+def _put_to_sleep(scene: Scene) -> list[Action]:
+    """Keep up to the desired count, frozen; what is starting is frozen once it is ready."""
+    old = [replica for replica in _living(scene) if replica.revision != scene.revision]
+    current = [replica for replica in _living(scene) if replica.revision == scene.revision]
+    victims = _victims(current, len(current) - scene.desired.replicas, scene.pending)
+    kept = [replica for replica in current if replica not in victims]
+    return [
+        *_drain_all(old, "a new revision will be started on wake"),
+        *_drain_all(victims, scene.desired.reason),
+        *(Freeze(replica.id) for replica in kept if replica.state is State.READY),
+    ]
+
+
+def _reach(scene: Scene) -> list[Action]:
+    living = _living(scene)
+    current = [replica for replica in living if replica.revision == scene.revision]
+    old = [replica for replica in living if replica.revision != scene.revision]
+    thaws = _thaw(current, scene.desired.replicas)
+    starts = _start(scene, current, old, len(thaws))
+    surplus = _shed(scene, current)
+    return [*thaws, *starts, *surplus, *_retire(scene, current, old)]
+
+
+def _thaw(current: Sequence[Replica], wanted: int) -> list[Action]:
+    """The oldest frozen ones first, as many as are missing."""
+    missing = wanted - sum(replica.state in _CAPACITY for replica in current)
+    frozen = [replica for replica in current if replica.state is State.FROZEN]
+    return [Thaw(replica.id) for replica in frozen[: max(0, missing)]]
+
+
+def _start(
+    scene: Scene, current: Sequence[Replica], old: Sequence[Replica], thawing: int
+) -> list[Action]:
+    """What is still missing, but never more beside the unready and the old than may surge."""
+    if not scene.may_start:
+        return []
+    wanted = scene.desired.replicas
+    capacity = sum(replica.state in _CAPACITY for replica in current) + thawing
+    in_the_way = sum(replica.state is State.UNHEALTHY for replica in current) + len(old)
+    room = wanted + (scene.surge.extra if in_the_way else 0) - capacity - in_the_way
+    # Nothing of the old revision serves: there is nobody to go easy on.
+    if old and not any(replica.state is State.READY for replica in old):
+        room = wanted - capacity
+    count = min(wanted - capacity, room)
+    return [Start(count)] if count > 0 else []
+
+
+def _shed(scene: Scene, current: Sequence[Replica]) -> list[Action]:
+    """Those above the desired count, and unready ones for which a ready one stands in."""
+    wanted = scene.desired.replicas
+    capable = [replica for replica in current if replica.state in _CAPACITY]
+    unready = [replica for replica in current if replica.state is State.UNHEALTHY]
+    ready = sum(replica.state is State.READY for replica in current)
+    replaced = unready[: max(0, ready + len(unready) - wanted)]
+    frozen = [replica for replica in current if replica.state is State.FROZEN]
+    superfluous = frozen if len(capable) >= wanted else []
+    victims = _victims(capable, len(capable) - wanted, scene.pending)
+    return [
+        *(Drain(replica.id, f"replaced: {replica.reason}") for replica in replaced),
+        *_drain_all(superfluous, scene.desired.reason),
+        *_drain_all(victims, scene.desired.reason),
+    ]
+
+
+def _retire(scene: Scene, current: Sequence[Replica], old: Sequence[Replica]) -> list[Action]:
+    """Replicas of former revisions, as fast as enough ready ones remain."""
+    serving = [replica for replica in old if replica.state is State.READY]
+    ready = sum(replica.state is State.READY for replica in current) + len(serving)
+    spare = ready - (scene.desired.replicas - scene.surge.missing)
+    useless = [replica for replica in old if replica.state is not State.READY]
+    leaving = _victims(serving, spare, scene.pending)
+    return _drain_all([*useless, *leaving], f"replaced by revision {scene.revision}")
+
+
+def _victims(replicas: Sequence[Replica], count: int, pending: Mapping[str, int]) -> list[Replica]:
+    """Not ready first, then the least loaded, then the youngest."""
+    youngest_first = reversed(list(replicas))
+    ranked = sorted(
+        youngest_first,
+        key=lambda replica: (replica.state is State.READY, pending.get(replica.id, 0)),
+    )
+    return ranked[: max(0, count)]

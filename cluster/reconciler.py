@@ -1,0 +1,189 @@
+"""Brings what runs to what is wanted: look, plan, act, look again.
+
+One step of a service is synchronous and sees its whole state; steps of one service never overlap.
+Actions run as named tasks; each writes its result into the registry, and that is what leads to
+the next look. A service for which nothing is to be done has no task and no timer.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Protocol, assert_never
+
+from cluster.failures import Failures
+from cluster.lifecycle import State
+from cluster.messages import Drained
+from cluster.model import Address, Desired
+from cluster.plan import Drain, Freeze, Remove, Scene, Start, Thaw, plan, surge_of
+from cluster.registry import Registry
+from cluster.workload import Workload, workload_of
+from config.service import Service
+
+REMOVED = Desired(0, reason="removed from the configuration")
+
+
+class Performer(Protocol):
+    """Carries actions out: cluster.placing or cluster.counting, as the engine demands.
+
+    Every method but `stop_all` returns at once, and may be called again for the same replica.
+    """
+
+    def start(self, workload: Workload) -> None: ...
+    def drain(self, replica: str, reason: str, limit: float, grace: float) -> None: ...
+    def remove(self, replica: str, grace: float) -> None: ...
+    def freeze(self, replica: str, limit: float) -> None: ...
+    def thaw(self, replica: str) -> None: ...
+    def add_endpoint(self, service: str, replica: str, address: Address) -> None: ...
+    def drained(self, message: Drained) -> None: ...
+    async def stop_all(self, grace: float | None = None) -> None: ...
+
+
+class Reconciler:
+    def __init__(
+        self,
+        registry: Registry,
+        performer: Performer,
+        failures: Failures,
+        pending: Callable[[str], Mapping[str, int]],
+    ) -> None:
+        self._registry = registry
+        self._performer = performer
+        self._failures = failures
+        self._pending = pending
+        self._due: dict[str, asyncio.Handle] = {}
+        self._later: dict[str, asyncio.TimerHandle] = {}
+        self._workloads: dict[str, tuple[Service, Workload]] = {}
+        self._running = False
+        registry.on_service(self.look)
+
+    def look(self, service: str) -> None:
+        """Plan this service anew, in the next turn of the loop."""
+        if service not in self._due and self._running:
+            loop = asyncio.get_running_loop()
+            self._due[service] = loop.call_soon(self._step, service)
+
+    def begin(self) -> None:
+        """Start to act. Before this, what runs already should have been discovered."""
+        self._running = True
+        for service in self._registry.used_services():
+            self.look(service)
+        self.configure(self._registry.specs)
+
+    def configure(self, specs: Mapping[str, Service]) -> None:
+        """After the registry got new specs: what changed starts with a clean slate."""
+        for name in list(self._workloads):
+            spec = specs.get(name)
+            if spec is None:
+                del self._workloads[name]
+            elif self._workload(spec, former := self._workloads[name][1]) is not former:
+                self._failures.forgive(name)
+        for name, spec in specs.items():
+            if spec.endpoints:
+                self.look(name)
+
+    def drained(self, message: Drained) -> None:
+        self._performer.drained(message)
+
+    async def stop(self) -> None:
+        """No more steps; every replica that we placed is stopped."""
+        self.halt()
+        await self._performer.stop_all()
+
+    async def kill(self) -> None:
+        """The same without patience: what is still there is killed."""
+        self.halt()
+        await self._performer.stop_all(grace=0.0)
+
+    def halt(self) -> None:
+        """No more steps; replicas stay as they are, half-done starts are undone."""
+        self._running = False
+        for handle in (*self._due.values(), *self._later.values()):
+            handle.cancel()
+        self._due.clear()
+        self._later.clear()
+
+    def _step(self, service: str) -> None:
+        self._due.pop(service, None)
+        spec = self._registry.specs.get(service)
+        if spec is None:
+            self._retire(service)
+        elif spec.endpoints:
+            self._follow_endpoints(spec)
+        else:
+            self._converge(spec)
+
+    def _converge(self, spec: Service) -> None:
+        service, desired = spec.name, self._registry.desired(spec.name)
+        workload = self._workload(spec)
+        wait = self._failures.wait(service)
+        scene = Scene(
+            desired=desired,
+            revision=workload.revision,
+            replicas=self._registry.replicas(service),
+            surge=surge_of(desired.replicas, spec.rollout.max_surge, spec.rollout.max_unavailable),
+            pending=self._pending(service),
+            may_start=wait == 0,
+        )
+        for action in plan(scene):
+            self._act(action, spec, workload)
+        if wait and desired.replicas:
+            self._look_in(wait, service)
+
+    def _act(
+        self, action: Start | Drain | Remove | Freeze | Thaw, spec: Service, workload: Workload
+    ) -> None:
+        match action:
+            case Start(count):
+                for _ in range(count):
+                    self._performer.start(workload)
+            case Drain(replica, reason):
+                self._performer.drain(replica, reason, spec.drain, spec.stop_grace)
+            case Remove(replica, _):
+                self._performer.remove(replica, spec.stop_grace)
+            case Freeze(replica):
+                self._performer.freeze(replica, spec.drain)
+            case Thaw(replica):
+                self._performer.thaw(replica)
+            case _:
+                assert_never(action)
+
+    def _retire(self, service: str) -> None:
+        """A service that is no longer configured."""
+        scene = Scene(REMOVED, "", self._registry.replicas(service))
+        for action in plan(scene):
+            self._act(action, Service(name=service), Workload(service, ""))
+
+    def _follow_endpoints(self, spec: Service) -> None:
+        """Addresses that others run are replicas without an instance, ready until found not."""
+        wanted = {_endpoint_id(spec.name, address): address for address in spec.endpoints}
+        present = {replica.id: replica for replica in self._registry.replicas(spec.name)}
+        for replica, address in wanted.items():
+            if replica not in present:
+                self._performer.add_endpoint(spec.name, replica, Address.parse(address))
+        for replica, known in present.items():
+            if replica not in wanted and known.state is not State.DRAINING:
+                self._performer.drain(replica, "removed from the configuration", spec.drain, 0)
+
+    def _look_in(self, seconds: float, service: str) -> None:
+        if (former := self._later.pop(service, None)) is not None:
+            former.cancel()
+        loop = asyncio.get_running_loop()
+        self._later[service] = loop.call_later(seconds, self._look_after_wait, service)
+
+    def _look_after_wait(self, service: str) -> None:
+        self._later.pop(service, None)
+        self.look(service)
+
+    def _workload(self, spec: Service, former: Workload | None = None) -> Workload:
+        """Hashing a spec costs; it is done once for each spec object."""
+        known = self._workloads.get(spec.name)
+        if known is not None and known[0] is spec:
+            return known[1]
+        workload = workload_of(spec)
+        if former is not None and workload == former:
+            workload = former
+        self._workloads[spec.name] = (spec, workload)
+        return workload
+
+
+def _endpoint_id(service: str, address: str) -> str:
+    return f"{service}-{address}"

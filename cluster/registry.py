@@ -1,0 +1,219 @@
+"""The table of the world: every fact about services and replicas, each with one writer.
+
+Specs are written by the composition root, *desired* by the autoscaler, verdicts and ejections by
+health, instances by discovery, starts and ends by the reconciler. Whatever changes, each service
+has one current immutable EndpointSnapshot, and it is published before the writer's call returns.
+A service that was never used costs no more than its spec.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from cluster.lifecycle import Event, State, advance, may
+from cluster.messages import Endpoint, EndpointSnapshot
+from cluster.model import Address, Desired, Replica, Trouble
+from config.service import Service
+
+ASLEEP = Desired(0, reason="never used")
+
+
+@dataclass(slots=True)
+class _Record:
+    """What is known of a service that was used at least once."""
+
+    desired: Desired = ASLEEP
+    trouble: Trouble | None = None
+    start_seconds: float | None = None
+    replicas: dict[str, Replica] = field(default_factory=dict)
+    ejected: set[str] = field(default_factory=set)
+    snapshot: EndpointSnapshot | None = None
+
+
+class Registry:
+    """All facts. Listeners are called at once, in the order in which they subscribed."""
+
+    def __init__(self) -> None:
+        self._specs: Mapping[str, Service] = {}
+        self._records: dict[str, _Record] = {}
+        self._service_of: dict[str, str] = {}
+        self._on_snapshot: list[Callable[[EndpointSnapshot], None]] = []
+        self._on_replica: list[Callable[[Replica], None]] = []
+        self._on_service: list[Callable[[str], None]] = []
+
+    # Reading
+
+    @property
+    def specs(self) -> Mapping[str, Service]:
+        return self._specs
+
+    def used_services(self) -> Iterator[str]:
+        """Names of services that have ever been wanted or had a replica."""
+        return iter(tuple(self._records))
+
+    def replicas(self, service: str) -> tuple[Replica, ...]:
+        """Oldest first, ended ones until they are forgotten."""
+        record = self._records.get(service)
+        return tuple(record.replicas.values()) if record else ()
+
+    def replica(self, replica: str) -> Replica | None:
+        service = self._service_of.get(replica)
+        return self._records[service].replicas.get(replica) if service is not None else None
+
+    def desired(self, service: str) -> Desired:
+        record = self._records.get(service)
+        return record.desired if record else ASLEEP
+
+    def trouble(self, service: str) -> Trouble | None:
+        record = self._records.get(service)
+        return record.trouble if record else None
+
+    def start_seconds(self, service: str) -> float | None:
+        """Measured time from the decision to start to ready, seconds, smoothed."""
+        record = self._records.get(service)
+        return record.start_seconds if record else None
+
+    def is_ejected(self, replica: str) -> bool:
+        service = self._service_of.get(replica)
+        return service is not None and replica in self._records[service].ejected
+
+    def snapshot(self, service: str) -> EndpointSnapshot:
+        record = self._records.get(service)
+        return (record and record.snapshot) or EndpointSnapshot(service, 0)
+
+    # Subscribing
+
+    def on_snapshot(self, listener: Callable[[EndpointSnapshot], None]) -> None:
+        """Called with each new snapshot."""
+        self._on_snapshot.append(listener)
+
+    def on_replica(self, listener: Callable[[Replica], None]) -> None:
+        """Called with a replica after each change of it, its first appearance included."""
+        self._on_replica.append(listener)
+
+    def on_service(self, listener: Callable[[str], None]) -> None:
+        """Called with the name of a service whenever anything about it changed."""
+        self._on_service.append(listener)
+
+    # Writing: the composition root
+
+    def configure(self, specs: Mapping[str, Service]) -> None:
+        """Replace all specs; the services that had any record are announced as changed."""
+        self._specs = specs
+        for service in self.used_services():
+            self._announce(service)
+
+    # Writing: the autoscaler
+
+    def want(self, service: str, desired: Desired) -> None:
+        record = self._record(service)
+        if record.desired != desired:
+            record.desired = desired
+            self._announce(service)
+
+    # Writing: the reconciler and discovery
+
+    def add(self, replica: Replica) -> None:
+        self._service_of[replica.id] = replica.service
+        self._put(replica)
+
+    def locate(self, replica: str, instance: str, address: Address | None) -> None:
+        """The instance behind a replica, once the runtime told it."""
+        known = self.replica(replica)
+        if known and (known.instance, known.address) != (instance, address):
+            self._put(replace(known, instance=instance, address=address))
+
+    def forget(self, replica: str) -> None:
+        service = self._service_of.pop(replica, None)
+        if service is None:
+            return
+        record = self._records[service]
+        del record.replicas[replica]
+        record.ejected.discard(replica)
+        self._publish(service, record)
+        self._announce(service)
+
+    def set_trouble(self, service: str, trouble: Trouble | None) -> None:
+        record = self._record(service)
+        if record.trouble != trouble:
+            record.trouble = trouble
+            self._publish(service, record)
+            self._announce(service)
+
+    def touch(self, service: str) -> None:
+        """Nothing changed in the table, but the world should be looked at again."""
+        self._announce(service)
+
+    # Writing: whoever owns the event (see lifecycle.Event)
+
+    def advance(self, replica: str, event: Event, reason: str, now: float) -> bool:
+        """Move a replica along the lifecycle table; False for late news about it."""
+        known = self.replica(replica)
+        if known is None or not may(known.state, event):
+            return False
+        if known.state is State.STARTING and event is Event.PASSED:
+            self._measure_start(known.service, now - known.since)
+        self._put(replace(known, state=advance(known.state, event), since=now, reason=reason))
+        return True
+
+    # Writing: health
+
+    def eject(self, replica: str, ejected: bool) -> None:
+        """Keep a ready replica out of the snapshot for a while, or let it back."""
+        service = self._service_of.get(replica)
+        if service is None:
+            return
+        record = self._records[service]
+        (record.ejected.add if ejected else record.ejected.discard)(replica)
+        self._publish(service, record)
+        self._announce(service)
+
+    # The rest is private
+
+    def _record(self, service: str) -> _Record:
+        return self._records.setdefault(service, _Record())
+
+    def _put(self, replica: Replica) -> None:
+        record = self._record(replica.service)
+        record.replicas[replica.id] = replica
+        self._publish(replica.service, record)
+        for listener in self._on_replica:
+            listener(replica)
+        self._announce(replica.service)
+
+    def _announce(self, service: str) -> None:
+        for listener in self._on_service:
+            listener(service)
+
+    def _measure_start(self, service: str, seconds: float) -> None:
+        record = self._record(service)
+        former = record.start_seconds
+        record.start_seconds = seconds if former is None else 0.7 * former + 0.3 * seconds
+
+    def _publish(self, service: str, record: _Record) -> None:
+        former = record.snapshot or EndpointSnapshot(service, 0)
+        snapshot = EndpointSnapshot(
+            service,
+            former.version,
+            endpoints=_endpoints(record),
+            trouble=_trouble_to_tell(record),
+            start_seconds=record.start_seconds,
+        )
+        if snapshot == former:
+            return
+        record.snapshot = replace(snapshot, version=former.version + 1)
+        for listener in self._on_snapshot:
+            listener(record.snapshot)
+
+
+def _endpoints(record: _Record) -> tuple[Endpoint, ...]:
+    return tuple(
+        Endpoint(replica.id, replica.address, replica.revision)
+        for replica in record.replicas.values()
+        if replica.state is State.READY and replica.address and replica.id not in record.ejected
+    )
+
+
+def _trouble_to_tell(record: _Record) -> Trouble | None:
+    """None while a replica is on its way: its waiting requests may still be served."""
+    on_its_way = any(replica.state is State.STARTING for replica in record.replicas.values())
+    return None if on_its_way else record.trouble

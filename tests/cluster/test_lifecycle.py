@@ -1,0 +1,33 @@
+"""The table is complete, closed, and has only ends that are ends."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cluster.lifecycle import TRANSITIONS, Event, InvalidTransition, State, advance, may
+
+
+def test_every_state_has_a_row() -> None:
+    assert set(TRANSITIONS) == set(State)
+
+
+def test_only_stopped_and_failed_are_ends() -> None:
+    assert {state for state, row in TRANSITIONS.items() if not row} == {State.STOPPED, State.FAILED}
+
+
+@pytest.mark.parametrize("state", [state for state in State if TRANSITIONS[state]])
+def test_whatever_lives_can_end(state: State) -> None:
+    assert advance(state, Event.EXITED) in (State.FAILED, State.STOPPED)
+
+
+def test_a_drained_replica_never_serves_again() -> None:
+    assert TRANSITIONS[State.DRAINING] == {Event.EXITED: State.STOPPED}
+
+
+@given(st.sampled_from(list(State)), st.sampled_from(list(Event)))
+def test_advance_agrees_with_may(state: State, event: Event) -> None:
+    if may(state, event):
+        assert advance(state, event) in State
+    else:
+        with pytest.raises(InvalidTransition, match=f"a {state} replica cannot be {event}"):
+            advance(state, event)
