@@ -1,102 +1,92 @@
 """One service as the operator describes it. Frozen; the names are the contract's."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from config.fields import (
+    Absolute,
+    Amount,
+    Command,
+    Count,
+    Endpoints,
+    Env,
+    Hosts,
+    Labels,
+    Model,
+    Port,
+    Text,
+    Texts,
+    UrlPaths,
+    Volumes,
+)
+from config.health import Health, Outliers, Probe, StartupProbe
 from config.scaling import Scaling
-from config.units import Duration, Ratio, Size
+from config.units import Duration, Positive, Ratio, Share, Size, at_most, format_ratio
 
-
-class Model(BaseModel):
-    """Frozen, and an unknown key is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+__all__ = [
+    "Balance",
+    "Health",
+    "Outliers",
+    "Probe",
+    "Queue",
+    "Resources",
+    "Retries",
+    "Rollout",
+    "Secret",
+    "Service",
+    "StartupProbe",
+    "Timeouts",
+]
 
 
 class Secret(Model):
     """A file of the host, shown to the replica at `target`."""
 
-    source: str
-    target: str
+    source: Text = Field(description="A file, relative to the configuration.")
+    target: Absolute = Field(description="Where the replica finds it: /run/secrets/NAME.")
 
 
 class Resources(Model):
-    """Upper limits for one replica; None is no limit."""
+    """Upper limits for one replica; null is no limit."""
 
-    cpu: float | None = Field(None, gt=0)
-    memory: Size | None = None
-    pids: int | None = Field(None, gt=0)
+    cpu: Amount | None = Field(None, description="Cores.")
+    memory: Annotated[Size, Field(gt=0)] | None = Field(None, description="Bytes, as in 256MiB.")
+    pids: Annotated[Count, Field(gt=0)] | None = Field(None, description="Processes and threads.")
 
 
 class Queue(Model):
-    """How many requests may wait for a replica, and how long (seconds)."""
+    """Requests that may wait for a replica, and how long."""
 
-    size: int = Field(1000, ge=0)
-    timeout: Duration = 30.0
+    size: Count = Field(1000, ge=0, description="More than so many are answered with 503.")
+    timeout: Positive = Field(30.0, description="Longer than that is answered with 503.")
 
 
 class Timeouts(Model):
-    """Seconds; 0 is none. `response` runs to the first byte, `idle` is silence in the middle."""
+    """How long a replica may be silent; 0 is for ever."""
 
-    connect: Duration = 3.0
-    response: Duration = 300.0
-    idle: Duration = 0.0
+    connect: Duration = Field(3.0, description="Until the connection stands.")
+    response: Duration = Field(300.0, description="Until the first byte of the answer.")
+    idle: Duration = Field(0.0, description="Silence in the middle.")
 
 
 class Retries(Model):
     """How often a request may be tried again, and the share of requests that may be."""
 
-    attempts: int = Field(2, ge=0)
-    budget: Ratio = 0.2
-
-
-class StartupProbe(Model):
-    """When a new replica may serve; exactly one of tcp, http, exec."""
-
-    tcp: bool = False
-    http: str | None = None
-    exec: tuple[str, ...] | None = None
-    every: Duration = 0.05
-    timeout: Duration = 1.0
-    deadline: Duration = 60.0
-
-
-class Probe(Model):
-    """A repeated check of a ready replica; exactly one of tcp, http, exec."""
-
-    tcp: bool = False
-    http: str | None = None
-    exec: tuple[str, ...] | None = None
-    every: Duration = 10.0
-    timeout: Duration = 1.0
-    failures: int = Field(3, ge=1)
-    successes: int = Field(1, ge=1)
-
-
-class Outliers(Model):
-    """Ejection by what real traffic meets; `failures` 0 turns it off."""
-
-    failures: int = Field(5, ge=0)
-    eject_for: Duration = 10.0
-    max_ejected: Ratio = 0.5
-
-
-class Health(Model):
-    startup: StartupProbe = StartupProbe(tcp=True)
-    readiness: Probe | None = None
-    liveness: Probe | None = None
-    outliers: Outliers = Outliers()
+    attempts: Count = Field(2, ge=0, description="Tries after the first one; 0 turns it off.")
+    budget: Annotated[Ratio, at_most(1.0, format_ratio)] = Field(
+        0.2, description="Share of all requests that may be tried again."
+    )
 
 
 class Rollout(Model):
     """How a new revision replaces the old one. A share is of the desired count, rounded up."""
 
-    max_surge: Ratio | int = 0.25
-    max_unavailable: Ratio | int = 0
-    healthy_for: Duration = 5.0
-    deadline: Duration = 600.0
-    on_failure: Literal["rollback", "pause"] = "rollback"
+    max_surge: Share = Field(0.25, description="Replicas there may be more than desired.")
+    max_unavailable: Share = Field(0, description="Replicas there may be fewer than desired.")
+    healthy_for: Duration = Field(5.0, description="A new replica counts when healthy so long.")
+    deadline: Positive = Field(600.0, description="A rollout without progress so long failed.")
+    on_failure: Literal["rollback", "pause"] = Field("rollback", description="What then?")
 
 
 Balance = Literal["least_in_flight", "first_available", "round_robin", "random_of_two"]
@@ -106,26 +96,36 @@ class Service(Model):
     """What to route, run, scale and watch under one name."""
 
     name: str = Field("", exclude=True)
-    hosts: tuple[str, ...] = ()
-    paths: tuple[str, ...] = ("/",)
-    command: tuple[str, ...] = ()
-    image: str | None = None
-    endpoints: tuple[str, ...] = ()
-    port: int = Field(8080, ge=1, le=65535)
-    env: tuple[tuple[str, str], ...] = ()
-    env_file: tuple[str, ...] = ()
-    secrets: tuple[Secret, ...] = ()
-    volumes: tuple[str, ...] = ()
-    networks: tuple[str, ...] = ()
-    labels: tuple[tuple[str, str], ...] = ()
-    resources: Resources = Resources()
-    concurrency: int = Field(0, ge=0)
-    queue: Queue = Queue()
-    balance: Balance = "least_in_flight"
-    timeouts: Timeouts = Timeouts()
-    retries: Retries = Retries()
-    scaling: Scaling = Scaling()
-    health: Health = Health()
-    drain: Duration = 30.0
-    stop_grace: Duration = 10.0
-    rollout: Rollout = Rollout()
+    hosts: Hosts = Field(
+        (), description='Exact, "*.example.com" or "*"; default: ["<name>.localhost"].'
+    )
+    paths: UrlPaths = Field(("/",), description="Beginnings of a path; the longest wins.")
+    command: Command = Field(
+        (), description="What to run; with an image, instead of the image's own."
+    )
+    image: Text | None = Field(None, description="For runtimes of containers.")
+    endpoints: Endpoints = Field(
+        (), description="Addresses of what others run, instead of command and image."
+    )
+    port: Port = Field(8080, description="Where a container listens. A process is told in PORT.")
+    env: Env = Field((), description="Variables; values are text as written.")
+    env_file: Texts = Field(
+        (), description="Files of NAME=VALUE, relative to the configuration; `env` wins."
+    )
+    secrets: tuple[Secret, ...] = Field((), description="Files shown to the replica.")
+    volumes: Volumes = Field((), description='"/host:/in:ro", "./beside:/in" or "name:/in".')
+    networks: Texts = Field((), description="Networks of the engine to join.")
+    labels: Labels = Field((), description="Labels for the engine.")
+    resources: Resources = Field(Resources(), description="Limits of one replica.")
+    concurrency: Count = Field(
+        0, ge=0, description="Requests at once in one replica, as a hard limit; 0 is none."
+    )
+    queue: Queue = Field(Queue(), description="Requests that wait for a replica.")
+    balance: Balance = Field("least_in_flight", description="Which replica gets a request.")
+    timeouts: Timeouts = Field(Timeouts(), description="How long a replica may be silent.")
+    retries: Retries = Field(Retries(), description="Trying again on another replica.")
+    scaling: Scaling = Field(Scaling(), description="How many replicas.")
+    health: Health = Field(Health(), description="Probes and ejection.")
+    drain: Duration = Field(30.0, description="How long requests in flight may finish.")
+    stop_grace: Duration = Field(10.0, description="From SIGTERM to SIGKILL.")
+    rollout: Rollout = Field(Rollout(), description="How a new revision replaces the old one.")

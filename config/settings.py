@@ -1,47 +1,110 @@
-"""The whole file: gateway, admin, runtime, defaults and services. Frozen."""
+"""The whole file: gateway, admin, runtime, defaults and services. Frozen.
 
-from pydantic import BaseModel, ConfigDict, Field
+`File` is what is written, `Settings` what it means once services have their defaults.
+"""
 
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from config.addresses import OWNER
+from config.fields import Count, Flag, Listen, Listens, Model, Networks, Text
 from config.service import Service
 from config.units import Duration, Size
+from config.wording import shown
 
-
-class Model(BaseModel):
-    """Frozen, and an unknown key is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+AccessLog = Literal["off", "json", "combined"]
+RUNTIMES = ("process", "docker")
 
 
 class Limits(Model):
     """What one client may ask of the gateway; 0 is no limit."""
 
-    headers: Size = 64 * 1024
-    header_count: int = Field(100, ge=0)
-    url: Size = 8 * 1024
-    body: Size = 0
-    header_timeout: Duration = 10.0
-    idle_timeout: Duration = 75.0
-    connections: int = Field(10_000, ge=0)
+    headers: Size = Field(64 * 1024, description="Bytes of all header fields; above: 431.")
+    header_count: Count = Field(100, ge=0, description="Header fields; above: 431.")
+    url: Size = Field(8 * 1024, description="Bytes of the request target; above: 414.")
+    body: Size = Field(0, description="Bytes of a request body; above: 413.")
+    header_timeout: Duration = Field(10.0, description="Until the header is complete, else 408.")
+    idle_timeout: Duration = Field(75.0, description="Between two requests of a connection.")
+    connections: Count = Field(10_000, ge=0, description="Clients at once.")
 
 
 class Gateway(Model):
-    listen: tuple[str, ...] = ("0.0.0.0:8080",)
-    workers: int = Field(1, ge=0)
-    trusted_proxies: tuple[str, ...] = ()
-    limits: Limits = Limits()
-    access_log: str = "off"
+    """Where clients come in."""
+
+    listen: Listens = Field(("0.0.0.0:8080",), description='"host:port" or ":port", one or many.')
+    workers: Count = Field(
+        1, ge=0, description="Gateway processes; 0 is inside the control process."
+    )
+    trusted_proxies: Networks = Field(
+        (), description="CIDRs of proxies whose X-Forwarded-* are believed."
+    )
+    limits: Limits = Field(Limits(), description="What one client may ask.")
+    access_log: AccessLog = Field("off", description="One line for each request.")
 
 
 class Admin(Model):
-    listen: str = "127.0.0.1:9900"
-    token_file: str | None = None
+    """Where operators and `tidegate status` come in."""
+
+    listen: Listen = Field("127.0.0.1:9900", description="Not public by default.")
+    token_file: Text | None = Field(
+        None, description="A bearer token; needed when listen is not on loopback."
+    )
 
 
 class Docker(Model):
-    """Where the engine is and which network replicas join."""
+    """Where the engine is and how its containers are reached."""
 
-    url: str | None = None
-    network: str | None = None
+    url: Text | None = Field(None, description="Default: DOCKER_HOST, or the local socket.")
+    network: Text | None = Field(None, description="The network that replicas join.")
+    publish: Flag = Field(
+        False,
+        description="Reach replicas through ports of the engine's host instead of their own "
+        "addresses: for an engine in a virtual machine or far away.",
+    )
+
+
+class Runtime(Model):
+    """What runs replicas: process, docker, or {docker: {...}}."""
+
+    docker: Docker | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, value: Any) -> Any:
+        if isinstance(value, dict) and list(value) in ([], ["docker"]):
+            return value
+        if value == "docker":
+            return {"docker": {}}
+        if value == "process":
+            return {}
+        raise ValueError(f"must be process, docker or {{docker: {{...}}}}, got {shown(value)}")
+
+
+def _owner(name: str) -> str:
+    if not OWNER.fullmatch(name):
+        raise ValueError(
+            f'must be up to 63 of a-z 0-9 . _ - (first and last a-z 0-9), got "{name}"'
+        )
+    return name
+
+
+class File(Model):
+    """The file as written. Services are checked one by one, each with the defaults under it."""
+
+    owner: Annotated[str, AfterValidator(_owner)] | None = Field(
+        None,
+        description="Marks what is ours on a shared engine. "
+        "Default: the folder's name and a short hash of the file's path.",
+    )
+    state_dir: Text | None = Field(
+        None, description="Default: ~/.local/state/tidegate/<owner> (or in XDG_STATE_HOME)."
+    )
+    gateway: Gateway = Field(Gateway(), description="Where clients come in.")
+    admin: Admin = Field(Admin(), description="Where operators come in.")
+    runtime: Runtime = Field(Runtime(), description="What runs replicas.")
+    defaults: dict[str, Any] = Field({}, description="Any key of a service, for all of them.")
+    services: dict[str, Any] = Field({}, description="What is routed to, by name.")
 
 
 class Settings(Model):

@@ -1,0 +1,65 @@
+"""What a reload changes, and what it cannot change.
+
+Pure. Services come and go and change while Tidegate runs; sockets that are open, the runtime that
+holds the replicas and the name that marks them do not.
+"""
+
+from dataclasses import dataclass
+
+from config.fields import Model
+from config.settings import Settings
+
+_OUTSIDE_SERVICES = ("owner", "state_dir", "runtime", "docker", "gateway", "admin")
+# What the gateway takes over while it runs; everything else out there is read once, at the start.
+_LIVE = ("gateway.limits", "gateway.trusted_proxies", "gateway.access_log")
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Names of services, sorted; dotted paths that a reload changes, and that need a restart."""
+
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    restart_needed: tuple[str, ...] = ()
+    live: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return self != Changes()
+
+
+def diff(old: Settings, new: Settings) -> Changes:
+    """From what is running to what was asked for."""
+    before, after = old.services, new.services
+    paths = _outside_services(old, new)
+    return Changes(
+        added=tuple(sorted(after.keys() - before.keys())),
+        removed=tuple(sorted(before.keys() - after.keys())),
+        changed=tuple(
+            sorted(name for name in before.keys() & after.keys() if before[name] != after[name])
+        ),
+        restart_needed=tuple(path for path in paths if not path.startswith(_LIVE)),
+        live=tuple(path for path in paths if path.startswith(_LIVE)),
+    )
+
+
+def _outside_services(old: Settings, new: Settings) -> list[str]:
+    """As the file names them."""
+    return [
+        f"runtime.{path}" if key == "docker" else path
+        for key in _OUTSIDE_SERVICES
+        for path in _differing(key, getattr(old, key), getattr(new, key))
+    ]
+
+
+def _differing(path: str, old: object, new: object) -> list[str]:
+    """The single keys below `path` that differ."""
+    if old == new:
+        return []
+    if not (isinstance(old, Model) and isinstance(new, Model)):
+        return [path]
+    return [
+        found
+        for name in type(new).model_fields
+        for found in _differing(f"{path}.{name}", getattr(old, name), getattr(new, name))
+    ]

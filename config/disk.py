@@ -1,0 +1,91 @@
+"""What a configuration names on this machine: environment files, secrets, volumes, the token.
+
+Relative paths start at the configuration's folder, `~` is the home of whoever runs Tidegate. Only
+environment files are read here; of the others it is enough that they are there.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from config import dotenv
+from config.addresses import is_path
+from config.errors import Finding, Place
+from config.service import Secret, Service
+
+
+@dataclass(slots=True)
+class Disk:
+    """Files around one configuration. An environment file is read once, however many share it."""
+
+    folder: Path
+    findings: list[Finding] = field(default_factory=list)
+    _read: dict[str, dict[str, str] | str] = field(default_factory=dict)
+
+    def take(self) -> list[Finding]:
+        """The findings since the last time."""
+        taken, self.findings = self.findings, []
+        return taken
+
+    def resolve(self, path: str) -> str:
+        """The absolute path."""
+        return os.path.normpath(self.folder.absolute() / os.path.expanduser(path))
+
+    def present(self, path: str, place: Place) -> str:
+        """The absolute path of a file that can be read; else there is a finding."""
+        absolute = self.resolve(path)
+        if not os.path.isfile(absolute):
+            self.findings.append(Finding(place, f"there is no file {absolute}"))
+        elif not os.access(absolute, os.R_OK):
+            self.findings.append(Finding(place, f"{absolute} may not be read"))
+        return absolute
+
+    def settle(self, service: Service) -> Service:
+        """The service with absolute paths, and its environment files under its `env`."""
+        if not (service.env_file or service.secrets or service.volumes):
+            return service
+        update = {
+            "env": self._env(service),
+            "secrets": tuple(
+                self._secret(secret, index) for index, secret in enumerate(service.secrets)
+            ),
+            "volumes": tuple(self._volume(volume) for volume in service.volumes),
+        }
+        return service.model_copy(update=update)
+
+    def _env(self, service: Service) -> tuple[tuple[str, str], ...]:
+        variables: dict[str, str] = {}
+        for index, path in enumerate(service.env_file):
+            variables |= self._variables(path, ("env_file", index))
+        return tuple((variables | dict(service.env)).items())
+
+    def _variables(self, path: str, place: Place) -> Mapping[str, str]:
+        if path not in self._read:
+            self._read[path] = self._parsed(self.resolve(path))
+        found = self._read[path]
+        if isinstance(found, str):
+            self.findings.append(Finding(place, found))
+            return {}
+        return found
+
+    def _parsed(self, path: str) -> dict[str, str] | str:
+        """The variables, or what is wrong with the file."""
+        try:
+            return dotenv.parse(Path(path).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return f"there is no file {path}"
+        except UnicodeDecodeError:
+            return f"{path} is not UTF-8 text"
+        except OSError as error:
+            return f"{path} cannot be read: {error.strerror}"
+        except dotenv.BadEntry as error:
+            return f"{path}:{error.line}: {error.message}"
+
+    def _secret(self, secret: Secret, index: int) -> Secret:
+        source = self.present(secret.source, ("secrets", index, "source"))
+        return secret.model_copy(update={"source": source})
+
+    def _volume(self, volume: str) -> str:
+        source, _, rest = volume.partition(":")
+        return f"{self.resolve(source)}:{rest}" if is_path(source) else volume

@@ -1,0 +1,191 @@
+"""From the values of a document to what they mean, with every finding on the way.
+
+A part that is wrong is left out and the rest is checked all the same, so that one look shows all;
+what would only be the echo of another finding is not said.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from config import checks
+from config.addresses import SERVICE_NAME
+from config.disk import Disk
+from config.errors import Finding, Place
+from config.fields import Model
+from config.merging import Defaults
+from config.service import Service
+from config.settings import File, Runtime
+from config.unsupported import OF_FILE, OF_SERVICE, Later, refused
+from config.wording import UNKNOWN_KEY, explain, shown
+
+M = TypeVar("M", bound=Model)
+_SECTIONS = ("gateway", "admin", "defaults", "services")
+_NAME = 'must be made of a-z, 0-9 and "-" (neither first nor last), at most 63 of them'
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What the file says; to be used only when there are no findings."""
+
+    file: File
+    services: dict[str, Service]
+    findings: list[Finding]
+
+
+def interpret(value: Any, disk: Disk) -> Meaning:
+    """The meaning of a document's value."""
+    if not isinstance(value, Mapping):
+        what = "is empty" if value is None else f"must be a mapping at the top, got {shown(value)}"
+        return Meaning(File(), {}, [Finding((), f"the file {what}: it needs `services`")])
+    raw, findings = _supported(_without_extensions(value), OF_FILE)
+    file, wrong = _validated(File, raw)
+    findings += wrong
+    broken = _places(findings)
+    findings += _sound(checks.of_listeners(file.gateway, file.admin), broken)
+    if file.admin.token_file:
+        disk.present(file.admin.token_file, ("admin", "token_file"))
+        findings += disk.take()
+    if not file.services and ("services",) not in broken:
+        findings.append(Finding(("services",), "no services: write at least one"))
+    runtime = None if any(place[0] == "runtime" for place in broken) else runtime_of(file.runtime)
+    services = _Services(file, runtime, disk)
+    services.read()
+    return Meaning(file, services.found, findings + services.findings)
+
+
+def runtime_of(runtime: Runtime) -> str:
+    """The name of the runtime."""
+    return "docker" if runtime.docker is not None else "process"
+
+
+class _Services:
+    """Reads all services of a file."""
+
+    def __init__(self, file: File, runtime: str | None, disk: Disk) -> None:
+        self.found: dict[str, Service] = {}
+        self.findings: list[Finding] = []
+        self._file = file
+        self._runtime = runtime
+        self._disk = disk
+        self._broken: set[Place] = set()
+
+    def read(self) -> None:
+        defaults = self._defaults()
+        for name, value in self._file.services.items():
+            self._service(name, value, defaults)
+        routes = _sound(checks.of_routes(self.found.values()), self._broken)
+        self.findings += [finding.inside("services") for finding in routes]
+
+    def _defaults(self) -> Defaults:
+        raw, findings = _own(self._file.defaults)
+        checked, wrong = _validated(Service, raw)
+        findings += wrong
+        self.findings += [finding.inside("defaults") for finding in findings]
+        return Defaults(_pruned(raw, findings), checked, _places(findings))
+
+    def _service(self, name: str, value: Any, defaults: Defaults) -> None:
+        if not SERVICE_NAME.fullmatch(name):
+            self.findings.append(Finding(("services", name), _NAME))
+        if value is not None and not isinstance(value, Mapping):
+            message = f"must be a mapping, got {shown(value)}"
+            self.findings.append(Finding(("services", name), message))
+        else:
+            self._read(name, value or {}, defaults)
+
+    def _read(self, name: str, value: Mapping[str, Any], defaults: Defaults) -> None:
+        named = name if SERVICE_NAME.fullmatch(name) else "unnamed"
+        raw, findings = _own(value)
+        service, wrong = _validated(Service, defaults.under(raw, named))
+        findings += wrong
+        broken = _places(findings) | defaults.broken
+        findings += _sound(checks.of_service(service, self._runtime), broken)
+        self.found[named] = self._disk.settle(service)
+        findings += self._disk.take()
+        self.findings += [defaults.blame(finding, name, value) for finding in findings]
+        self._broken.update((named, *place) for place in broken)
+
+
+def _own(value: Mapping[str, Any]) -> tuple[Mapping[str, Any], list[Finding]]:
+    """The keys of one service that are supported."""
+    raw, findings = _supported(value, OF_SERVICE)
+    if "name" in raw:
+        findings.append(Finding(("name",), UNKNOWN_KEY))
+        raw = _pruned(raw, findings[-1:])
+    return raw, findings
+
+
+def _supported(
+    raw: Mapping[str, Any], later: tuple[Later, ...]
+) -> tuple[Mapping[str, Any], list[Finding]]:
+    """What the models know, and what they will only know later. An empty `tls` asks for nothing."""
+    findings = refused(raw, later)
+    raw = _pruned(raw, findings)
+    for entry in later:
+        if entry.schema is not None:
+            raw = _without(raw, entry.place)
+    return raw, findings
+
+
+def _validated(model: type[M], raw: Mapping[str, Any]) -> tuple[M, list[Finding]]:
+    """The model of all that is right in `raw`, and what is not."""
+    try:
+        return model.model_validate(raw), []
+    except ValidationError as error:
+        findings = explain(error, raw)
+    rest = _pruned(raw, findings)
+    if rest == raw:
+        return model(), findings
+    value, more = _validated(model, rest)
+    return value, findings + more
+
+
+def _without_extensions(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Without the x- keys, which hold anchors as in Compose; an empty section is no section."""
+    return {
+        key: {} if item is None and key in _SECTIONS else item
+        for key, item in value.items()
+        if not key.startswith("x-")
+    }
+
+
+def _pruned(raw: Mapping[str, Any], findings: Iterable[Finding]) -> Mapping[str, Any]:
+    for finding in findings:
+        raw = _without(raw, _cut(finding.place))
+    return raw
+
+
+def _without(raw: Mapping[str, Any], place: Place) -> Mapping[str, Any]:
+    key, rest = str(place[0]), place[1:]
+    inner = raw.get(key)
+    if key not in raw:
+        return raw
+    if rest and isinstance(inner, Mapping):
+        return {**raw, key: _without(inner, rest)}
+    return {other: value for other, value in raw.items() if other != key}
+
+
+def _cut(place: Place) -> Place:
+    """A list is wrong as a whole: without one item, the others would change their places."""
+    for depth, part in enumerate(place):
+        if isinstance(part, int):
+            return place[:depth]
+    return place
+
+
+def _places(findings: Iterable[Finding]) -> set[Place]:
+    return {_cut(finding.place) for finding in findings}
+
+
+def _sound(findings: Iterable[Finding], broken: set[Place]) -> Iterator[Finding]:
+    """Those that measured nothing broken."""
+    for finding in findings:
+        measured = (finding.place, *finding.also)
+        if not broken or not any(_is_broken(place, broken) for place in measured):
+            yield finding
+
+
+def _is_broken(place: Place, broken: set[Place]) -> bool:
+    return any(place[:depth] in broken for depth in range(1, len(place) + 1))

@@ -1,0 +1,125 @@
+"""Finds, reads and checks the configuration file. All that is wrong is said at once.
+
+The one way in: `load` for a file, `parse` for a text. Both give settings that are complete and
+consistent, or raise ConfigError with every problem and its line.
+"""
+
+import difflib
+import hashlib
+import os
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from config import document
+from config.disk import Disk
+from config.errors import ConfigError, Finding, Place, Problem, dotted
+from config.interpret import Meaning, interpret, runtime_of
+from config.schema import keys_at
+from config.settings import Docker, Settings
+from config.wording import UNKNOWN_KEY
+
+VARIABLE = "TIDEGATE_CONFIG"
+FILE_NAME = "tidegate.yaml"
+
+
+def find(explicit: str | None, environ: Mapping[str, str] = os.environ) -> Path:
+    """The file to load: `--config`, then TIDEGATE_CONFIG, then tidegate.yaml right here."""
+    return Path(explicit or environ.get(VARIABLE) or FILE_NAME)
+
+
+def load(path: Path, environ: Mapping[str, str] = os.environ) -> Settings:
+    """The settings of a file. Raises ConfigError."""
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError:
+        message = f"there is no such file: name one with --config FILE or {VARIABLE}"
+        raise ConfigError([Problem(path, None, "", message)]) from None
+    except IsADirectoryError:
+        message = f"is a directory: name the file in it, such as {path / FILE_NAME}"
+        raise ConfigError([Problem(path, None, "", message)]) from None
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise ConfigError([Problem(path, line, "", "is not UTF-8 text")]) from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigError([Problem(path, None, "", f"cannot be read: {reason}")]) from None
+    return parse(text, path, environ)
+
+
+def parse(text: str, file: Path, environ: Mapping[str, str] = os.environ) -> Settings:
+    """The settings of a text that stands in `file`, which need not exist. Raises ConfigError."""
+    try:
+        read = document.read(text)
+    except document.Unreadable as error:
+        raise ConfigError([Problem(file, error.line, "", error.message)]) from None
+    disk = Disk(file.parent)
+    meaning = interpret(read.value, disk)
+    problems = [
+        *(Problem(file, line, dotted(flaw.place), flaw.message) for line, flaw in read.flaws),
+        *_located(meaning.findings, text, file),
+    ]
+    if problems:
+        raise ConfigError(sorted(dict.fromkeys(problems), key=lambda problem: problem.line or 0))
+    return _settings(meaning, file, disk, environ)
+
+
+def default_owner(file: Path) -> str:
+    """The folder's name and a short hash of the file's whole path: two files never share one."""
+    path = file.absolute()
+    name = re.sub(r"[^a-z0-9]+", "-", path.parent.name.lower()).strip("-")[:48].strip("-")
+    return f"{name or 'tidegate'}-{hashlib.sha256(os.fsencode(path)).hexdigest()[:6]}"
+
+
+def default_state_dir(owner: str, environ: Mapping[str, str]) -> str:
+    """Where state is kept, by the XDG base directory specification: a relative one is ignored."""
+    state = environ.get("XDG_STATE_HOME", "")
+    if not os.path.isabs(state):
+        home = environ.get("HOME") or os.path.expanduser("~")
+        state = os.path.join(home, ".local", "state")
+    return os.path.join(state, "tidegate", owner)
+
+
+def _settings(meaning: Meaning, file: Path, disk: Disk, environ: Mapping[str, str]) -> Settings:
+    written = meaning.file
+    owner = written.owner or default_owner(file)
+    token = written.admin.token_file
+    admin = written.admin
+    if token:
+        admin = admin.model_copy(update={"token_file": disk.resolve(token)})
+    state_dir = written.state_dir
+    return Settings(
+        owner=owner,
+        state_dir=disk.resolve(state_dir) if state_dir else default_state_dir(owner, environ),
+        gateway=written.gateway,
+        admin=admin,
+        runtime=runtime_of(written.runtime),
+        docker=written.runtime.docker or Docker(),
+        services=meaning.services,
+    )
+
+
+def _located(findings: Iterable[Finding], text: str, file: Path) -> Iterable[Problem]:
+    found = list(findings)
+    if not found:
+        return
+    lines = document.lines(text)
+    for finding in found:
+        message = finding.message
+        if message == UNKNOWN_KEY:
+            message = _unknown(finding.place)
+        yield Problem(file, _line(finding.place, lines), dotted(finding.place), message)
+
+
+def _line(place: Place, lines: Mapping[Place, int]) -> int:
+    """Where it stands; for what is missing or came by an alias, where its parent does."""
+    while place and place not in lines:
+        place = place[:-1]
+    return lines.get(place, 1)
+
+
+def _unknown(place: Place) -> str:
+    key = str(place[-1])
+    close = difflib.get_close_matches(key, keys_at(place[:-1]), n=1)
+    hint = f'; did you mean "{close[0]}"?' if close else ""
+    return f'unknown key "{key}"{hint}'

@@ -1,0 +1,66 @@
+"""What a reload changes, and what needs a restart."""
+
+from pathlib import Path
+
+import pytest
+
+from config import loader
+from config.changes import Changes, diff
+from config.settings import Settings
+
+
+def settings(text: str) -> Settings:
+    return loader.parse(text, Path("/srv/tidegate.yaml"), {"HOME": "/root"})
+
+
+BASE = "services:\n  a: {command: x}\n  b: {command: y}\n"
+
+
+def test_the_same_file_changes_nothing() -> None:
+    changes = diff(settings(BASE), settings("# again\n" + BASE))
+    assert changes == Changes()
+    assert not changes
+
+
+def test_services_come_go_and_change() -> None:
+    new = settings("services:\n  c: {command: x}\n  b: {command: z}\n")
+    changes = diff(settings(BASE), new)
+    assert changes == Changes(added=("c",), removed=("a",), changed=("b",))
+    assert changes
+
+
+def test_defaults_change_the_services_under_them() -> None:
+    assert diff(settings(BASE), settings("defaults: {drain: 1s}\n" + BASE)).changed == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("text", "paths"),
+    [
+        ('gateway: {listen: ":81", limits: {body: 1MiB}}', ("gateway.listen",)),
+        ("gateway: {workers: 0}", ("gateway.workers",)),
+        ('admin: {listen: "127.0.0.1:9"}', ("admin.listen",)),
+        ("owner: me\nstate_dir: /s", ("owner", "state_dir")),
+        ("owner: me", ("owner", "state_dir")),
+    ],
+)
+def test_what_is_read_once_needs_a_restart(text: str, paths: tuple[str, ...]) -> None:
+    assert diff(settings(BASE), settings(f"{text}\n{BASE}")).restart_needed == paths
+
+
+def test_another_engine_needs_a_restart() -> None:
+    services = "services: {a: {endpoints: 'a:1'}}"
+    docker = settings(f"runtime: {{docker: {{network: front}}}}\n{services}")
+    paths = diff(settings(services), docker).restart_needed
+    assert paths == ("runtime", "runtime.docker.network")
+
+
+def test_limits_proxies_and_the_log_of_the_gateway_change_while_it_runs() -> None:
+    text = "gateway: {limits: {body: 1MiB}, trusted_proxies: 10.0.0.0/8, access_log: json}\n"
+    changes = diff(settings(BASE), settings(text + BASE))
+    assert changes.restart_needed == ()
+    assert changes.live == (
+        "gateway.trusted_proxies",
+        "gateway.limits.body",
+        "gateway.access_log",
+    )
+    assert changes
