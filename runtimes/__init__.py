@@ -1,0 +1,1 @@
+"""Whatever runs replicas, behind one port: a driver for each kind of engine."""

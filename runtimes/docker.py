@@ -1,0 +1,219 @@
+"""Replicas as containers of one Docker engine.
+
+The engine is the truth: what is ours is read back from labels, under one name per replica, so
+nothing is lost when an answer is, or when we are.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterator, Sequence
+from typing import Any
+from weakref import WeakValueDictionary
+
+from cluster.model import Instance, InstanceStatus
+from cluster.runtime import Capabilities, Hint, LogLine, RuntimeFailure
+from cluster.workload import Workload
+from runtimes.docker_connection import connect
+from runtimes.docker_engine import Deadlines, Engine
+from runtimes.docker_launch import Launch
+from runtimes.docker_spec import container_name, create_spec, networks_of
+from runtimes.docker_streams import News, Output, events_of, news_of, output_of
+from runtimes.docker_view import inspected, listed, our_mark
+from runtimes.labels import OWNER
+
+_NOT_CONNECTED = "not connected to a Docker engine"
+
+
+class DockerRuntime:
+    """Containers on the engine at `url`, on `network`, with the owner's mark.
+
+    With `publish`, replicas are reached through an ephemeral port of the engine's host instead
+    of their own address: for engines in a virtual machine (Docker Desktop) or far away.
+    """
+
+    name = "docker"
+    capabilities = Capabilities(freeze=True, exec=True, logs=True)
+
+    def __init__(
+        self,
+        owner: str,
+        url: str | None = None,
+        network: str | None = None,
+        publish: bool = False,
+        *,
+        deadlines: Deadlines | None = None,
+    ) -> None:
+        self._owner = owner
+        self._url = url
+        self._network = network
+        self._publish = publish
+        self._deadlines = deadlines or Deadlines()
+        self._connected: Engine | None = None
+        self._why_not = _NOT_CONNECTED
+        self._launching: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._ended: dict[str, Instance] = {}
+        self._news: dict[str, InstanceStatus] = {}
+
+    async def open(self) -> None:
+        """The former connection, if any, serves until the new one stands; it stays when it is to
+        the same engine, because a start may be under way on it."""
+        try:
+            fresh = await connect(self._url, self._deadlines)
+        except RuntimeFailure as failure:
+            self._why_not = failure.message
+            raise
+        former = self._connected
+        if former is not None and former.speaks_as(fresh):
+            await fresh.close()
+            return
+        self._connected = fresh
+        if former is not None:
+            await former.close()
+
+    async def close(self) -> None:
+        engine, self._connected = self._connected, None
+        self._why_not = _NOT_CONNECTED
+        if engine is not None:
+            await engine.close()
+
+    async def instances(self) -> Sequence[Instance]:
+        found = [
+            instance
+            for entry in await self._engine.listing(f"{OWNER}={self._owner}")
+            if not self._is_launching(entry)
+            and (instance := listed(entry, self._owner, self._publish_on))
+        ]
+        return await self._completed(found)
+
+    async def watch(self) -> AsyncIterator[Hint]:
+        engine = self._engine
+        try:
+            async with engine.stream("events", events_of(self._owner)) as lines:
+                self._news.clear()
+                yield Hint()
+                async for line in lines:
+                    yield self._learn(news_of(line))
+        except RuntimeFailure:
+            if engine is self._connected:
+                raise
+
+    async def logs(
+        self, instance: str, *, tail: int = 100, follow: bool = False
+    ) -> AsyncIterator[LogLine]:
+        engine = self._engine
+        mark = our_mark((await engine.inspect(instance))["Config"]["Labels"], self._owner)
+        output = Output(mark.replica if mark else instance)
+        path = f"containers/{instance}/logs"
+        async with engine.stream(path, output_of(tail, follow)) as content:
+            async for data in content.iter_any():
+                for line in output.feed(data):
+                    yield line
+        for line in output.end():
+            yield line
+
+    async def execute(self, instance: str, command: Sequence[str], timeout: float) -> int:
+        """The engine cannot end what is too slow: it runs on in the replica until it is done."""
+        try:
+            async with asyncio.timeout(timeout):
+                return await self._engine.execute(instance, command)
+        except TimeoutError as error:
+            raise RuntimeFailure(
+                "timeout", f"{command[0]} did not end within {timeout:g} s", transient=True
+            ) from error
+
+    async def start(self, replica: str, workload: Workload) -> Instance:
+        spec = create_spec(
+            self._owner,
+            replica,
+            workload,
+            network=self._network,
+            publish_on=self._publish_on,
+        )
+        name = container_name(self._owner, replica)
+        others = networks_of(workload, self._network)[1:]
+        async with self._alone(name):
+            return await Launch(self._engine, name, spec, others, self._publish_on).run()
+
+    async def stop(self, instance: str, grace: float) -> None:
+        engine = self._engine
+        with _unless_gone():
+            facts = await engine.inspect(instance)
+            if our_mark(facts["Config"]["Labels"], self._owner) is None:
+                return
+            if facts["State"]["Paused"]:
+                await engine.unpause(instance)  # asleep, it could not act on SIGTERM
+            if facts["State"]["Running"]:
+                await engine.stop(instance, grace)
+            await engine.remove(instance)
+
+    async def freeze(self, instance: str) -> None:
+        await self._engine.pause(instance)
+
+    async def thaw(self, instance: str) -> None:
+        await self._engine.unpause(instance)
+
+    @property
+    def _engine(self) -> Engine:
+        if self._connected is None:
+            raise RuntimeFailure("engine-unavailable", self._why_not, transient=True)
+        return self._connected
+
+    @property
+    def _publish_on(self) -> str | None:
+        return self._engine.host if self._publish else None
+
+    @contextlib.asynccontextmanager
+    async def _alone(self, name: str) -> AsyncIterator[None]:
+        """One launch of a name at a time: the next one then finds what the first one made."""
+        lock = self._launching.setdefault(name, asyncio.Lock())
+        async with lock:
+            yield
+
+    def _is_launching(self, entry: dict[str, Any]) -> bool:
+        """What we have made and not yet started is not a leftover of a crash."""
+        return entry["State"] == "created" and any(
+            name.removeprefix("/") in self._launching for name in entry["Names"]
+        )
+
+    def _learn(self, news: News) -> Hint:
+        if news.status is None:
+            self._news.pop(news.id, None)
+        else:
+            self._news[news.id] = news.status
+        return news.hint
+
+    async def _completed(self, found: list[Instance]) -> Sequence[Instance]:
+        """The listing does not tell how an instance ended, and lags behind the events: the engine
+        tells of an end before it lists it. An inspection waits until the engine is done."""
+        looks: dict[str, Instance | None] = {}
+        ended = InstanceStatus.EXITED
+        try:
+            async with asyncio.TaskGroup() as group:
+                for one in found:
+                    behind = self._news.pop(one.id, one.status) is not one.status
+                    if behind or (one.status is ended and one.id not in self._ended):
+                        group.create_task(self._look(one.id, looks), name=f"look at {one.id}")
+        except* RuntimeFailure as failures:
+            raise failures.exceptions[0] from None
+        known = self._ended
+        seen = [
+            looks.get(one.id, known.get(one.id, one) if one.status is ended else one)
+            for one in found
+        ]
+        self._ended = {one.id: one for one in seen if one and one.status is ended}
+        return [one for one in seen if one]
+
+    async def _look(self, id: str, looks: dict[str, Instance | None]) -> None:
+        looks[id] = None
+        with _unless_gone():
+            looks[id] = inspected(await self._engine.inspect(id), self._owner, self._publish_on)
+
+
+@contextlib.contextmanager
+def _unless_gone() -> Iterator[None]:
+    """Nothing is left to do with a container that is no more."""
+    try:
+        yield
+    except RuntimeFailure as failure:
+        if failure.code != "unknown-instance":
+            raise

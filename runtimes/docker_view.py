@@ -1,0 +1,125 @@
+"""A container as the engine tells of it, read as an instance.
+
+Pure. The engine has two shapes for the same thing: an entry of the listing, and an inspection.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from cluster.model import Address, Exit, Instance, InstanceStatus
+from runtimes.docker_spec import PORT_LABEL
+from runtimes.labels import Mark, mark_of
+
+Facts = Mapping[str, Any]
+
+_STATUS = {
+    "running": InstanceStatus.RUNNING,
+    "restarting": InstanceStatus.RUNNING,
+    "paused": InstanceStatus.FROZEN,
+    # Made but never started, because we died in between: as an ended one it gets removed.
+    "created": InstanceStatus.EXITED,
+    "exited": InstanceStatus.EXITED,
+    "dead": InstanceStatus.EXITED,
+}
+NEVER_STARTED = Exit(message="it was created but never started")
+
+
+def our_mark(labels: Mapping[str, str] | None, owner: str) -> Mark | None:
+    """The marks of a container, when it is this owner's."""
+    mark = mark_of(labels or {})
+    return mark if mark and mark.owner == owner else None
+
+
+def listed(entry: Facts, owner: str, publish_on: str | None) -> Instance | None:
+    """An entry of `GET /containers/json`; None when it is not ours or is being removed.
+
+    How an ended one ended is not told there.
+    """
+    mark = our_mark(entry.get("Labels"), owner)
+    status = _STATUS.get(entry["State"])
+    if mark is None or status is None:
+        return None
+    published = [
+        str(port["PublicPort"])
+        for port in entry.get("Ports") or ()
+        if str(port["PrivatePort"]) == entry["Labels"].get(PORT_LABEL)
+        and port.get("IP") == publish_on
+        and port.get("PublicPort")
+    ]
+    return Instance(
+        id=entry["Id"],
+        replica=mark.replica,
+        service=mark.service,
+        revision=mark.revision,
+        status=status,
+        address=None
+        if status is InstanceStatus.EXITED
+        else _address(entry, entry["Labels"], published, publish_on),
+        started_at=float(entry["Created"]),
+    )
+
+
+def inspected(facts: Facts, owner: str, publish_on: str | None) -> Instance | None:
+    """The answer of `GET /containers/{id}/json`; None when it is not ours or is being removed."""
+    labels = facts["Config"].get("Labels") or {}
+    mark = our_mark(labels, owner)
+    status = _STATUS.get(facts["State"]["Status"])
+    if mark is None or status is None:
+        return None
+    ports = facts["NetworkSettings"].get("Ports") or {}
+    published = [
+        binding["HostPort"]
+        for binding in ports.get(f"{labels.get(PORT_LABEL)}/tcp") or ()
+        if binding["HostIp"] == publish_on
+    ]
+    ended = status is InstanceStatus.EXITED
+    return Instance(
+        id=facts["Id"],
+        replica=mark.replica,
+        service=mark.service,
+        revision=mark.revision,
+        status=status,
+        address=None if ended else _address(facts, labels, published, publish_on),
+        # To the second, as the listing has it: both tell the same of one container.
+        started_at=float(int(seconds(facts["Created"]))),
+        exit=exit_of(facts) if ended else None,
+    )
+
+
+def exit_of(facts: Facts) -> Exit:
+    """How an inspected container ended. A code over 128 is a signal's, as in a shell."""
+    state = facts["State"]
+    if state["Status"] == "created":
+        return Exit(message=state["Error"]) if state.get("Error") else NEVER_STARTED
+    code = int(state["ExitCode"])
+    return Exit(
+        code=128 - code if 128 < code < 128 + 65 else code,
+        oom=bool(state.get("OOMKilled")),
+        message=state.get("Error") or "",
+    )
+
+
+def seconds(timestamp: str) -> float:
+    """Seconds since 1970 of an RFC 3339 timestamp. Raises ValueError."""
+    return datetime.fromisoformat(timestamp).timestamp()
+
+
+def _address(
+    facts: Facts, labels: Mapping[str, str], published: Iterable[str], publish_on: str | None
+) -> Address | None:
+    for port in published:
+        return Address(publish_on or "", int(port))
+    host = _host(facts)
+    port_told = labels.get(PORT_LABEL)
+    return Address(host, int(port_told)) if host and port_told else None
+
+
+def _host(facts: Facts) -> str | None:
+    mode = facts["HostConfig"]["NetworkMode"]
+    if mode == "host":
+        return "127.0.0.1"
+    networks = facts["NetworkSettings"]["Networks"] or {}
+    # "default" stands for the engine's own bridge, and an id may stand for a name.
+    first: Facts = networks.get(mode) or next(iter(networks.values()), {})
+    return first.get("IPAddress") or first.get("GlobalIPv6Address") or None

@@ -1,0 +1,16 @@
+"""Each contract class names the event loops on which its driver must keep the contract."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+import pytest
+
+pytest.register_assert_rewrite("tests.contracts.runtime_contract")
+
+LoopFactories = Mapping[str, Callable[[], asyncio.AbstractEventLoop]]
+
+
+def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> LoopFactories:
+    contract = getattr(item, "cls", None)
+    factories: LoopFactories = getattr(contract, "loops", {"asyncio": asyncio.new_event_loop})
+    return factories

@@ -1,0 +1,77 @@
+"""The Docker driver keeps the contract of every runtime, on a real engine."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pytest
+
+from cluster.model import Instance
+from cluster.runtime import InstanceRuntime
+from cluster.workload import Workload
+from runtimes.docker import DockerRuntime
+from tests.contracts.runtime_contract import InstanceRuntimeContract, MakeRuntime
+from tests.support.docker_engine import (
+    busybox_image,
+    containers_of,
+    docker_engine,
+    engine,
+)
+
+__all__ = ["busybox_image", "docker_engine"]
+
+SERVE = "trap 'exit 0' TERM; httpd -f -p $PORT -h /www & wait"
+TALK = """
+trap 'exit 0' TERM
+for n in 1 2 3; do echo out $n; echo err $n >&2; done
+n=0
+while :; do n=$((n+1)); echo beat $n; sleep 0.1; done
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class BusyboxWorkloads:
+    image: str
+
+    def server(self) -> Workload:
+        return self._shell("web", SERVE)
+
+    def stubborn(self) -> Workload:
+        return self._shell(
+            "web", "trap '' TERM; httpd -f -p $PORT -h /www & while :; do wait; done"
+        )
+
+    def exits(self) -> Workload:
+        return self._shell("job", "exit 3")
+
+    def talker(self) -> Workload:
+        return self._shell("talk", TALK)
+
+    def broken(self) -> Workload:
+        return Workload("web", "r1", image=self.image, command=("/bin/no-such-program",))
+
+    def exit_with(self, code: int) -> Sequence[str]:
+        return ("sh", "-c", f"exit {code}")
+
+    def lingering(self) -> Sequence[str]:
+        return ("sleep", "100")
+
+    def _shell(self, service: str, script: str) -> Workload:
+        return Workload(service, "r1", image=self.image, command=("sh", "-c", script))
+
+
+@pytest.mark.docker
+class TestDockerRuntime(InstanceRuntimeContract):
+    @pytest.fixture
+    def make_runtime(self, docker_engine: str) -> MakeRuntime:
+        return DockerRuntime
+
+    @pytest.fixture
+    def workloads(self, busybox_image: str) -> BusyboxWorkloads:
+        return BusyboxWorkloads(busybox_image)
+
+    async def kill(self, runtime: InstanceRuntime, instance: Instance) -> None:
+        async with engine() as docker:
+            await docker.containers.container(instance.id).kill()
+
+    async def assert_nothing_left(self, owner: str) -> None:
+        assert await containers_of(owner) == []

@@ -1,0 +1,90 @@
+"""The body of `POST /containers/create` (Docker Engine API 1.41, "Create a container")."""
+
+import pytest
+
+from cluster.runtime import RuntimeFailure
+from cluster.workload import Workload
+from runtimes.docker_spec import Spec, container_name, create_spec, networks_of
+
+
+def volume_spec(volume: str) -> Spec:
+    workload = Workload("web", "r1", image="web:1", volumes=(volume,))
+    return dict(create_spec("me", "a", workload)["HostConfig"])
+
+
+def mount(kind: str, source: str, target: str, *, ro: bool = False, **more: object) -> Spec:
+    return {"Type": kind, "Source": source, "Target": target, "ReadOnly": ro, **more}
+
+
+MOUNTS = [
+    ("/host:/in", mount("bind", "/host", "/in")),
+    ("/host:/in:ro", mount("bind", "/host", "/in", ro=True)),
+    ("/host:/in:rw,cached", mount("bind", "/host", "/in")),
+    (
+        "/host:/in:ro,rslave",
+        mount("bind", "/host", "/in", ro=True, BindOptions={"Propagation": "rslave"}),
+    ),
+    ("name:/in", mount("volume", "name", "/in")),
+    ("name:/in:ro,nocopy", mount("volume", "name", "/in", ro=True, VolumeOptions={"NoCopy": True})),
+    ("/in", mount("volume", "", "/in")),
+    ("./data:/in", mount("bind", "./data", "/in")),
+    (r"C:\data:/in:ro", mount("bind", r"C:\data", "/in", ro=True)),
+]
+
+
+@pytest.mark.parametrize(("volume", "expected"), MOUNTS, ids=[m[0] for m in MOUNTS])
+def test_a_volume_is_mounted_as_compose_would(volume: str, expected: Spec) -> None:
+    assert volume_spec(volume)["Mounts"] == [expected]
+
+
+def test_selinux_labels_can_only_be_said_as_a_bind() -> None:
+    config = volume_spec("/host:/in:ro,z")
+    assert config["Binds"] == ["/host:/in:ro,z"]
+    assert config["Mounts"] == []
+
+
+@pytest.mark.parametrize("volume", ["", "name", "name:in", "a:b:c:d", "/host:/in:fast"])
+def test_a_volume_that_says_nothing_sensible_is_refused_by_name(volume: str) -> None:
+    with pytest.raises(RuntimeFailure) as failure:
+        volume_spec(volume)
+    assert failure.value.code == "bad-workload"
+    assert f'volume "{volume}"' in failure.value.message
+
+
+def test_a_workload_without_an_image_is_refused() -> None:
+    with pytest.raises(RuntimeFailure, match="web: the docker runtime needs an image") as failure:
+        create_spec("me", "a", Workload("web", "r1", command=("x",)))
+    assert failure.value.code == "bad-workload"
+
+
+def test_no_limit_is_set_where_none_is_wanted() -> None:
+    config = create_spec("me", "a", Workload("web", "r1", image="web:1"))["HostConfig"]
+    assert not {"NanoCpus", "Memory", "MemorySwap", "PidsLimit", "NetworkMode"} & set(config)
+
+
+def test_nothing_is_published_unless_asked_for() -> None:
+    workload = Workload("web", "r1", image="web:1", port=81)
+    assert "PortBindings" not in create_spec("me", "a", workload)["HostConfig"]
+    published = create_spec("me", "a", workload, publish_on="10.0.0.1")["HostConfig"]
+    assert published["PortBindings"] == {"81/tcp": [{"HostIp": "10.0.0.1", "HostPort": ""}]}
+
+
+@pytest.mark.parametrize(
+    ("first", "wanted", "joined"),
+    [
+        (None, (), ()),
+        ("edge", (), ("edge",)),
+        (None, ("a", "b"), ("a", "b")),
+        ("edge", ("a", "edge"), ("edge", "a")),
+    ],
+)
+def test_the_runtimes_network_comes_first_and_none_twice(
+    first: str | None, wanted: tuple[str, ...], joined: tuple[str, ...]
+) -> None:
+    workload = Workload("web", "r1", image="web:1", networks=wanted)
+    assert networks_of(workload, first) == joined
+
+
+def test_a_name_is_one_that_the_engine_accepts() -> None:
+    assert container_name("me", "web-1") == "tidegate-me-web-1"
+    assert container_name("me@home", "ä b") == "tidegate-me-home--b"

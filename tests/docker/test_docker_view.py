@@ -1,0 +1,126 @@
+"""Reading what the engine tells: shapes of the listing and of an inspection (API 1.41)."""
+
+from typing import Any
+
+import pytest
+
+from cluster.model import Address, Exit, InstanceStatus
+from runtimes.docker_view import exit_of, inspected, listed
+
+LABELS = {
+    "tidegate.owner": "me",
+    "tidegate.service": "web",
+    "tidegate.revision": "r1",
+    "tidegate.replica": "web-1",
+    "tidegate.port": "8080",
+}
+
+
+def entry(**changes: Any) -> dict[str, Any]:
+    return {
+        "Id": "c1",
+        "Names": ["/tidegate-me-web-1"],
+        "Labels": LABELS,
+        "State": "running",
+        "Created": 1700000000,
+        "Ports": [{"PrivatePort": 8080, "Type": "tcp"}],
+        "HostConfig": {"NetworkMode": "default"},
+        "NetworkSettings": {"Networks": {"bridge": {"IPAddress": "172.17.0.2"}}},
+        **changes,
+    }
+
+
+def inspection(status: str = "running", **state: Any) -> dict[str, Any]:
+    return {
+        "Id": "c1",
+        "Config": {"Labels": LABELS},
+        "Created": "2023-11-14T22:13:20.987654321Z",
+        "State": {"Status": status, "ExitCode": 0, "OOMKilled": False, "Error": "", **state},
+        "HostConfig": {"NetworkMode": "default"},
+        "NetworkSettings": {"Ports": {}, "Networks": {"bridge": {"IPAddress": "172.17.0.2"}}},
+    }
+
+
+def test_the_listing_and_the_inspection_tell_the_same() -> None:
+    assert listed(entry(), "me", None) == inspected(inspection(), "me", None)
+
+
+@pytest.mark.parametrize(
+    ("state", "status"),
+    [
+        ("running", InstanceStatus.RUNNING),
+        ("paused", InstanceStatus.FROZEN),
+        ("created", InstanceStatus.EXITED),
+        ("exited", InstanceStatus.EXITED),
+        ("dead", InstanceStatus.EXITED),
+    ],
+)
+def test_each_state_of_the_engine_is_one_of_ours(state: str, status: InstanceStatus) -> None:
+    instance = listed(entry(State=state), "me", None)
+    assert instance is not None
+    assert instance.status is status
+    assert (instance.address is None) is (status is InstanceStatus.EXITED)
+
+
+def test_what_is_being_removed_is_gone() -> None:
+    assert listed(entry(State="removing"), "me", None) is None
+    assert inspected(inspection("removing"), "me", None) is None
+
+
+@pytest.mark.parametrize("missing", [label for label in LABELS if label != "tidegate.port"])
+def test_without_all_marks_it_is_not_ours(missing: str) -> None:
+    labels = {label: value for label, value in LABELS.items() if label != missing}
+    assert listed(entry(Labels=labels), "me", None) is None
+
+
+def test_another_owners_is_not_ours_nor_is_one_without_labels() -> None:
+    assert listed(entry(), "you", None) is None
+    assert listed(entry(Labels=None), "me", None) is None
+
+
+NETWORKS = [
+    ("b", {"a": {"IPAddress": "10.1.0.2"}, "b": {"IPAddress": "10.2.0.2"}}, "10.2.0.2"),
+    ("4f1c", {"b": {"IPAddress": "10.2.0.2"}}, "10.2.0.2"),
+    ("b", {"b": {"IPAddress": "", "GlobalIPv6Address": "fd00::2"}}, "fd00::2"),
+    ("host", {"host": {"IPAddress": ""}}, "127.0.0.1"),
+    ("none", {"none": {"IPAddress": ""}}, None),
+    ("b", None, None),
+]
+
+
+@pytest.mark.parametrize(("mode", "networks", "host"), NETWORKS)
+def test_the_address_is_that_on_the_first_network(
+    mode: str, networks: dict[str, Any] | None, host: str | None
+) -> None:
+    settings = {"Networks": networks}
+    instance = listed(entry(HostConfig={"NetworkMode": mode}, NetworkSettings=settings), "me", None)
+    assert instance is not None
+    assert instance.address == (Address(host, 8080) if host else None)
+
+
+def test_a_published_port_counts_only_on_the_address_it_is_published_on() -> None:
+    ports = [
+        {"IP": "0.0.0.0", "PrivatePort": 8080, "PublicPort": 1, "Type": "tcp"},
+        {"IP": "127.0.0.1", "PrivatePort": 9090, "PublicPort": 2, "Type": "tcp"},
+        {"IP": "127.0.0.1", "PrivatePort": 8080, "PublicPort": 3, "Type": "tcp"},
+    ]
+    instance = listed(entry(Ports=ports), "me", "127.0.0.1")
+    assert instance is not None
+    assert instance.address == Address("127.0.0.1", 3)
+
+
+EXITS = [
+    (inspection("exited", ExitCode=0), Exit(0)),
+    (inspection("exited", ExitCode=3), Exit(3)),
+    (inspection("exited", ExitCode=137, OOMKilled=True), Exit(-9, oom=True)),
+    (inspection("exited", ExitCode=143), Exit(-15)),
+    (inspection("exited", ExitCode=255), Exit(255)),
+    (inspection("exited", ExitCode=128, Error="no"), Exit(128, message="no")),
+    (inspection("created"), Exit(message="it was created but never started")),
+    (inspection("created", Error="no network"), Exit(message="no network")),
+]
+
+
+@pytest.mark.parametrize(("facts", "expected"), EXITS)
+def test_an_end_is_read_with_its_cause(facts: dict[str, Any], expected: Exit) -> None:
+    assert exit_of(facts) == expected
