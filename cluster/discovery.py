@@ -80,17 +80,25 @@ class Discovery:
         pause = RECONNECT_FIRST
         while True:
             begun = self._clock()
-            try:
-                await self._runtime.open()
-                async for _ in self._runtime.watch():
-                    self._hint.set()
-            except RuntimeFailure as failure:
-                self._engine_is(False, failure.message)
+            await self._until_it_breaks()
             if self._clock() - begun > RECONNECT_LONGEST:
                 pause = RECONNECT_FIRST
             await asyncio.sleep(pause)
             pause = min(RECONNECT_LONGEST, pause * 2)
-            self._hint.set()
+            await self._reconnect()
+
+    async def _until_it_breaks(self) -> None:
+        try:
+            async for _ in self._runtime.watch():
+                self._hint.set()
+        except RuntimeFailure as failure:
+            self._engine_is(False, failure.message)
+
+    async def _reconnect(self) -> None:
+        try:
+            await self._runtime.open()
+        except RuntimeFailure as failure:
+            self._engine_is(False, failure.message)
 
     async def _look_again_and_again(self) -> None:
         while True:

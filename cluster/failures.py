@@ -60,6 +60,8 @@ class Failures:
     def _record(self, replica: Replica) -> None:
         now = self._clock()
         ready_since = self._ready_since.pop(replica.id, None)
+        if self._can_be_spared(replica.service):
+            return
         served_for = 0.0 if ready_since is None else now - ready_since
         backoff = self._backoff.get(replica.service, _NONE).failed(served_for, now)
         self._backoff[replica.service] = backoff
@@ -68,6 +70,12 @@ class Failures:
         )
         self._metrics.evictions.labels(replica.service, code).inc()
         self._tell(replica, code, backoff, now)
+
+    def _can_be_spared(self, service: str) -> bool:
+        """An engine that owns the count takes surplus replicas away by itself."""
+        present = self._registry.replicas(service)
+        capable = sum(replica.state in (State.STARTING, State.READY) for replica in present)
+        return capable >= self._registry.desired(service).replicas
 
     def _tell(self, replica: Replica, code: str, backoff: Backoff, now: float) -> None:
         wait = backoff.remaining(now)

@@ -198,6 +198,7 @@ class Placing:
                 await asyncio.sleep(pause)
 
     async def _stop_for_good(self, replica: Replica, grace: float) -> None:
+        self._registry.advance(replica.id, Event.DRAIN, "Tidegate stops", self._clock())
         if replica.instance is not None:
             with contextlib.suppress(RuntimeFailure):
                 await self._calls("stop", self._runtime.stop(replica.instance, grace))

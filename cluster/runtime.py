@@ -73,7 +73,11 @@ class Runtime(Protocol):
         """Every instance with our owner mark, whatever its status, ended ones until removed."""
 
     def watch(self) -> AsyncIterator[Hint]:
-        """Hints until the connection breaks; then it ends or raises RuntimeFailure."""
+        """Hints until the connection breaks; then it ends or raises RuntimeFailure.
+
+        The first one comes once it listens and names no service, so that nobody misses what
+        happens between listing and listening. `close` ends it.
+        """
 
     def logs(
         self, instance: str, *, tail: int = 100, follow: bool = False

@@ -38,6 +38,8 @@ class Tasks:
         task = self._group.create_task(_contained(work, name), name=name)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
+        # A task that is cancelled before its first step never gets to its work.
+        task.add_done_callback(lambda _: work.close())
         return task
 
 

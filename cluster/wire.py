@@ -1,0 +1,114 @@
+"""The five messages, and what a gateway process must be told, as bytes: one JSON line each.
+
+The shapes are those of cluster/messages.py; nothing else crosses between control process and
+gateway processes.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from pydantic import TypeAdapter
+
+from cluster.messages import Drained, EndpointSnapshot, LoadReport, Outcome, Wake
+
+
+class Malformed(Exception):
+    """The line is none of ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Configure:
+    """Routes and limits, as dumped by the models of `config`; read again by the same models."""
+
+    gateway: dict[str, Any]
+    services: dict[str, dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """Accept on the listening sockets that were inherited, in this order."""
+
+    sockets: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Began:
+    """It accepts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """Accept no more; finish what is in flight for that many seconds."""
+
+    timeout: float
+
+
+@dataclass(frozen=True, slots=True)
+class DrainedAll:
+    """Nothing is in flight any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """Tell all counts; `ticket` comes back with them."""
+
+    ticket: int
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """All counts of one gateway, as its own statistics type dumps them."""
+
+    ticket: int
+    stats: dict[str, Any] = field(default_factory=dict)
+
+
+Message = (
+    EndpointSnapshot
+    | LoadReport
+    | Wake
+    | Outcome
+    | Drained
+    | Configure
+    | Begin
+    | Began
+    | Drain
+    | DrainedAll
+    | Count
+    | Counts
+)
+
+_KINDS: dict[str, TypeAdapter[Any]] = {
+    kind.__name__: TypeAdapter(kind)
+    for kind in (
+        EndpointSnapshot,
+        LoadReport,
+        Wake,
+        Outcome,
+        Drained,
+        Configure,
+        Begin,
+        Began,
+        Drain,
+        DrainedAll,
+        Count,
+        Counts,
+    )
+}
+
+
+def encode(message: Message) -> bytes:
+    """One line, its end included."""
+    content = {"kind": type(message).__name__, "body": message}
+    return orjson.dumps(content, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_APPEND_NEWLINE)
+
+
+def decode(line: bytes) -> Message:
+    """Raises Malformed."""
+    try:
+        content = orjson.loads(line)
+        message: Message = _KINDS[content["kind"]].validate_python(content["body"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise Malformed(f"not a message: {line[:200]!r}") from error
+    return message

@@ -1,0 +1,161 @@
+"""The whole control plane on virtual time: everything but sockets is the production code.
+
+The engine is simulated, probes ask it whether a replica would answer, and the gateway is a few
+counters that follow the law of the messages.
+"""
+
+import asyncio
+import contextlib
+import random
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+
+from prometheus_client import CollectorRegistry
+
+from autoscaler.metrics import AutoscalerMetrics
+from autoscaler.scaler import Scaler
+from cluster.counting import Counting
+from cluster.discovery import Discovery
+from cluster.events import Events
+from cluster.failures import Failures
+from cluster.lifecycle import State
+from cluster.messages import Drained, EndpointSnapshot, LoadReport, Wake
+from cluster.metrics import ClusterMetrics, ReplicaLedger
+from cluster.model import Replica
+from cluster.placing import Placing
+from cluster.reconciler import Reconciler
+from cluster.registry import Registry
+from cluster.tasks import Tasks
+from config.service import Service
+from health.duties import Check
+from health.metrics import HealthMetrics
+from health.prober import Prober
+from health.verdict import Finding, Result
+from runtimes.simulated import SimulatedRuntime
+from runtimes.simulated_count import SimulatedCountRuntime
+from runtimes.simulated_engine import SimulatedEngine
+
+
+@dataclass(slots=True)
+class ControlWorld:
+    registry: Registry
+    engine: SimulatedEngine
+    scaler: Scaler
+    reconciler: Reconciler
+    discovery: Discovery
+    events: Events
+    collectors: CollectorRegistry
+    holding: set[str] = field(default_factory=set)
+    _seen: dict[str, set[str]] = field(default_factory=dict)
+
+    # A gateway of sorts
+
+    def follow(self, snapshot: EndpointSnapshot) -> None:
+        present = {endpoint.replica for endpoint in snapshot.endpoints}
+        for replica in self._seen.get(snapshot.service, set()) - present:
+            if replica not in self.holding:
+                self.reconciler.drained(Drained(snapshot.service, replica))
+        self._seen[snapshot.service] = present
+
+    def release(self, service: str, replica: str) -> None:
+        """The last request of a replica that left has ended."""
+        self.holding.discard(replica)
+        self.reconciler.drained(Drained(service, replica))
+
+    def wake(self, service: str = "web") -> None:
+        self.scaler.wake(Wake(service))
+
+    def load(self, concurrency: float, service: str = "web") -> None:
+        """One second with that many requests in flight on average, just over."""
+        now = asyncio.get_running_loop().time()
+        self.scaler.report(
+            LoadReport(service, now, 1.0, concurrency, round(concurrency), 0, round(concurrency), 0)
+        )
+
+    # Looking
+
+    def replicas(self, *states: State, service: str = "web") -> list[Replica]:
+        present = self.registry.replicas(service)
+        return [replica for replica in present if not states or replica.state in states]
+
+    def ready(self, service: str = "web") -> int:
+        return len(self.registry.snapshot(service).endpoints)
+
+    def running(self) -> list[str]:
+        return [specimen.instance.replica for specimen in self.engine.running()]
+
+    def happened(self, kind: str) -> list[str]:
+        return [one.message for one in self.events.since() if one.kind == kind]
+
+    async def until(self, condition: Callable[[], object], within: float = 3600.0) -> None:
+        """Virtual time costs nothing: look every millisecond."""
+        async with asyncio.timeout(within):
+            while not condition():  # noqa: ASYNC110 (on virtual time)
+                await asyncio.sleep(0.001)
+
+
+@contextlib.asynccontextmanager
+async def control_world(
+    *services: Service,
+    engine: SimulatedEngine | None = None,
+    counted: bool = False,
+    choose_victim: bool = True,
+) -> AsyncIterator[ControlWorld]:
+    """Started, with everything on the engine already discovered."""
+    engine = engine or SimulatedEngine()
+    clock = asyncio.get_running_loop().time
+    collectors = CollectorRegistry()
+    registry, events = Registry(), Events(clock)
+    metrics = ClusterMetrics(collectors)
+    failures = Failures(registry, events, metrics, clock)
+    collectors.register(ReplicaLedger(registry, clock))
+    rng = random.Random(7)
+
+    async def attempt(check: Check, replica: Replica, timeout: float) -> Finding:
+        heard = replica.address is not None and engine.answers(replica.address)
+        return Finding(Result.PASSED if heard else Result.FAILED, "asked the engine")
+
+    async with Tasks() as tasks:
+        runtime: SimulatedRuntime | SimulatedCountRuntime
+        performer: Placing | Counting
+        if counted:
+            runtime = SimulatedCountRuntime("us", engine, choose_victim=choose_victim)
+            performer = Counting(registry, runtime, tasks, failures, events, metrics, clock, clock)
+        else:
+            runtime = SimulatedRuntime("us", engine)
+            performer = Placing(
+                registry, runtime, tasks, failures, events, metrics, clock, clock,
+                lambda service: f"{service}-{rng.getrandbits(24):06x}",
+            )  # fmt: skip
+        reconciler = Reconciler(registry, performer, failures, lambda service: {})
+        scaler = Scaler(registry, events, clock, clock, AutoscalerMetrics(collectors))
+        prober = Prober(
+            registry, runtime.execute, tasks, events, clock, rng, HealthMetrics(collectors),
+            attempt=attempt,
+        )  # fmt: skip
+        discovery = Discovery(
+            registry, runtime, failures, events, metrics, clock,
+            adopt=scaler.adopt, discard=performer.discard,
+        )  # fmt: skip
+        world = ControlWorld(registry, engine, scaler, reconciler, discovery, events, collectors)
+        registry.on_snapshot(world.follow)
+        specs = {service.name: service for service in services}
+        registry.configure(specs)
+        scaler.configure(specs)
+        await discovery.sync()
+        reconciler.begin()
+        tasks.start(discovery.run(), "discovery")
+        tasks.start(scaler.run(), "autoscaler")
+        try:
+            yield world
+        finally:
+            prober.close()
+            reconciler.halt()
+
+
+def reconfigure(world: ControlWorld, *services: Service) -> None:
+    """As a reload does it."""
+    specs = {service.name: service for service in services}
+    world.registry.configure(specs)
+    world.reconciler.configure(specs)
+    world.scaler.configure(specs)
