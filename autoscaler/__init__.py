@@ -1,0 +1,1 @@
+"""How many replicas each service should have: decided purely, acted on thinly."""

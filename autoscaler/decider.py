@@ -1,0 +1,147 @@
+"""How many replicas an awake service should have, given what it was seen doing.
+
+Pure. The formula is Knative's KPA (knative/serving pkg/autoscaler/scaling/autoscaler.go, Scale):
+ceil(mean / target) over a stable and a panic window, panic at `panic_threshold` times what is
+ready, no way down in panic, and rates relative to what there is. As there, the panic wish is
+rounded up before it is compared: one replica panics as soon as it would like to be two.
+
+It differs in four points. Replicas on their way count as capacity for the rates. A panic starts
+from the wanted number, so that even its first decision is no way down. Zero is never decided
+here, only by the idle ladder. And a number may be held until a full stable window was seen: what
+a wake started, or what was found running after a restart.
+"""
+
+import math
+from dataclasses import dataclass, field
+
+from autoscaler.decision import Decision, Limit, Observation
+from autoscaler.rules import Wish, largest, wishes
+from autoscaler.window import SlidingMax
+from cluster.model import Mode
+from config.scaling import Scaling
+from config.units import format_duration
+
+
+@dataclass(slots=True)
+class Limited:
+    """A number on its way through the limits."""
+
+    replicas: int
+    limits: list[Limit] = field(default_factory=list)
+
+    def at_least(self, bound: int, limit: str, reason: str) -> None:
+        if self.replicas < bound:
+            self._become(bound, limit, reason)
+
+    def at_most(self, bound: int, limit: str, reason: str) -> None:
+        if self.replicas > bound:
+            self._become(bound, limit, reason)
+
+    def explained(self, reason: str) -> str:
+        return "; ".join([reason, *(limit.reason for limit in self.limits)])
+
+    def _become(self, bound: int, limit: str, reason: str) -> None:
+        self.limits.append(Limit(limit, self.replicas, bound, reason))
+        self.replicas = bound
+
+
+@dataclass(frozen=True, slots=True)
+class _Hold:
+    replicas: int
+    until: float
+    limit: str
+    reason: str
+
+
+class Decider:
+    """The decisions for one service; remembers its panic, its holds and its recent wishes."""
+
+    __slots__ = ("_delayed", "_hold", "_panic_at", "_panic_floor", "scaling")
+
+    def __init__(self, scaling: Scaling) -> None:
+        self.scaling = scaling
+        self._delayed = SlidingMax(scaling.down_delay)
+        self._panic_at: float | None = None
+        self._panic_floor = 0
+        self._hold: _Hold | None = None
+
+    def configure(self, scaling: Scaling) -> None:
+        self.scaling = scaling
+        self._delayed.resize(scaling.down_delay)
+
+    def hold(self, replicas: int, limit: str, reason: str, now: float) -> None:
+        """No fewer than these until a full stable window was seen. Of two, the larger stays."""
+        if self._hold and now < self._hold.until and replicas < self._hold.replicas:
+            return
+        self._hold = _Hold(replicas, now + self.scaling.stable_window, limit, reason)
+
+    @property
+    def panic_until(self) -> float | None:
+        """Loop time, if nothing more happens. None: no panic."""
+        return None if self._panic_at is None else self._panic_at + self.scaling.stable_window
+
+    def decide(self, seen: Observation, now: float) -> Decision:
+        stable = wishes(self.scaling.rules, seen.stable)
+        panic = wishes(self.scaling.rules, seen.panic)
+        self._notice_panic(largest(panic), seen, now)
+
+        wish = largest((*stable, *panic)) if self.is_in_panic else largest(stable)
+        number = Limited(wish.replicas)
+        self._limit_rates(number, seen.counts.capacity)
+        self._ratchet(number)
+        self._limit_descent(number, now)
+        limit_bounds(number, self.scaling)
+        return Decision(
+            at=now,
+            replicas=number.replicas,
+            mode=Mode.PANIC if self.is_in_panic else Mode.STABLE,
+            reason=number.explained(wish.reason),
+            inputs=seen,
+            wishes=(*stable, *panic),
+            limits=tuple(number.limits),
+        )
+
+    @property
+    def is_in_panic(self) -> bool:
+        return self._panic_at is not None
+
+    def _notice_panic(self, wish: Wish, seen: Observation, now: float) -> None:
+        if wish.replicas / max(1, seen.counts.ready) >= self.scaling.panic_threshold:
+            if not self.is_in_panic:
+                self._panic_floor = seen.desired
+            self._panic_at = now
+        elif self.panic_until is not None and self.panic_until < now:
+            self._panic_at = None
+
+    def _limit_rates(self, number: Limited, capacity: int) -> None:
+        up, down = self.scaling.max_up_rate, self.scaling.max_down_rate
+        highest, lowest = math.ceil(up * capacity), math.floor(capacity / down)
+        number.at_most(
+            highest, "max_up_rate", f"max_up_rate {up:g} x {capacity} allows up to {highest}"
+        )
+        number.at_least(
+            lowest,
+            "max_down_rate",
+            f"max_down_rate {down:g} from {capacity} allows down to {lowest}",
+        )
+
+    def _ratchet(self, number: Limited) -> None:
+        if self.is_in_panic:
+            floor = self._panic_floor
+            number.at_least(floor, "panic", f"never down in panic, which reached {floor}")
+            self._panic_floor = number.replicas
+
+    def _limit_descent(self, number: Limited, now: float) -> None:
+        number.at_least(1, "idle", "zero only by idle.stop_after")
+        if self._hold and now < self._hold.until:
+            number.at_least(self._hold.replicas, self._hold.limit, self._hold.reason)
+        recent = self._delayed.record(number.replicas, now)
+        delay = format_duration(self.scaling.down_delay)
+        number.at_least(
+            recent, "down_delay", f"down_delay keeps the largest wish of {delay}: {recent}"
+        )
+
+
+def limit_bounds(number: Limited, scaling: Scaling) -> None:
+    number.at_least(scaling.min, "min", f"min is {scaling.min}")
+    number.at_most(scaling.max, "max", f"max is {scaling.max}")

@@ -1,0 +1,84 @@
+"""The load of one service, put together from the reports of all gateway workers.
+
+Pure. A request that was rejected was demand too: it counts as one request-second. A worker that
+is busy reports about once a second; the seconds since its last report are late news, not silence,
+so means end where the news ends.
+"""
+
+import math
+
+from autoscaler.rules import Means
+from autoscaler.window import Window
+from cluster.messages import LoadReport
+
+# A busy worker reports every second; this much later its silence is taken for silence.
+REPORT_IS_LATE = 2.0
+# What was in flight in a worker that told nothing for so long is gone with it.
+SOURCE_IS_GONE = 10.0
+SHORTEST_WINDOW = 1.0  # one bucket
+
+
+class Load:
+    """Means over windows of up to `longest` seconds, and what is in flight right now."""
+
+    __slots__ = ("_busy", "_busy_sources", "_edge", "_expected", "_requests", "last_activity")
+
+    def __init__(self, longest: float) -> None:
+        self._busy = Window(longest)
+        self._requests = Window(longest)
+        self._busy_sources: dict[str, LoadReport] = {}
+        self._edge = -math.inf
+        self._expected = -math.inf
+        self.last_activity = -math.inf  # loop time
+
+    def resize(self, longest: float) -> None:
+        self._busy.resize(longest)
+        self._requests.resize(longest)
+
+    def record(self, report: LoadReport) -> None:
+        self._busy.record(report.busy_seconds + report.rejected, report.at, report.span)
+        self._requests.record(report.requests, report.at, report.span)
+        self._edge = max(self._edge, report.at)
+        self._note_source(report)
+        if _is_busy(report) or report.requests or report.rejected or report.busy_seconds:
+            self.last_activity = max(self.last_activity, report.at)
+        self._expected = -math.inf
+
+    def expect(self, now: float) -> None:
+        """A request waits of which no report told yet: the service is busy until one comes."""
+        self.last_activity = max(self.last_activity, now)
+        self._expected = now
+
+    def is_busy(self, now: float) -> bool:
+        """Something is in flight or queued."""
+        return now - self._expected < REPORT_IS_LATE or bool(self._present(now))
+
+    def in_flight(self, now: float) -> int:
+        return sum(report.in_flight for report in self._present(now))
+
+    def queued(self, now: float) -> int:
+        return sum(report.queued for report in self._present(now))
+
+    def means(self, window: float, now: float) -> Means:
+        """Over the last `window` seconds, at least 1 s."""
+        window = max(SHORTEST_WINDOW, window)
+        edge = self._edge if self._news_is_on_its_way(now) else now
+        return Means(window, self._busy.mean(edge, window), self._requests.mean(edge, window))
+
+    def _note_source(self, report: LoadReport) -> None:
+        present = {known.source: known for known in self._present(report.at)}
+        present.pop(report.source, None)
+        if _is_busy(report):
+            present[report.source] = report
+        self._busy_sources = present
+
+    def _present(self, now: float) -> list[LoadReport]:
+        known = self._busy_sources.values()
+        return [report for report in known if now - report.at < SOURCE_IS_GONE]
+
+    def _news_is_on_its_way(self, now: float) -> bool:
+        return 0 < now - self._edge < REPORT_IS_LATE and bool(self._present(now))
+
+
+def _is_busy(report: LoadReport) -> bool:
+    return report.in_flight + report.queued > 0

@@ -1,0 +1,90 @@
+"""Reports of several workers become one load."""
+
+import pytest
+
+from autoscaler.load import REPORT_IS_LATE, SOURCE_IS_GONE, Load
+from tests.support.scaling_facts import report
+
+
+def test_reports_of_two_workers_add_up() -> None:
+    load = Load(60.0)
+    for second in range(1, 61):
+        load.record(report(float(second), 10, requests=100, source="one"))
+        load.record(report(float(second), 30, requests=50, queued=2, source="two"))
+    means = load.means(60.0, 60.0)
+    assert [means.concurrency, means.rps] == pytest.approx([40, 150])
+    assert (load.in_flight(60.0), load.queued(60.0)) == (40, 2)
+
+
+def test_a_rejected_request_counts_as_one_request_second() -> None:
+    load = Load(60.0)
+    load.record(report(1.0, rejected=30))
+    assert load.means(6.0, 1.0).concurrency == pytest.approx(5)
+
+
+def test_between_two_reports_of_a_busy_worker_the_mean_does_not_sag() -> None:
+    load = Load(60.0)
+    for second in range(1, 61):
+        load.record(report(float(second), 10))
+    assert [load.means(6.0, 60 + late).concurrency for late in (0.0, 0.5, 0.99)] == [10, 10, 10]
+    assert load.means(6.0, 60 + REPORT_IS_LATE).concurrency < 10
+
+
+def test_after_the_last_report_of_an_idle_worker_silence_is_zero() -> None:
+    load = Load(60.0)
+    for second in range(1, 61):
+        load.record(report(float(second), 10, in_flight=0))
+    assert load.means(6.0, 61.0).concurrency == pytest.approx(10 * 5 / 6)
+
+
+def test_what_a_dead_worker_had_in_flight_is_gone_with_it() -> None:
+    load = Load(60.0)
+    load.record(report(1.0, 5, source="dead"))
+    assert load.is_busy(1.0 + SOURCE_IS_GONE - 0.1)
+    assert not load.is_busy(1.0 + SOURCE_IS_GONE)
+    assert load.in_flight(1.0 + SOURCE_IS_GONE) == 0
+
+
+def test_workers_that_come_and_go_leave_nothing_behind() -> None:
+    load = Load(60.0)
+    for number in range(1000):
+        load.record(report(number * 10.0, 5, source=f"worker-{number}"))
+    assert len(load._busy_sources) <= 2
+
+
+@pytest.mark.parametrize(
+    ("facts", "active"),
+    [
+        ({}, False),
+        ({"requests": 1}, True),
+        ({"rejected": 1}, True),
+        ({"queued": 1}, True),
+        ({"in_flight": 1}, True),
+        ({"concurrency": 0.1}, True),
+    ],
+)
+def test_anything_but_an_empty_report_is_activity(facts: dict[str, float], active: bool) -> None:
+    load = Load(60.0)
+    load.record(report(7.0, **facts))  # type: ignore[arg-type]
+    assert (load.last_activity == 7.0) is active
+
+
+def test_a_woken_service_is_busy_until_its_first_report() -> None:
+    load = Load(60.0)
+    load.expect(5.0)
+    assert load.is_busy(5.5)
+    assert load.last_activity == 5.0
+    load.record(report(6.0, 0.5, in_flight=0))
+    assert not load.is_busy(6.0)
+
+
+def test_a_wake_without_any_report_is_not_busy_for_ever() -> None:
+    load = Load(60.0)
+    load.expect(5.0)
+    assert not load.is_busy(5.0 + REPORT_IS_LATE)
+
+
+def test_windows_shorter_than_a_bucket_are_one_second() -> None:
+    load = Load(60.0)
+    load.record(report(1.0, 8))
+    assert load.means(0.25, 1.0).concurrency == pytest.approx(8)
