@@ -1,0 +1,1 @@
+"""Who may serve: probes and real traffic become verdicts. It only marks."""
