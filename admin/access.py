@@ -1,0 +1,70 @@
+"""Who may talk to the API: bearers of the token, and no foreign web page.
+
+Pure but for `read_token`. A browser on the operator's machine can be made to send requests to
+loopback; three checks stop that: the Host (DNS rebinding), the origin of writes (cross-site request
+forgery) and, where one is set, the token.
+"""
+
+import hmac
+import ipaddress
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+OPEN_PATHS = frozenset({"/healthz", "/readyz"})
+_READING = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class TokenError(Exception):
+    """The token file cannot be used; the text says why."""
+
+
+def read_token(path: Path) -> str:
+    """The one line of the file. Raises TokenError when it is missing, empty or not one word."""
+    try:
+        token = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise TokenError(f"cannot read the token file {path}: {error}") from error
+    if not token:
+        raise TokenError(f"the token file {path} is empty")
+    if not token.isascii() or len(token.split()) != 1:
+        raise TokenError(f"the token file {path} must hold one word of ASCII characters")
+    return token
+
+
+def bears_token(authorization: str | None, token: str) -> bool:
+    """RFC 6750 §2.1. Takes the same time wherever a wrong token differs."""
+    scheme, _, given = (authorization or "").partition(" ")
+    matches = hmac.compare_digest(given.strip().encode("utf-8", "replace"), token.encode())
+    return scheme.lower() == "bearer" and matches
+
+
+def is_cross_site(method: str, headers: Mapping[str, str]) -> bool:
+    """A write that a page of another origin makes. The rules of Go's CrossOriginProtection:
+    programs send neither field, all browsers of today send the first, old ones the second."""
+    if method in _READING:
+        return False
+    if site := headers.get("Sec-Fetch-Site"):
+        return site.lower() not in ("same-origin", "none")
+    origin = headers.get("Origin")
+    return origin is not None and urlsplit(origin).netloc.lower() != headers.get("Host", "").lower()
+
+
+def is_own_host(host: str) -> bool:
+    """What a program on this machine may call us: `localhost`, a name below it (RFC 6761 §6.3),
+    or a loopback address."""
+    name = host.lower().rstrip(".")
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def host_of(authority: str) -> str:
+    """The host of a Host field: `[::1]:9900` -> `::1`. Empty when it is none."""
+    try:
+        return urlsplit(f"//{authority}").hostname or ""
+    except ValueError:
+        return ""

@@ -1,0 +1,148 @@
+"""The server of the API: listens, checks who asks, routes by the table, ends in time.
+
+The order of the checks: Host, origin, token, path, query. So somebody without the token learns
+nothing, not even which paths exist.
+"""
+
+import errno
+import os
+import socket
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+
+from admin.access import OPEN_PATHS, bears_token, host_of, is_cross_site, is_own_host
+from admin.answers import Answers
+from admin.openapi import document
+from admin.operation import Call, Operation
+from admin.parameters import read_query
+from admin.ports import ControlPlane
+from admin.problems import Problem
+from admin.refusals import answer_problems
+from admin.routes import operations
+from admin.streams import Followers
+from admin.views import as_json
+from cluster.model import Address
+from config.addresses import is_loopback, split
+
+BODY_LIMIT = 64 * 1024
+_API_VERSION = "1"
+_Next = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class AdminListenError(Exception):
+    """The API cannot listen there; the text says why and what to do."""
+
+
+class AdminServer:
+    """`heartbeat` is the silence, in seconds, after which a follower is sent a sign of life."""
+
+    def __init__(
+        self,
+        listen: str,
+        token: str | None,
+        plane: ControlPlane,
+        metrics: CollectorRegistry,
+        *,
+        heartbeat: float = 15.0,
+    ) -> None:
+        self._listen = listen
+        self._token = token
+        self._plane = plane
+        self._followers = Followers(heartbeat)
+        self._answers = Answers(plane, metrics, self._followers)
+        self._runner: web.AppRunner | None = None
+        self._is_loopback = False
+
+    async def start(self) -> Address:
+        """Where it listens; port 0 takes a free one. Raises AdminListenError."""
+        host, port = self._checked_address()
+        self._is_loopback = is_loopback(host)
+        runner = web.AppRunner(
+            self._application(),
+            access_log=None,
+            handler_cancellation=True,
+            shutdown_timeout=5.0,
+        )
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, host or None, port).start()
+        except OSError as error:
+            await runner.cleanup()
+            raise AdminListenError(self._why_not(error)) from error
+        self._runner = runner
+        return Address(*runner.addresses[0][:2])
+
+    async def stop(self) -> None:
+        """Followers end at once, other answers have five seconds, reloads are waited for."""
+        if self._runner is None:
+            return
+        runner, self._runner = self._runner, None
+        self._followers.close()
+        await runner.cleanup()
+        await self._answers.finish()
+
+    def _checked_address(self) -> tuple[str, int]:
+        try:
+            host, port = split(self._listen)
+        except ValueError as error:
+            raise AdminListenError(f"admin.listen: {error}") from error
+        if self._token is None and not is_loopback(host):
+            raise AdminListenError(
+                f"admin.listen: {self._listen} can be reached by others: "
+                "set admin.token_file, or listen on 127.0.0.1"
+            )
+        return host, port
+
+    def _why_not(self, error: OSError) -> str:
+        if error.errno == errno.EADDRINUSE:
+            return (
+                f"admin.listen: {self._listen} is in use: "
+                "is another Tidegate running? Stop it, or choose another port"
+            )
+        # asyncio repeats the address in its text; the errno of a gaierror is none of the system's.
+        is_of_system = error.errno is not None and not isinstance(error, socket.gaierror)
+        why = os.strerror(error.errno or 0) if is_of_system else str(error)
+        return f"admin.listen: cannot listen on {self._listen}: {why}"
+
+    def _application(self) -> web.Application:
+        application = web.Application(
+            middlewares=[answer_problems, self._admit], client_max_size=BODY_LIMIT
+        )
+        table = operations(self._answers)
+        self._answers.description = as_json(document(table, _API_VERSION))
+        for operation in table:
+            _add(application.router, operation)
+        return application
+
+    @web.middleware
+    async def _admit(self, request: web.Request, handler: _Next) -> web.StreamResponse:
+        if self._is_loopback and not is_own_host(host_of(request.host)):
+            raise Problem(
+                "misdirected-host", f'"{request.host}" is not this machine; use 127.0.0.1'
+            )
+        if is_cross_site(request.method, request.headers):
+            raise Problem("cross-site", "a page of another web site may not change anything here")
+        if self._token is not None and request.path not in OPEN_PATHS:
+            self._demand_token(request, self._token)
+        await self._plane.refresh()
+        return await handler(request)
+
+    def _demand_token(self, request: web.Request, token: str) -> None:
+        if not bears_token(request.headers.get("Authorization"), token):
+            raise Problem(
+                "unauthorized",
+                'send "Authorization: Bearer TOKEN" with the token of admin.token_file',
+                headers={"WWW-Authenticate": 'Bearer realm="tidegate"'},
+            )
+
+
+def _add(router: web.UrlDispatcher, operation: Operation) -> None:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        query = read_query(request.query, operation.query)
+        return await operation.answer(Call(request, query))
+
+    router.add_route(operation.method, operation.path, answer)
+    if operation.method == "GET" and not operation.is_endless:
+        router.add_route("HEAD", operation.path, answer)

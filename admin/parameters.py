@@ -1,0 +1,125 @@
+"""What a request may say besides its path: declared once, checked here, described in the document.
+
+An unknown name or a wrong value is an error; nothing is guessed. All mistakes of a request are
+told at once. Pure.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import orjson
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from admin.problems import Problem
+from config.units import parse_duration
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One query parameter. A whole number is limited by `minimum` and `maximum`."""
+
+    name: str
+    kind: type[int] | type[bool] | type[str]
+    summary: str
+    default: int | bool | str | None = None
+    minimum: int = 0
+    maximum: int = 2**53
+
+    def read(self, text: str) -> int | bool | str:
+        """Raises ValueError."""
+        if self.kind is bool:
+            return _truth(text)
+        if self.kind is int:
+            return self._whole(text)
+        return text
+
+    def _whole(self, text: str) -> int:
+        is_number = text.isascii() and text.isdigit() and len(text) < 20
+        if is_number and self.minimum <= (number := int(text)) <= self.maximum:
+            return number
+        raise ValueError(f"must be a whole number from {self.minimum} to {self.maximum}")
+
+
+class ScaleRequest(BaseModel):
+    """Keep this many replicas by hand."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    replicas: int = Field(ge=0, strict=True)
+    duration: Annotated[float | None, BeforeValidator(lambda value: _period(value))] = Field(
+        None,
+        alias="for",
+        description="how long, such as 10m; without it until DELETE",
+        json_schema_extra={"anyOf": [{"type": "string"}, {"type": "null"}]},
+    )
+
+
+def read_query(query: Mapping[str, str], parameters: tuple[Parameter, ...]) -> dict[str, Any]:
+    """Every parameter with its value or default. Raises Problem."""
+    known = {parameter.name: parameter for parameter in parameters}
+    values: dict[str, Any] = {name: known[name].default for name in known}
+    errors: dict[str, str] = {}
+    for name, text in query.items():
+        try:
+            values[name] = known[name].read(text)
+        except KeyError:
+            errors[name] = f"unknown parameter; known: {', '.join(known) or 'none'}"
+        except ValueError as error:
+            errors[name] = f'{error}, got "{text}"'
+    if errors:
+        raise _invalid(errors)
+    return values
+
+
+def read_scale(body: bytes) -> ScaleRequest:
+    """Raises Problem."""
+    try:
+        content = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise Problem("invalid-json", str(error)) from error
+    try:
+        return ScaleRequest.model_validate(content)
+    except ValidationError as error:
+        raise _invalid({_place(one["loc"]): _said(one) for one in error.errors()}) from error
+
+
+def _invalid(errors: dict[str, str]) -> Problem:
+    detail = "; ".join(f"{field}: {message}" for field, message in errors.items())
+    return Problem("invalid-request", detail, errors=errors)
+
+
+def _truth(text: str) -> bool:
+    match text.lower():
+        case "true" | "1" | "":
+            return True
+        case "false" | "0":
+            return False
+        case _:
+            raise ValueError("must be true or false")
+
+
+def _period(value: object) -> float | None:
+    if value is None:
+        return None
+    seconds = parse_duration(value)
+    if seconds <= 0:
+        raise ValueError("must be longer than nothing")
+    return seconds
+
+
+def _place(location: tuple[int | str, ...]) -> str:
+    return ".".join(map(str, location)) or "body"
+
+
+def _said(error: Any) -> str:
+    """Pydantic's words, ours where they would puzzle."""
+    match error["type"]:
+        case "extra_forbidden":
+            return "unknown field"
+        case "missing":
+            return "is missing"
+        case "model_type":
+            return "must be a JSON object"
+        case _:
+            return str(error["msg"]).removeprefix("Value error, ")

@@ -1,0 +1,79 @@
+"""What the API asks of the system behind it. The composition root implements it.
+
+Reading never waits and never changes anything; names that are asked for were found by `service`
+before. Whatever is told here is shown to operators as it is.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from admin.views import ServiceView
+from cluster.runtime import LogLine
+
+if TYPE_CHECKING:
+    from cluster.events import Events
+
+
+@dataclass(frozen=True, slots=True)
+class ReloadResult:
+    """What a reload did. Not ok: nothing changed, and `problems` says why, one line each.
+
+    `restart_needed` names settings that differ in the file but only a restart applies.
+    """
+
+    ok: bool
+    problems: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    restart_needed: tuple[str, ...] = ()
+
+
+class ControlPlane(Protocol):
+    @property
+    def events(self) -> "Events": ...
+
+    async def refresh(self) -> None:
+        """Make what is read next as fresh as can be; called before each request is answered."""
+
+    def services(self) -> Sequence[ServiceView]:
+        """All of them, in the order of the file."""
+
+    def service(self, name: str) -> ServiceView | None: ...
+
+    def decisions(self, name: str, limit: int) -> Sequence[Mapping[str, object]]:
+        """Newest first, `limit` at most. Keys: `at` (wall-clock seconds), `before` and `replicas`
+        (the wish before and after), `mode`, `reason`; more are welcome."""
+
+    def explain(self, name: str) -> Mapping[str, object]:
+        """Why it has as many replicas as it has. Keys, all optional:
+
+        `at` wall-clock seconds of the decision; `inputs` a mapping of what was seen;
+        `rules` a list of {`rule`, `wish`, `reason`}; `limits` a list of
+        {`limit`, `before`, `after`, `reason`}, those that changed the wish, in order;
+        `outcome` {`replicas`, `frozen`, `mode`, `reason`}; `manual` {`replicas`, `ends_in`}, None;
+        `panic_ends_in`, `next_step_down_in`, `idle_seconds` in seconds or None;
+        `trouble` {`code`, `message`} or None.
+        """
+
+    def scale(self, name: str, replicas: int, duration: float | None) -> None:
+        """Keep this many by hand, for `duration` seconds or for good. ValueError when it may not
+        be, with a message for the operator."""
+
+    def automatic(self, name: str) -> None:
+        """Undo `scale`. Nothing happens when it is automatic already."""
+
+    async def reload(self) -> ReloadResult:
+        """Read the file again."""
+
+    def logs(self, name: str, tail: int, follow: bool) -> AsyncIterator[LogLine]:
+        """The last `tail` lines of each replica, then, following, the lines as they come until
+        closed. May raise cluster.runtime.RuntimeFailure."""
+
+    def problems(self) -> Sequence[str]:
+        """What is wrong beyond single services, for `status`: each line of a file that the last
+        reload refused. Empty when all is well."""
+
+    def readiness(self) -> str | None:
+        """None when ready; otherwise why not: starting, draining, …"""

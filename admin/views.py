@@ -1,0 +1,117 @@
+"""What the API shows of services and replicas, and how a value becomes JSON.
+
+Pure. The fields are the public contract: they may grow, they are never renamed. Times are RFC 3339
+in UTC, counts are whole numbers, durations are seconds.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from cluster.lifecycle import State
+from cluster.model import Mode, Replica, Trouble
+from cluster.runtime import LogLine
+
+if TYPE_CHECKING:
+    from cluster.events import Happening
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaView:
+    """One copy of a service. `reason` says why it is in its state."""
+
+    id: str
+    state: State
+    address: str | None
+    revision: str
+    in_flight: int
+    started_at: datetime
+    reason: str
+
+    @classmethod
+    def of(cls, replica: Replica, in_flight: int) -> "ReplicaView":
+        return cls(
+            id=replica.id,
+            state=replica.state,
+            address=str(replica.address) if replica.address else None,
+            revision=replica.revision,
+            in_flight=in_flight,
+            started_at=moment(replica.started_at),
+            reason=replica.reason,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceView:
+    """One service now. `desired` is what the autoscaler wants, `ready` how many may serve."""
+
+    name: str
+    revision: str
+    desired: int
+    mode: Mode
+    in_flight: int
+    queued: int
+    replicas: tuple[ReplicaView, ...] = ()
+    last_decision: Mapping[str, object] | None = None  # as ControlPlane.decisions tells it
+    trouble: Trouble | None = None
+    hosts: tuple[str, ...] = ()
+    min: int = 0
+    max: int = 0
+    ready: int = 0
+
+    @property
+    def is_used(self) -> bool:
+        """Something runs, waits or is wrong: worth a line where thousands are asleep."""
+        return bool(self.desired or self.replicas or self.queued or self.in_flight or self.trouble)
+
+
+def moment(seconds: float) -> datetime:
+    """Wall-clock seconds since 1970 as the time that people read."""
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def service_view(service: ServiceView) -> ServiceView:
+    decision = service.last_decision
+    return service if decision is None else replace(service, last_decision=dated(decision))
+
+
+def happening_view(happening: "Happening") -> dict[str, object]:
+    return {
+        "id": happening.id,
+        "at": moment(happening.at),
+        "kind": happening.kind,
+        "message": happening.message,
+        "service": happening.service,
+        "replica": happening.replica,
+    }
+
+
+def log_line_view(line: LogLine) -> dict[str, object]:
+    return {
+        "replica": line.replica,
+        "stream": line.stream,
+        "at": None if line.at is None else moment(line.at),
+        "text": line.text,
+    }
+
+
+def dated(facts: Mapping[str, object]) -> dict[str, object]:
+    """The same facts, with `at` as a time instead of seconds."""
+    at = facts.get("at")
+    return {**facts, "at": moment(at)} if isinstance(at, int | float) else dict(facts)
+
+
+def as_json(value: object) -> bytes:
+    """Dataclasses, enums, times and mappings included; infinities become null."""
+    return orjson.dumps(value, default=_plain, option=orjson.OPT_UTC_Z)
+
+
+def _plain(value: Any) -> object:
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, set | frozenset):
+        return sorted(value)
+    raise TypeError(f"{type(value).__name__} cannot be shown as JSON")

@@ -1,0 +1,1 @@
+"""The data path: requests come in, are bound to a replica with room, and go through."""

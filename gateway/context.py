@@ -1,0 +1,125 @@
+"""What all connections of one gateway share, and what it tells the others."""
+
+import asyncio
+import itertools
+import random
+from collections import defaultdict
+from collections.abc import Iterator
+from email.utils import formatdate
+from typing import TYPE_CHECKING, Protocol
+
+from cluster.messages import Drained, LoadReport, Outcome, OutcomeKind, Wake
+from config.settings import Gateway as GatewaySettings
+from gateway.access_log import AccessLog, access_log
+from gateway.destination import Destination, Route
+from gateway.dispatch import Slot
+from gateway.routing import Table
+
+if TYPE_CHECKING:
+    from gateway.downstream import Downstream
+    from gateway.sweep import Sweep
+
+
+class GatewayEvents(Protocol):
+    """Whoever wants to know what the gateway sees. Called in the loop; must return at once."""
+
+    def wake(self, message: Wake) -> None: ...
+    def report(self, message: LoadReport) -> None: ...
+    def outcome(self, message: Outcome) -> None: ...
+    def drained(self, message: Drained) -> None: ...
+
+
+class Context:
+    """The shared state of one gateway."""
+
+    __slots__ = (
+        "_date", "access_log", "connections", "draining", "emptied", "events", "id_prefix", "ids",
+        "limits", "loop", "rng", "source", "sweep", "table", "tasks", "unrouted",
+    )  # fmt: skip
+
+    loop: asyncio.AbstractEventLoop
+    sweep: "Sweep"
+
+    def __init__(
+        self, settings: GatewaySettings, events: GatewayEvents, rng: random.Random, source: str
+    ) -> None:
+        self.events = events
+        self.rng = rng
+        self.source = source
+        self.limits = settings.limits
+        self.table: Table[Route] = Table()
+        self.access_log: AccessLog | None = access_log(settings.access_log)
+        self.connections: set[Downstream] = set()
+        self.emptied = asyncio.Event()
+        self.draining = False
+        self.unrouted: defaultdict[int, int] = defaultdict(int)
+        self.tasks: set[asyncio.Task[None]] = set()
+        self.id_prefix = b"%016x-" % rng.getrandbits(64)
+        self.ids: Iterator[int] = itertools.count(1)
+        self._date = b""
+
+    @property
+    def date(self) -> bytes:
+        """The Date field's value; the sweep keeps it fresh (RFC 9110 §6.6.1)."""
+        return self._date
+
+    def refresh_date(self) -> None:
+        self._date = formatdate(usegmt=True).encode()
+
+    def destination(self, route: Route) -> Destination:
+        """The destination of a route, made on first use."""
+        destination = route.destination
+        if destination is None:
+            now = self.loop.time()
+            destination = route.destination = Destination(route.service, self.rng, now)
+            destination.snapshot = route.snapshot
+            if route.snapshot is not None:
+                destination.dispatcher.update(route.snapshot.endpoints)
+        return destination
+
+    def admit(self, destination: Destination) -> None:
+        """Bind waiting requests to places that are free."""
+        dispatcher = destination.dispatcher
+        if not dispatcher.waiting:
+            return
+        now = self.loop.time()
+        while (admitted := dispatcher.admit()) is not None:
+            exchange, slot = admitted
+            exchange.admitted(slot, now)
+
+    def wake(self, destination: Destination, now: float) -> None:
+        """Ask for a replica; the report goes first, so that the demand is known."""
+        if not destination.removed and destination.may_wake(now):
+            self.report(destination, now)
+            self.events.wake(Wake(destination.name))
+
+    def report(self, destination: Destination, now: float) -> None:
+        counters = destination.counters
+        span = counters.span(now)
+        queued = len(destination.dispatcher.waiting)
+        self.events.report(
+            LoadReport(
+                service=destination.name,
+                at=now,
+                span=span.seconds,
+                busy_seconds=span.busy_seconds,
+                requests=span.requests,
+                rejected=span.rejected,
+                in_flight=counters.level - queued,
+                queued=queued,
+                pending=destination.dispatcher.pending(),
+                source=self.source,
+            )
+        )
+
+    def tell(self, destination: Destination, slot: Slot, kind: OutcomeKind) -> None:
+        """How a request ended: a success only matters after a failure."""
+        ok = kind is OutcomeKind.OK
+        if not ok or slot.failed:
+            slot.failed = not ok
+            self.events.outcome(Outcome(destination.name, slot.endpoint.replica, kind))
+
+    def release(self, destination: Destination, slot: Slot) -> None:
+        """Give a place back and say so when its endpoint is drained."""
+        if destination.dispatcher.release(slot):
+            self.events.drained(Drained(destination.name, slot.endpoint.replica))

@@ -1,0 +1,78 @@
+"""Everything the gateway keeps of one service that was used: made on first use, not before.
+
+A sleeping service has only a Route, so that ten thousand of them cost next to nothing.
+"""
+
+import math
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cluster.messages import EndpointSnapshot
+from config.service import Service
+from gateway.dispatch import Dispatcher
+from gateway.problems import Problem
+from gateway.retry import Budget
+from gateway.stats import Counters
+
+if TYPE_CHECKING:
+    from gateway.exchange import Exchange
+
+_WAKE_AGAIN = 1.0
+
+
+@dataclass(slots=True, eq=False)
+class Route:
+    """A configured service, asleep or not."""
+
+    service: Service
+    snapshot: EndpointSnapshot | None = None
+    destination: "Destination | None" = None
+
+
+class Destination:
+    """One service in use."""
+
+    __slots__ = (
+        "active", "budget", "counters", "dispatcher", "name", "removed", "reporting", "service",
+        "snapshot", "woken_at",
+    )  # fmt: skip
+
+    def __init__(self, service: Service, rng: random.Random, now: float) -> None:
+        self.name = service.name
+        self.dispatcher: Dispatcher[Exchange] = Dispatcher(rng)
+        self.counters = Counters(now)
+        self.budget = Budget(now)
+        self.snapshot: EndpointSnapshot | None = None
+        self.woken_at = -math.inf
+        self.active = False
+        self.reporting = False
+        self.removed = False
+        self.configure(service)
+
+    def configure(self, service: Service) -> None:
+        self.service = service
+        self.dispatcher.configure(
+            concurrency=service.concurrency,
+            queue_size=service.queue.size,
+            balance=service.balance,
+        )
+
+    def may_wake(self, now: float) -> bool:
+        """Whether a wake is due: a herd sends one, later requests repeat it each second."""
+        if now - self.woken_at < _WAKE_AGAIN:
+            return False
+        self.woken_at = now
+        return True
+
+    def retry_after(self) -> int:
+        """Whole seconds after which a replica may be there, by the measured start time."""
+        measured = self.snapshot.start_seconds if self.snapshot else None
+        return max(1, math.ceil(measured or 1.0))
+
+    def trouble(self) -> Problem | None:
+        """What to answer when no replica can be had now."""
+        if self.snapshot is None or self.snapshot.trouble is None or self.dispatcher.slots:
+            return None
+        trouble = self.snapshot.trouble
+        return Problem(503, trouble.code, trouble.message, max(1, math.ceil(trouble.retry_after)))

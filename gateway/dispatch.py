@@ -1,0 +1,174 @@
+"""Binding requests to endpoints of one service, as late as possible.
+
+Pure. A request that finds no endpoint with room waits in arrival order, and is bound when a place
+falls free. Nobody overtakes: while one waits, a new one waits too. The counts are exact: what
+`acquire` and `admit` take, `release` gives back.
+"""
+
+import random
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from cluster.messages import Endpoint
+from config.service import Balance
+from gateway.balancer import picker
+
+if TYPE_CHECKING:
+    from gateway.exchange import Exchange
+    from gateway.upstream import Upstream
+
+W = TypeVar("W")
+
+
+@dataclass(slots=True, eq=False)
+class Slot:
+    """One endpoint and what it is doing. `leaving`: it is no longer in the snapshot."""
+
+    endpoint: Endpoint
+    in_flight: int = 0
+    leaving: bool = False
+    failed: bool = False
+    connecting: int = 0
+    idle: "list[Upstream]" = field(default_factory=list)
+    parked: "OrderedDict[Exchange, None]" = field(default_factory=OrderedDict)
+
+    def __repr__(self) -> str:
+        leaving = " leaving" if self.leaving else ""
+        return f"<Slot {self.endpoint.replica} in_flight={self.in_flight}{leaving}>"
+
+
+class Dispatcher(Generic[W]):
+    """Endpoints, their counts, and the queue of one service."""
+
+    __slots__ = (
+        "_balance", "_leaving", "_open", "_pick", "_rng", "concurrency", "queue_size", "slots",
+        "waiting",
+    )  # fmt: skip
+
+    def __init__(self, rng: random.Random) -> None:
+        self._rng = rng
+        self._balance: Balance = "least_in_flight"
+        self._pick = picker(self._balance, rng)
+        self._leaving: dict[str, Slot] = {}
+        self.concurrency = 0
+        self.queue_size = 0
+        self.slots: list[Slot] = []
+        self._open: list[Slot] = self.slots
+        self.waiting: OrderedDict[W, None] = OrderedDict()
+
+    def configure(self, *, concurrency: int, queue_size: int, balance: Balance) -> None:
+        """`concurrency` 0 is no limit."""
+        self.concurrency = concurrency
+        self.queue_size = queue_size
+        if balance != self._balance:
+            self._balance = balance
+            self._pick = picker(balance, self._rng)
+
+    def acquire(self) -> Slot | None:
+        """A place for a new request, or None: then it must wait."""
+        if self.waiting:
+            return None
+        return self._take(self._open)
+
+    def acquire_other(self, avoid: Slot) -> Slot | None:
+        """A place for a request that was bound before and failed on `avoid`."""
+        return self._take([slot for slot in self._open if slot is not avoid])
+
+    def reacquire(self, slot: Slot) -> None:
+        """One more request for a slot that was just released."""
+        slot.in_flight += 1
+
+    def wait(self, waiter: W, *, first: bool = False) -> bool:
+        """Join the queue; False when it is full. `first` is for one that was bound before."""
+        if first:
+            self.waiting[waiter] = None
+            self.waiting.move_to_end(waiter, last=False)
+            return True
+        if len(self.waiting) >= self.queue_size:
+            return False
+        self.waiting[waiter] = None
+        return True
+
+    def abandon(self, waiter: W) -> None:
+        """Leave the queue; one that does not wait is ignored."""
+        self.waiting.pop(waiter, None)
+
+    def release(self, slot: Slot) -> bool:
+        """Give a place back. True when the endpoint had left and is now drained."""
+        slot.in_flight -= 1
+        if slot.leaving and slot.in_flight == 0:
+            replica = slot.endpoint.replica
+            if self._leaving.get(replica) is slot:
+                del self._leaving[replica]
+                return True
+        return False
+
+    def admit(self) -> tuple[W, Slot] | None:
+        """The next one in the queue, bound; None when nobody waits or nothing is free."""
+        if not self.waiting:
+            return None
+        slot = self._take(self._open)
+        if slot is None:
+            return None
+        return self.waiting.popitem(last=False)[0], slot
+
+    def update(self, endpoints: Iterable[Endpoint]) -> tuple[list[Slot], list[str]]:
+        """Replace the endpoints. Returns the slots that left now and the replicas drained now."""
+        former = {slot.endpoint.replica: slot for slot in self.slots}
+        self.slots = [self._slot(endpoint, former) for endpoint in endpoints]
+        self.reopen()
+        staying = {slot.endpoint.replica for slot in self.slots}
+        gone, drained = list(former.values()), []
+        for slot in gone:
+            slot.leaving = True
+            replica = slot.endpoint.replica
+            # One that only changed its address has not left.
+            if replica not in staying and slot.in_flight:
+                self._leaving[replica] = slot
+            elif replica not in staying:
+                drained.append(replica)
+        return gone, drained
+
+    def shun(self, slot: Slot) -> None:
+        """Bind nothing to it until `reopen`: it refuses connections."""
+        if slot in self._open:
+            self._open = [other for other in self._open if other is not slot]
+
+    def is_shunned(self, slot: Slot) -> bool:
+        return slot not in self._open
+
+    def reopen(self) -> bool:
+        """Take back all that were shunned. Returns whether there were any."""
+        shunned = len(self._open) != len(self.slots)
+        self._open = self.slots
+        return shunned
+
+    def pending(self) -> tuple[tuple[str, int], ...]:
+        """(replica, in flight there) of the busy ones, also of those that are leaving."""
+        busy = [slot for slot in (*self.slots, *self._leaving.values()) if slot.in_flight]
+        return tuple((slot.endpoint.replica, slot.in_flight) for slot in busy)
+
+    def _take(self, slots: list[Slot]) -> Slot | None:
+        index = self._pick(slots, self.concurrency)
+        if index < 0:
+            return None
+        slot = slots[index]
+        slot.in_flight += 1
+        return slot
+
+    def _slot(self, endpoint: Endpoint, former: dict[str, Slot]) -> Slot:
+        slot = former.get(endpoint.replica)
+        if slot is not None and slot.endpoint.address == endpoint.address:
+            del former[endpoint.replica]
+            slot.endpoint = endpoint
+            return slot
+        back = self._leaving.get(endpoint.replica)
+        if slot is None and back is not None and back.endpoint.address == endpoint.address:
+            del self._leaving[endpoint.replica]
+            back.leaving = False
+            back.endpoint = endpoint
+            return back
+        self._leaving.pop(endpoint.replica, None)
+        return Slot(endpoint)

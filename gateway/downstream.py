@@ -1,0 +1,330 @@
+"""One client connection: reads requests one after the other, each answered before the next.
+
+What came too early is held, bounded by not reading on. A request that breaks the rules is
+answered and the connection closed, because nobody can know where the next one begins
+(RFC 9112 §9.2, §11.2).
+"""
+
+import asyncio
+import math
+from typing import TYPE_CHECKING, cast
+
+from gateway import problems
+from gateway.access_log import Entry
+from gateway.context import Context
+from gateway.exchange import Exchange
+from gateway.fields import Malformed, Peer
+from gateway.framing import BadFraming, Follower, UntilClose, follower
+from gateway.head import Request, parse_request, wants_html
+from gateway.problems import Problem
+
+if TYPE_CHECKING:
+    from gateway.listener import Listener
+
+_MAX_HELD = 64 * 1024
+_KEPT_HEAD = 4096
+_LINGER = 2.0  # seconds in which a client that still sends can read why it was refused
+_MAX_LINGER = 1024 * 1024
+
+
+class Downstream(asyncio.Protocol):
+    """A protocol that asyncio or uvloop drives; `exchange` is None between requests."""
+
+    __slots__ = (
+        "_body_limit",
+        "_former", "_held", "_lingered", "_listener", "_paused", "_scanned", "_serving", "body",
+        "context", "deadline", "exchange", "keep_alive", "peer", "saw_eof", "transport", "writable",
+    )  # fmt: skip
+
+    transport: asyncio.Transport
+    peer: Peer
+
+    def __init__(self, context: Context, listener: "Listener") -> None:
+        self.context = context
+        self.exchange: Exchange | None = None
+        self.body: Follower | None = None
+        self.deadline = math.inf
+        self.keep_alive = True
+        self.writable = True
+        self.saw_eof = False
+        self._listener = listener
+        self._former: Request | None = None
+        self._held = b""
+        self._body_limit = 0
+        self._scanned = 0
+        self._serving = False
+        self._paused = False
+        self._lingered = -1
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+        context = self.context
+        self.deadline = context.loop.time() + (context.limits.idle_timeout or math.inf)
+        context.connections.add(self)
+        context.sweep.start()
+        limit = context.limits.connections
+        self.peer = self._listener.opened(transport)
+        if limit and len(context.connections) > limit:
+            context.unrouted[503] += 1
+            self.keep_alive = False
+            self.write_problem(problems.TOO_MANY_CONNECTIONS, None)
+            self._linger()
+
+    # Reading requests
+
+    def data_received(self, data: bytes) -> None:
+        exchange = self.exchange
+        if exchange is None:
+            if self._lingered >= 0:
+                self._discard(data)
+                return
+            self._held = self._held + data if self._held else data
+            self._serve()
+            if len(self._held) > _MAX_HELD and (self.exchange is not None or not self.writable):
+                self.pause()
+        elif self.body is not None:
+            self._body(exchange, self.body, data)
+        else:
+            self._held += data
+            if len(self._held) > _MAX_HELD:
+                self.pause()
+
+    def _serve(self) -> None:
+        """Take requests from what is held; a loop, so that no client can make it recurse."""
+        if self._serving:
+            return
+        self._serving = True
+        while self._held and self.exchange is None and self.writable and self._lingered < 0:
+            if self.transport.is_closing() or not self._next():
+                break
+        self._serving = False
+
+    def _next(self) -> bool:
+        """Begin the request at the head of what is held; False when it is not complete."""
+        held, context = self._held, self.context
+        try:
+            request = parse_request(held, self._scanned, context.limits, self.peer, self._former)
+            if request is None:
+                self._head_is_late(held)
+                return False
+            self._scanned = 0
+            self._held = held[request.end :]
+            self._begin(request)
+        except Malformed as malformed:
+            self._refuse(malformed)
+            return False
+        return True
+
+    def _head_is_late(self, held: bytes) -> None:
+        """The time for a head runs from its first byte, however slowly the others drip."""
+        if not self._scanned:
+            timeout = self.context.limits.header_timeout
+            self.deadline = self.context.loop.time() + (timeout or math.inf)
+        self._scanned = len(held)
+
+    def _begin(self, request: Request) -> None:
+        context, fields = self.context, request.fields
+        if request.end <= _KEPT_HEAD:
+            self._former = request
+        self.keep_alive = fields.keep_alive
+        uploaded = b""
+        if fields.length:
+            uploaded = self._begin_body(fields.length)
+        route = context.table.match(fields.host, request.target)
+        now = context.loop.time()
+        if route is None:
+            self._count_unrouted(404, request)
+            self.write_problem(problems.NO_ROUTE, request)
+            self.done(now)
+            return
+        destination = route.destination or context.destination(route)
+        exchange = self.exchange = Exchange(self, destination, request, now)
+        if uploaded:
+            exchange.upload(uploaded)
+        exchange.begin(now)
+
+    def _begin_body(self, length: int) -> bytes:
+        """The part of the body that came with the head. Raises Malformed."""
+        limit = self._body_limit = self.context.limits.body
+        if limit and length > limit:
+            raise Malformed(413, "body-too-large", problems.BODY_TOO_LARGE.detail)
+        body = self.body = follower(length)
+        try:
+            uploaded = body.feed(self._held)
+        except BadFraming as error:
+            raise Malformed(400, "bad-framing", f"The body is refused: {error}.") from None
+        if limit and body.size > limit:
+            raise Malformed(413, "body-too-large", problems.BODY_TOO_LARGE.detail)
+        self._held = body.rest
+        if body.done:
+            self.body = None
+        return uploaded
+
+    def _body(self, exchange: Exchange, body: Follower, data: bytes) -> None:
+        limit = self._body_limit
+        try:
+            passed = body.feed(data)
+        except BadFraming:
+            exchange.refuse_body(problems.BAD_BODY)
+            return
+        if limit and body.size > limit:
+            exchange.refuse_body(problems.BODY_TOO_LARGE)
+            return
+        if body.done:
+            self.body = None
+            self._held = body.rest
+        exchange.upload(passed)
+
+    def open_tunnel(self) -> None:
+        """From now on everything that is read belongs to the exchange."""
+        self.keep_alive = False
+        self.body = UntilClose()
+        self._body_limit = 0
+        held, self._held = self._held, b""
+        self.resume()
+        if held and self.exchange is not None:
+            self.exchange.upload(held)
+
+    # Answering
+
+    def may_stay(self) -> bool:
+        """Whether the connection may serve another request after this one."""
+        return self.keep_alive and self.body is None and not self.context.draining
+
+    def write_problem(self, problem: Problem, request: Request | None) -> None:
+        if not self.may_stay():
+            self.keep_alive = False
+        self.transport.write(
+            problems.render(
+                problem,
+                date=self.context.date,
+                html_wanted=request is not None and wants_html(request.block),
+                close=not self.keep_alive,
+                head=request is not None and request.method == b"HEAD",
+            )
+        )
+
+    def _refuse(self, malformed: Malformed) -> None:
+        self._count_unrouted(malformed.status, None)
+        self.keep_alive = False
+        problem = Problem(malformed.status, malformed.code, malformed.detail)
+        self.write_problem(problem, None)
+        self._linger()
+
+    def _count_unrouted(self, status: int, request: Request | None) -> None:
+        self.context.unrouted[status] += 1
+        if self.context.access_log is not None:
+            self.context.access_log(
+                Entry(
+                    client=self.peer.ip.decode(),
+                    method=request.method if request else b"-",
+                    target=request.target if request else b"-",
+                    minor=request.minor if request else 1,
+                    block=request.block if request else b"",
+                    status=status,
+                    sent=0,
+                    duration=0.0,
+                    service="",
+                    replica="",
+                    request_id="",
+                )
+            )
+
+    def done(self, now: float) -> None:
+        """The present request has been answered."""
+        self.deadline = now + (self.context.limits.idle_timeout or math.inf)
+        if not self.keep_alive or self.body is not None or self.context.draining:
+            if self.body is not None or self._held:
+                self._linger()
+            else:
+                self.close()
+            return
+        if self._paused:
+            self.resume()
+        if self._held:
+            self._serve()
+
+    def close(self) -> None:
+        """Close once everything is written, at the latest when the deadline has passed."""
+        self._lingered = 0
+        self.deadline = self.context.loop.time() + (self.context.limits.idle_timeout or math.inf)
+        self.transport.close()
+
+    def _linger(self) -> None:
+        """RFC 9112 §9.6: read on for a while, or the client may lose the answer to a reset."""
+        self._held = b""
+        self._lingered = 0
+        self.deadline = self.context.loop.time() + _LINGER
+        if self.transport.is_closing():
+            return
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+            self.resume()
+        else:
+            self.transport.close()
+
+    def _discard(self, data: bytes) -> None:
+        self._lingered += len(data)
+        if self._lingered > _MAX_LINGER:
+            self.transport.abort()
+
+    # Ending
+
+    def eof_received(self) -> bool | None:
+        self.saw_eof = True
+        return self.exchange is not None and self.exchange.client_eof()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.context.connections.discard(self)
+        self._listener.closed()
+        self.deadline = math.inf
+        self._held = b""
+        if self.exchange is not None:
+            self.exchange.abandon()
+        if not self.context.connections:
+            self.context.emptied.set()
+
+    def expired(self, now: float) -> None:
+        """The deadline has passed."""
+        if self.exchange is not None:
+            self.exchange.expired(now)
+        elif self._lingered >= 0:
+            self.transport.abort()
+        elif self._scanned:
+            self._count_unrouted(408, None)
+            self.keep_alive = False
+            self.write_problem(problems.HEAD_TIMEOUT, None)
+            self._linger()
+        else:
+            self.close()
+
+    def drain(self) -> None:
+        """Close now if nothing is under way, else after the present answer."""
+        if self.exchange is None and self._lingered < 0 and not self._scanned:
+            self.close()
+
+    # Back-pressure
+
+    def pause_writing(self) -> None:
+        self.writable = False
+        if self.exchange is not None:
+            self.exchange.pause_upstream()
+
+    def resume_writing(self) -> None:
+        self.writable = True
+        if self.exchange is not None:
+            self.exchange.resume_upstream()
+        else:
+            self.resume()
+            self._serve()
+
+    def pause(self) -> None:
+        if not self._paused and not self.transport.is_closing():
+            self._paused = True
+            self.transport.pause_reading()
+
+    def resume(self) -> None:
+        if self._paused:
+            self._paused = False
+            if not self.transport.is_closing():
+                self.transport.resume_reading()

@@ -1,0 +1,193 @@
+"""The gateway as others see it: configure, apply snapshots, start, drain, count."""
+
+import asyncio
+import random
+import socket
+from collections.abc import Iterator, Mapping, Sequence
+
+from cluster.messages import Drained, EndpointSnapshot
+from cluster.model import Address
+from config import settings as config
+from config.service import Service
+from gateway import problems
+from gateway.access_log import access_log
+from gateway.context import Context, GatewayEvents
+from gateway.destination import Destination, Route
+from gateway.listener import Listener, ListenError, bind_all, trusted_networks
+from gateway.routing import Table
+from gateway.stats import GatewayStats
+from gateway.sweep import Sweep, interval
+
+__all__ = ["Gateway", "GatewayEvents", "ListenError"]
+
+
+class Gateway:
+    """The data path. Lives in one event loop; every method must be called there."""
+
+    def __init__(
+        self,
+        settings: config.Gateway,
+        events: GatewayEvents,
+        rng: random.Random,
+        *,
+        source: str = "gateway",
+    ) -> None:
+        self._settings = settings
+        self._context = Context(settings, events, rng, source)
+        self._context.sweep = Sweep(self._context)
+        self._routes: dict[str, Route] = {}
+        self._listeners: list[Listener] = []
+
+    def configure(self, services: Mapping[str, Service], settings: config.Gateway) -> None:
+        """Take over services and settings, at the start and on reload.
+
+        What is in flight goes on; a removed service is unknown from now on. `listen` is only read
+        by `start`.
+        """
+        context = self._context
+        removed = [route for name, route in self._routes.items() if name not in services]
+        self._routes = {name: self._route(name, service) for name, service in services.items()}
+        context.table = Table(_entries(self._routes))
+        self._settings = settings
+        context.limits = settings.limits
+        context.access_log = access_log(settings.access_log)
+        context.sweep.interval = interval(settings.limits, services.values())
+        trusted = trusted_networks(settings.trusted_proxies)
+        for listener in self._listeners:
+            listener.trusted = trusted
+        for route in removed:
+            self._remove(route)
+
+    def apply(self, snapshot: EndpointSnapshot) -> None:
+        """Replace the endpoints of a service. Waiting requests that can go are sent at once;
+        those that have no hope are answered. An older version than the present is ignored."""
+        route = self._routes.get(snapshot.service)
+        if route is None:
+            return
+        former = route.snapshot
+        if former is not None and snapshot.version < former.version:
+            return
+        route.snapshot = snapshot
+        if route.destination is not None:
+            self._replace_endpoints(route.destination, snapshot)
+        elif former is not None:
+            self._drained_unused(former, snapshot)
+
+    async def start(self, sockets: Sequence[socket.socket] = ()) -> list[Address]:
+        """Listen on everything in `settings.listen`; the addresses, with the real ports.
+
+        `sockets` are bound already, in the order of `listen`, and stand in for binding here.
+        Raises ListenError; then nothing is listened on.
+        """
+        self._context.loop = asyncio.get_running_loop()
+        trusted = trusted_networks(self._settings.trusted_proxies)
+        for listening in sockets or bind_all(self._settings.listen):
+            listener = Listener(self._context, trusted)
+            self._listeners.append(listener)
+            await listener.open(listening)
+        return [listener.address for listener in self._listeners]
+
+    async def drain(self, timeout: float) -> None:
+        """Accept no more, let what is under way finish for `timeout` seconds, cut the rest."""
+        context = self._context
+        context.draining = True
+        for listener in self._listeners:
+            listener.close()
+        for connection in list(context.connections):
+            connection.drain()
+        try:
+            async with asyncio.timeout(timeout):
+                await self._emptied()
+        except TimeoutError:
+            for connection in list(context.connections):
+                connection.transport.abort()
+            await self._emptied()
+        self._close_upstreams()
+        if context.tasks:
+            await asyncio.wait(context.tasks)
+        context.sweep.stop()
+
+    def stats(self, now: float) -> GatewayStats:
+        """A copy of all counts."""
+        services = {
+            name: route.destination.counters.copy(
+                len(route.destination.dispatcher.waiting), route.destination.dispatcher.pending()
+            )
+            for name, route in self._routes.items()
+            if route.destination is not None
+        }
+        return GatewayStats(
+            at=now,
+            services=services,
+            unrouted=dict(self._context.unrouted),
+            connections={str(one.address): one.connections for one in self._listeners},
+        )
+
+    def _route(self, name: str, service: Service) -> Route:
+        route = self._routes.get(name)
+        named = service if service.name else service.model_copy(update={"name": name})
+        if route is None:
+            return Route(named)
+        route.service = named
+        if route.destination is not None:
+            route.destination.configure(named)
+            self._context.admit(route.destination)
+        return route
+
+    def _remove(self, route: Route) -> None:
+        """Nobody waits for it any more, and its endpoints leave."""
+        destination = route.destination
+        if destination is None:
+            if route.snapshot is not None:
+                self._drained_unused(route.snapshot, EndpointSnapshot(route.service.name, 0))
+            return
+        destination.removed = True
+        for exchange in list(destination.dispatcher.waiting):
+            exchange.reject(problems.NO_ROUTE, "removed")
+        version = route.snapshot.version + 1 if route.snapshot else 1
+        self._replace_endpoints(destination, EndpointSnapshot(destination.name, version))
+
+    def _drained_unused(self, former: EndpointSnapshot, present: EndpointSnapshot) -> None:
+        """Endpoints of a service that no request has used have nothing in flight."""
+        staying = {endpoint.replica for endpoint in present.endpoints}
+        for endpoint in former.endpoints:
+            if endpoint.replica not in staying:
+                self._context.events.drained(Drained(former.service, endpoint.replica))
+
+    def _replace_endpoints(self, destination: Destination, snapshot: EndpointSnapshot) -> None:
+        context, dispatcher = self._context, destination.dispatcher
+        destination.snapshot = snapshot
+        gone, drained = dispatcher.update(snapshot.endpoints)
+        for slot in gone:
+            for upstream in list(slot.idle):
+                upstream.drop()
+            for exchange in reversed(slot.parked):
+                exchange.requeue()
+            slot.parked.clear()
+        for replica in drained:
+            context.events.drained(Drained(destination.name, replica))
+        if snapshot.endpoints:
+            destination.woken_at = float("-inf")
+        if (trouble := destination.trouble()) is not None:
+            for exchange in list(dispatcher.waiting):
+                exchange.reject(trouble, trouble.code)
+        context.admit(destination)
+
+    async def _emptied(self) -> None:
+        context = self._context
+        while context.connections:
+            context.emptied.clear()
+            await context.emptied.wait()
+
+    def _close_upstreams(self) -> None:
+        for destination in list(self._context.sweep.destinations):
+            for slot in destination.dispatcher.slots:
+                for upstream in list(slot.idle):
+                    upstream.drop()
+
+
+def _entries(routes: Mapping[str, Route]) -> Iterator[tuple[str, str, Route]]:
+    for name, route in routes.items():
+        for host in route.service.hosts or (f"{name}.localhost",):
+            for path in route.service.paths:
+                yield host, path, route

@@ -1,0 +1,73 @@
+"""What a valid HTTP/1.1 message looks like, as compiled regular expressions.
+
+Pure. Strict on purpose: whatever does not match is refused, never repaired, so that a replica can
+not read a message in another way than we did (RFC 9112 §11.2). Quantifiers are possessive: no
+input makes them backtrack. A *block* is all field lines of a head, each with the CRLF in front of
+it: `\\r\\nHost: a\\r\\nAccept: b`.
+"""
+
+import re
+
+_TCHAR = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
+_TEXT = rb"[\t\x20-\x7e\x80-\xff]"
+
+# RFC 9112 §3: exactly one SP between the parts; no control, space, non-ASCII or "#" in the target.
+REQUEST_LINE = re.compile(rb"(" + _TCHAR + rb"{1,64}+) ([!\"$-~]++) HTTP/1\.([01])\r\n")
+
+# RFC 9112 §4; RFC 9110 §15: codes outside 100 to 599 are invalid.
+STATUS_LINE = re.compile(rb"HTTP/1\.([01])( ([1-5][0-9][0-9])(?: " + _TEXT + rb"*+)?)\r\n")
+
+# RFC 9112 §5: no space before the colon (§5.1), no folded lines (§5.2), no bare CR or LF (§2.2).
+BLOCK = re.compile(rb"(?:\r\n" + _TCHAR + rb"++:" + _TEXT + rb"*+)*+")
+
+# A head that is not complete yet can already be wrong (RFC 9112 §2.2, RFC 9110 §5.5).
+NEVER_IN_HEAD = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r[^\n]")
+STARTS_LIKE_REQUEST = re.compile(_TCHAR + rb"{1,64}+(?: |\Z)")
+
+TOKEN = re.compile(_TCHAR + rb"++")
+CONTENT_LENGTH = re.compile(rb"[0-9]{1,18}+")
+
+# RFC 3986 §3.2.2, narrowed to what names and addresses are made of; no userinfo (RFC 9110 §4.2.4).
+AUTHORITY = re.compile(rb"(\[[0-9A-Fa-f:.]{2,45}+\]|[0-9A-Za-z._~\-]{1,255}+)(?::([0-9]{0,5}+))?")
+ABSOLUTE_FORM = re.compile(rb"[Hh][Tt][Tt][Pp][Ss]?://([^/?]*+)(.*+)")
+
+# The fields of a request a proxy must act on (RFC 9110 §7.6); all others are passed as one slice.
+REQUEST_FIELDS = re.compile(
+    rb"\r\n(host|connection|content-length|transfer-encoding|expect|te|upgrade|keep-alive"
+    rb"|proxy-connection|proxy-authorization|proxy-authenticate|via|forwarded|x[-_]forwarded[-_][a-z]+|x[-_]real[-_]ip|x[-_]request[-_]id)"
+    rb":([^\r]*+)",
+    re.IGNORECASE,
+)
+RESPONSE_FIELDS = re.compile(
+    rb"\r\n(connection|content-length|transfer-encoding|date|upgrade|keep-alive"
+    rb"|proxy-connection|proxy-authenticate|proxy-authentication-info)"
+    rb":([^\r]*+)",
+    re.IGNORECASE,
+)
+
+
+def named_field(name: bytes) -> re.Pattern[bytes]:
+    """Finds one field of a block; group 1 is its value."""
+    return re.compile(rb"\r\n" + re.escape(name) + rb":([^\r]*+)", re.IGNORECASE)
+
+
+ACCEPT = named_field(b"accept")
+
+# RFC 9112 §7.1. An extension is passed on as it came, hence no white space and no bare CR or LF.
+_QUOTED = rb'"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*+"'
+_EXTENSION = rb"(?:;" + _TCHAR + rb"++(?:=(?:" + _TCHAR + rb"++|" + _QUOTED + rb"))?)*+"
+FIRST_CHUNK = re.compile(rb"([0-9A-Fa-f]{1,16}+)(" + _EXTENSION + rb")\r\n")
+NEXT_CHUNK = re.compile(rb"\r\n([0-9A-Fa-f]{1,16}+)(" + _EXTENSION + rb")\r\n")
+_CHUNK_BEGUN = rb"[0-9A-Fa-f]{0,16}+(?:(?<=[0-9A-Fa-f]);[\t\x20-\x7e\x80-\xff]*+)?+\r?"
+FIRST_CHUNK_BEGUN = re.compile(_CHUNK_BEGUN)
+NEXT_CHUNK_BEGUN = re.compile(rb"\r?|\r\n" + _CHUNK_BEGUN)
+
+# RFC 9110 §6.5.1: what must not come in a trailer, because it frames, routes or authenticates.
+TRAILERS = re.compile(rb"(?:" + _TCHAR + rb"++:" + _TEXT + rb"*+\r\n)*+\r\n")
+FORBIDDEN_TRAILER = re.compile(
+    rb"(?:^|\r\n)(?:content-|transfer-encoding|host|connection|te:|trailer|upgrade|keep-alive"
+    rb"|proxy-|via|forwarded|x[-_]forwarded|x[-_]real|x[-_]request[-_]id|authorization|cookie"
+    rb"|set-cookie|expect|cache-control|max-forwards|range|age:|date:|expires|location"
+    rb"|retry-after|vary|warning|www-)",
+    re.IGNORECASE,
+)

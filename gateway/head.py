@@ -1,0 +1,187 @@
+"""Heads of requests and responses: strictly checked, cut, and made ready to pass on.
+
+Pure. `None` means that more bytes are needed; what can never become a valid head raises
+Malformed at once. A connection mostly repeats its fields, so the meaning of a block is taken over
+from the former head of the same connection when the block is byte for byte the same.
+"""
+
+from dataclasses import dataclass
+
+from config.settings import Limits
+from gateway import grammar
+from gateway.fields import (
+    Malformed,
+    Peer,
+    RequestFields,
+    ResponseFields,
+    request_fields,
+    response_fields,
+)
+
+_MAX_RESPONSE_HEAD = 64 * 1024
+_HEAD_END = b"\r\n\r\n"
+
+
+@dataclass(slots=True)
+class Request:
+    """One request head. `line` is the request line to send on; `end` is where the body begins."""
+
+    method: bytes
+    target: bytes
+    minor: int
+    line: bytes
+    block: bytes
+    fields: RequestFields
+    end: int
+
+
+@dataclass(slots=True)
+class Response:
+    """One response head. `line` is the status line to send on; `end` is where the body begins."""
+
+    status: int
+    minor: int
+    line: bytes
+    block: bytes
+    fields: ResponseFields
+    end: int
+
+
+def parse_request(
+    data: bytes, scanned: int, limits: Limits, peer: Peer, former: Request | None
+) -> Request | None:
+    """The head at the start of `data`, of which `scanned` bytes were seen before.
+
+    Raises Malformed.
+    """
+    end = data.find(_HEAD_END, max(0, scanned - 3))
+    if end < 0:
+        _check_incomplete(data, scanned, limits)
+        return None
+    line = grammar.REQUEST_LINE.match(data)
+    if line is None:
+        # RFC 9112 §2.2: one empty line before a request may be skipped; we skip no more.
+        if data.startswith(b"\r\n"):
+            return _after_empty_line(data, limits, peer, former)
+        raise _bad_line(data, limits)
+    method, target = line[1], line[2]
+    minor = 1 if line[3] == b"1" else 0
+    block = data[line.end() - 2 : end]
+    if limits.url and len(target) > limits.url:
+        raise Malformed(414, "url-too-long", "The request target is too long.")
+    # 0x2F is "/": origin-form, the only form that needs no second look.
+    if target[0] != 0x2F:
+        return _other_form(method, target, minor, block, limits, peer, end)
+    if former is not None and former.block == block and former.minor == minor:
+        fields = former.fields
+    else:
+        fields = _fields(block, minor, limits, peer)
+    start = data[: line.end() - 2] if minor else method + b" " + target + b" HTTP/1.1"
+    return Request(method, target, minor, start, block, fields, end + 4)
+
+
+def parse_response(data: bytes, former: Response | None) -> Response | None:
+    """The head at the start of `data`. Raises Malformed (502)."""
+    end = data.find(_HEAD_END)
+    if end < 0:
+        if len(data) > _MAX_RESPONSE_HEAD or grammar.NEVER_IN_HEAD.search(data):
+            raise Malformed(502, "bad-response", "The head of the replica's answer is invalid.")
+        return None
+    line = grammar.STATUS_LINE.match(data)
+    if line is None or end > _MAX_RESPONSE_HEAD:
+        raise Malformed(502, "bad-response", "The head of the replica's answer is invalid.")
+    minor = 1 if line[1] == b"1" else 0
+    block = data[line.end() - 2 : end]
+    if former is not None and former.block == block and former.minor == minor:
+        fields = former.fields
+    elif grammar.BLOCK.fullmatch(block):
+        fields = response_fields(block, minor)
+    else:
+        raise Malformed(502, "bad-response", "A field of the replica's answer is invalid.")
+    return Response(int(line[3]), minor, b"HTTP/1.1" + line[2], block, fields, end + 4)
+
+
+def wants_html(block: bytes) -> bool:
+    """Whether a browser asks (RFC 9110 §12.5.1)."""
+    accept = grammar.ACCEPT.search(block)
+    return accept is not None and b"text/html" in accept[1].lower()
+
+
+def _fields(block: bytes, minor: int, limits: Limits, peer: Peer) -> RequestFields:
+    if limits.headers and len(block) > limits.headers:
+        raise Malformed(431, "headers-too-large", "The header fields are too large.")
+    if limits.header_count and block.count(b"\n") > limits.header_count:
+        raise Malformed(431, "too-many-headers", "There are too many header fields.")
+    if not grammar.BLOCK.fullmatch(block):
+        raise Malformed(400, "bad-field", "A header field is not valid HTTP/1.1.")
+    return request_fields(block, minor, peer)
+
+
+def _check_incomplete(data: bytes, scanned: int, limits: Limits) -> None:
+    """Refuse what can no longer become a valid head, however much follows."""
+    if grammar.NEVER_IN_HEAD.search(data, max(0, scanned - 1)):
+        raise Malformed(400, "bad-request", "The head of the request is not valid HTTP/1.1.")
+    start = 2 if data.startswith(b"\r\n") else 0
+    if start == len(data) or data == b"\r":
+        return
+    eol = data.find(b"\r\n", start)
+    line_length = (eol if eol >= 0 else len(data)) - start
+    if eol >= 0 and not grammar.REQUEST_LINE.match(data, start):
+        raise _bad_line(data[start:], limits)
+    if eol < 0 and not grammar.STARTS_LIKE_REQUEST.match(data, start):
+        raise Malformed(400, "bad-request-line", "The request line is not valid HTTP/1.1.")
+    # The longest method and the version need less than 80 bytes beside the target.
+    if limits.url and line_length > limits.url + 80:
+        raise Malformed(414, "url-too-long", "The request target is too long.")
+    if limits.headers and eol >= 0 and len(data) - eol > limits.headers + 4:
+        raise Malformed(431, "headers-too-large", "The header fields are too large.")
+
+
+def _bad_line(data: bytes, limits: Limits) -> Malformed:
+    line = data.partition(b"\r\n")[0]
+    if limits.url and len(line) > limits.url + 80:
+        return Malformed(414, "url-too-long", "The request target is too long.")
+    version = line.rpartition(b" ")[2]
+    if version.startswith(b"HTTP/") and version not in (b"HTTP/1.1", b"HTTP/1.0"):
+        return Malformed(400, "bad-version", "Only HTTP/1.1 and HTTP/1.0 are spoken here.")
+    return Malformed(400, "bad-request-line", "The request line is not valid HTTP/1.1.")
+
+
+def _after_empty_line(
+    data: bytes, limits: Limits, peer: Peer, former: Request | None
+) -> Request | None:
+    if data.startswith(b"\r\n", 2):
+        raise Malformed(400, "bad-request-line", "There is more than one empty line.")
+    request = parse_request(data[2:], 0, limits, peer, former)
+    if request is not None:
+        request.end += 2
+    return request
+
+
+def _other_form(
+    method: bytes, target: bytes, minor: int, block: bytes, limits: Limits, peer: Peer, end: int
+) -> Request:
+    """Absolute-form, asterisk-form and authority-form (RFC 9112 §3.2.2 to §3.2.4)."""
+    fields = _fields(block, minor, limits, peer)
+    if method == b"CONNECT":
+        raise Malformed(405, "method-not-allowed", "CONNECT is not served here.")
+    absolute = grammar.ABSOLUTE_FORM.fullmatch(target)
+    if absolute is not None:
+        authority, target = absolute[1], absolute[2]
+        if not grammar.AUTHORITY.fullmatch(authority):
+            raise Malformed(400, "bad-target", "The authority of the request target is invalid.")
+        if not target.startswith(b"/"):
+            target = b"*" if method == b"OPTIONS" and not target else b"/" + target
+        # RFC 9112 §3.2.2: the target's authority replaces Host.
+        block = _with_host(block, authority)
+        fields = request_fields(block, minor, peer)
+    elif target != b"*" or method != b"OPTIONS":
+        raise Malformed(400, "bad-target", "The request target is not valid for this method.")
+    line = method + b" " + target + b" HTTP/1.1"
+    return Request(method, target, minor, line, block, fields, end + 4)
+
+
+def _with_host(block: bytes, authority: bytes) -> bytes:
+    """The block with its Host field, if any, replaced."""
+    lines = [line for line in block.split(b"\r\n") if not line.lower().startswith(b"host:")]
+    return b"\r\n".join([lines[0], b"Host: " + authority, *lines[1:]])

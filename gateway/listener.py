@@ -1,0 +1,117 @@
+"""Sockets that accept clients."""
+
+import asyncio
+import contextlib
+import ipaddress
+import os
+import socket
+from collections.abc import Sequence
+
+from cluster.model import Address
+from gateway.context import Context
+from gateway.downstream import Downstream
+from gateway.fields import Peer
+
+_BACKLOG = 4096
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+class ListenError(Exception):
+    """An address cannot be listened on; the text says which, why and what to do."""
+
+
+def trusted_networks(texts: Sequence[str]) -> tuple[Network, ...]:
+    """From CIDRs or addresses. Raises ValueError."""
+    return tuple(ipaddress.ip_network(text, strict=False) for text in texts)
+
+
+class Listener:
+    """One listening socket and the connections that came through it."""
+
+    def __init__(self, context: Context, trusted: tuple[Network, ...]) -> None:
+        self._context = context
+        self._server: asyncio.AbstractServer | None = None
+        self.trusted = trusted
+        self.connections = 0
+        self.address = Address("", 0)
+
+    async def open(self, listening: socket.socket) -> Address:
+        """Accept on a bound socket, which is ours from now on."""
+        host, port = listening.getsockname()[:2]
+        self.address = Address(host, port)
+        try:
+            self._server = await self._context.loop.create_server(
+                lambda: Downstream(self._context, self), sock=listening, backlog=_BACKLOG
+            )
+        except BaseException:
+            listening.close()
+            raise
+        return self.address
+
+    def close(self) -> None:
+        """Accept no more; connections live on."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+
+    def opened(self, transport: asyncio.BaseTransport) -> Peer:
+        self.connections += 1
+        name = transport.get_extra_info("peername")
+        host = name[0].removeprefix("::ffff:") if name else "127.0.0.1"
+        trusted = bool(self.trusted) and _is_within(host, self.trusted)
+        return Peer(ip=host.encode(), trusted=trusted, authority=str(self.address).encode())
+
+    def closed(self) -> None:
+        self.connections -= 1
+
+
+def bind_all(texts: Sequence[str]) -> list[socket.socket]:
+    """All of them or none. Raises ListenError."""
+    with contextlib.ExitStack() as bound:
+        sockets = [bound.enter_context(bind(text)) for text in texts]
+        bound.pop_all()
+    return sockets
+
+
+def bind(text: str) -> socket.socket:
+    """A bound socket for `host:port`, `[::1]:port` or `:port`. Raises ListenError."""
+    try:
+        address = Address.parse(text if not text.startswith(":") else f"*{text}")
+        if address.host == "*":
+            return _bind_everywhere(address.port)
+        family, _, _, _, name = socket.getaddrinfo(
+            address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        return _bound(family, name)
+    except (OSError, ValueError) as error:
+        reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else error
+        raise ListenError(
+            f"cannot listen on {text}: {reason}; stop what uses it or change gateway.listen"
+        ) from error
+
+
+def _bind_everywhere(port: int) -> socket.socket:
+    if socket.has_dualstack_ipv6():
+        return _bound(socket.AF_INET6, ("::", port))
+    return _bound(socket.AF_INET, ("0.0.0.0", port))
+
+
+def _bound(family: int, name: object) -> socket.socket:
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(name[0] != "::"))  # type: ignore[index]
+        listening.setblocking(False)
+        listening.bind(name)  # type: ignore[arg-type]
+        listening.listen(_BACKLOG)
+    except BaseException:
+        listening.close()
+        raise
+    return listening
+
+
+def _is_within(host: str, networks: tuple[Network, ...]) -> bool:
+    address = ipaddress.ip_address(host.partition("%")[0])
+    return any(address in network for network in networks)

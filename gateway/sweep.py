@@ -1,0 +1,100 @@
+"""One coarse timer for all that is late: deadlines, reports, idle connections, shunned replicas.
+
+It runs only while there is something to look at; an idle gateway has no timer at all.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from config.service import Service
+from config.settings import Limits
+from gateway.destination import Destination
+
+if TYPE_CHECKING:
+    from gateway.context import Context
+
+IDLE_UPSTREAM = 60.0
+_REPORT_EVERY = 1.0
+_SHORTEST, _LONGEST = 0.02, 0.25
+
+
+def interval(limits: Limits, services: Iterable[Service]) -> float:
+    """Seconds between two sweeps: a tenth of the shortest timeout, within bounds."""
+    timeouts = [limits.header_timeout, limits.idle_timeout]
+    for service in services:
+        asked = service.timeouts
+        timeouts += [asked.connect, asked.response, asked.idle, service.queue.timeout]
+    shortest = min((timeout for timeout in timeouts if timeout > 0), default=_LONGEST * 10)
+    return min(_LONGEST, max(_SHORTEST, shortest / 10))
+
+
+class Sweep:
+    """Looks after everything that waits."""
+
+    __slots__ = ("_context", "_timer", "destinations", "interval")
+
+    def __init__(self, context: "Context") -> None:
+        self._context = context
+        self._timer: asyncio.TimerHandle | None = None
+        self.destinations: dict[Destination, None] = {}
+        self.interval = _LONGEST
+
+    def start(self) -> None:
+        if self._timer is None:
+            self._context.refresh_date()
+            self._timer = self._context.loop.call_later(self.interval, self._run)
+
+    def stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    @property
+    def is_running(self) -> bool:
+        return self._timer is not None
+
+    def activate(self, destination: Destination, now: float) -> None:
+        """It has traffic again: its reports span from now."""
+        destination.reporting = True
+        destination.counters.since = now
+        self.destinations[destination] = None
+        self.start()
+
+    def _run(self) -> None:
+        self._timer = None
+        now = self._context.loop.time()
+        self._context.refresh_date()
+        for connection in [one for one in self._context.connections if one.deadline <= now]:
+            connection.expired(now)
+        for destination in list(self.destinations):
+            self._look_after(destination, now)
+        if self._context.connections or self.destinations:
+            self._timer = self._context.loop.call_later(self.interval, self._run)
+
+    def _look_after(self, destination: Destination, now: float) -> None:
+        if destination.dispatcher.reopen():
+            self._context.admit(destination)
+        if destination.reporting and now - destination.counters.since >= _REPORT_EVERY - 0.01:
+            self._report(destination, now)
+        resting = self._close_idle(destination, now)
+        if not destination.reporting and not resting:
+            del self.destinations[destination]
+
+    def _report(self, destination: Destination, now: float) -> None:
+        counters = destination.counters
+        # The last report is one of silence: no request since the former and none under way.
+        silent = counters.level == 0 and counters.requests == counters.reported_requests
+        if silent and counters.busy == 0:
+            destination.reporting = False
+        self._context.report(destination, now)
+
+    def _close_idle(self, destination: Destination, now: float) -> bool:
+        """Close connections that were not used for long; whether some are left."""
+        left = False
+        for slot in destination.dispatcher.slots:
+            # Used last, lies last.
+            while slot.idle and now - slot.idle[0].idle_since >= IDLE_UPSTREAM:
+                slot.idle[0].drop()
+            left = left or bool(slot.idle)
+        return left

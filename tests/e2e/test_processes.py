@@ -1,0 +1,292 @@
+"""The whole system on local processes, as a user meets it: over HTTP, signals and the file."""
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.support.running import (
+    APP,
+    Running,
+    app,
+    configuration,
+    cpu_seconds,
+    descendants,
+    is_alive,
+    tidegate,
+)
+
+FAST_IDLE = {"idle": {"stop_after": "1s"}}
+
+
+async def none_left(running: Running) -> bool:
+    return not descendants(running.process.pid)
+
+
+async def test_a_request_wakes_a_service_and_idleness_ends_it(tmp_path: Path) -> None:
+    """Contract §5 and the sleep ladder: nothing is left running, not even a helper process."""
+    file = configuration(tmp_path, {"web": app(scaling=FAST_IDLE)})
+    async with tidegate(file) as running:
+        assert not descendants(running.process.pid)
+        answer = await running.get("web")
+        assert answer.status == 200
+        assert answer.headers["Server-Timing"].startswith("wake;dur=")
+        warm = await running.get("web")
+        assert "Server-Timing" not in warm.headers
+        await running.until(lambda: none_left(running))
+        view = await running.service("web")
+        assert (view["desired"], view["mode"], view["replicas"]) == (0, "idle", [])
+        assert (await running.get("web")).status == 200
+
+
+async def test_unknown_hosts_are_404_and_wake_nobody(tmp_path: Path) -> None:
+    async with tidegate(configuration(tmp_path, {"web": app()})) as running:
+        answer = await running.get("nobody")
+        assert (answer.status, answer.json["code"]) == (404, "no-route")
+        assert not descendants(running.process.pid)
+
+
+async def test_load_scales_up_and_no_request_fails(tmp_path: Path) -> None:
+    """Sustained concurrency of 30 at a target of 10 wants three replicas."""
+    file = configuration(tmp_path, {"web": app(scaling={"max": 5})})
+    async with tidegate(file) as running:
+        statuses: list[int] = []
+        done = asyncio.Event()
+
+        async def client() -> None:
+            while not done.is_set():
+                statuses.append((await running.get("web", "/sleep?ms=100")).status)
+
+        async def three_ready() -> bool:
+            return len(await running.replicas("web", "ready")) >= 3
+
+        async with asyncio.TaskGroup() as group:
+            for number in range(30):
+                group.create_task(client(), name=f"client {number}")
+            await running.until(three_ready)
+            done.set()
+        assert set(statuses) == {200}
+
+
+async def test_sigterm_finishes_requests_and_leaves_nothing(tmp_path: Path) -> None:
+    async with tidegate(configuration(tmp_path, {"web": app()})) as running:
+        await running.get("web")
+        started = descendants(running.process.pid)
+        assert started
+        async with asyncio.TaskGroup() as group:
+            slow = group.create_task(running.get("web", "/sleep?ms=1500"), name="slow request")
+            await running.until(lambda: in_flight(running, "web"))
+            code = await running.end()
+        assert slow.result().status == 200
+        assert code == 0
+        assert not any(is_alive(pid) for pid in started)
+
+
+async def in_flight(running: Running, service: str) -> bool:
+    return bool((await running.service(service))["in_flight"])
+
+
+async def test_a_second_signal_stops_at_once(tmp_path: Path) -> None:
+    async with tidegate(configuration(tmp_path, {"web": app()})) as running:
+        await running.get("web")
+        started = descendants(running.process.pid)
+        request = asyncio.ensure_future(running.get("web", "/sleep?ms=60000"))  # noqa: TID251
+        await running.until(lambda: in_flight(running, "web"))
+        running.process.send_signal(signal.SIGTERM)
+        await running.until(lambda: is_draining(running))
+        assert await running.end(within=5) == 0
+        with pytest.raises(aiohttp.ClientError):
+            await request
+        assert not any(is_alive(pid) for pid in started)
+
+
+async def is_draining(running: Running) -> bool:
+    answer = await running.api("/readyz")
+    return answer.status == 503 and "draining" in answer.body.decode()
+
+
+async def test_kill_9_leaves_no_orphan(tmp_path: Path) -> None:
+    file = configuration(tmp_path, {"web": app(scaling={"min": 2})})
+    async with tidegate(file) as running:
+        await running.until(lambda: ready(running, "web", 2))
+        started = descendants(running.process.pid)
+        await running.end(signal.SIGKILL)
+
+        async def all_gone() -> bool:
+            return not any(is_alive(pid) for pid in started)
+
+        await running.until(all_gone)
+
+
+async def ready(running: Running, service: str, count: int) -> bool:
+    return len(await running.replicas(service, "ready")) == count
+
+
+async def test_kept_replicas_are_adopted_and_not_restarted(tmp_path: Path) -> None:
+    file = configuration(tmp_path, {"web": app()})
+    async with tidegate(file, "--keep-replicas") as running:
+        before = (await running.get("web", "/env?name=PORT")).body
+        names = [replica["id"] for replica in await running.replicas("web")]
+        assert await running.end() == 0
+    async with tidegate(file) as again:
+        assert [replica["id"] for replica in await again.replicas("web")] == names
+        assert (await again.get("web", "/env?name=PORT")).body == before
+        assert again.said("replica-adopted")
+        assert await again.end() == 0
+        assert not descendants(os.getpid()) & {again.process.pid}
+
+
+BROKEN: list[Any] = [
+    pytest.param(
+        {"command": [sys.executable, "-c", "raise SystemExit(3)"]},
+        "exited with code 3",
+        id="a command that exits at once",
+    ),
+    pytest.param({"command": ["no-such-program-here"]}, "no-such-program-here", id="no command"),
+    pytest.param(
+        {
+            "command": [sys.executable, "-c", "import time; time.sleep(600)"],
+            "health": {"startup": {"tcp": True, "deadline": "500ms"}},
+        },
+        "did not open",
+        id="a port that never opens",
+    ),
+    pytest.param(
+        {
+            "command": APP,
+            "health": {"startup": {"http": "/status/500", "deadline": "500ms"}},
+        },
+        "500",
+        id="a startup probe that never passes",
+    ),
+]
+
+
+@pytest.mark.parametrize(("service", "reason"), BROKEN)
+async def test_what_cannot_start_is_503_with_the_reason(
+    tmp_path: Path, service: dict[str, Any], reason: str
+) -> None:
+    """For the client, in status and in the log; without a busy loop."""
+    async with tidegate(configuration(tmp_path, {"web": service})) as running:
+        answer = await running.get("web")
+        assert answer.status == 503
+        assert int(answer.headers["Retry-After"]) >= 1
+        assert answer.json["code"] == "start-failed"
+        assert reason in answer.json["detail"]
+        view = await running.service("web")
+        assert reason in view["trouble"]["message"]
+        assert (await running.api("/healthz")).status == 200
+
+        async def logged() -> bool:
+            return any(reason in line for line in running.said("replica-failed"))
+
+        await running.until(logged)
+
+
+async def test_a_crash_loop_backs_off_and_says_so(tmp_path: Path) -> None:
+    service = {"command": [sys.executable, "-c", "raise SystemExit(3)"]}
+    async with tidegate(configuration(tmp_path, {"web": service})) as running:
+        await running.get("web")
+
+        async def looping() -> bool:
+            trouble = (await running.service("web"))["trouble"]
+            return bool(trouble and trouble["code"] == "crash-looping")
+
+        await running.until(looping)
+        answer = await running.get("web")
+        assert (answer.status, answer.json["code"]) == (503, "crash-looping")
+        assert len(running.said("replica-failed")) <= 4
+        assert cpu_seconds(running.process.pid) < 3, "a busy loop"
+
+
+async def test_a_replica_that_fails_liveness_is_replaced(tmp_path: Path) -> None:
+    liveness = {"http": "/live", "every": "100ms", "failures": 2}
+    file = configuration(tmp_path, {"web": app(health={"liveness": liveness})})
+    async with tidegate(file) as running:
+        await running.get("web")
+        (first,) = await running.replicas("web")
+        await running.get("web", "/toggle/live")
+
+        async def replaced() -> bool:
+            present = await running.replicas("web", "ready")
+            return [replica["id"] for replica in present] not in ([], [first["id"]])
+
+        await running.until(replaced)
+        assert (await running.get("web")).status == 200
+
+
+async def test_an_unready_replica_leaves_and_is_replaced(tmp_path: Path) -> None:
+    readiness = {"http": "/ready", "every": "100ms", "failures": 2}
+    file = configuration(tmp_path, {"web": app(health={"readiness": readiness})})
+    async with tidegate(file) as running:
+        await running.get("web")
+        (first,) = await running.replicas("web")
+        await running.get("web", "/toggle/ready")
+
+        async def replaced() -> bool:
+            present = [replica["id"] for replica in await running.replicas("web")]
+            return len(present) == 1 and present != [first["id"]]
+
+        await running.until(replaced)
+        assert (await running.get("web")).status == 200
+
+
+async def test_a_killed_replica_is_replaced(tmp_path: Path) -> None:
+    async with tidegate(configuration(tmp_path, {"web": app(scaling={"min": 1})})) as running:
+        await running.until(lambda: ready(running, "web", 1))
+        (first,) = await running.replicas("web")
+        await running.get("web", "/exit?code=7")
+
+        async def replaced() -> bool:
+            present = await running.replicas("web", "ready")
+            return bool(present) and present[0]["id"] != first["id"]
+
+        await running.until(replaced)
+        assert any("code 7" in line for line in running.said("replica-failed"))
+
+
+async def test_scaling_by_hand_and_back(tmp_path: Path) -> None:
+    file = configuration(tmp_path, {"web": app(scaling=FAST_IDLE)})
+    async with tidegate(file) as running:
+        path = "/v1/services/web/scale"
+        assert (await running.api(path, "POST", json={"replicas": 3})).status == 200
+        await running.until(lambda: ready(running, "web", 3))
+        assert (await running.service("web"))["mode"] == "manual"
+        refused = await running.api(path, "POST", json={"replicas": 99})
+        assert refused.status == 422
+        await running.api(path, "DELETE")
+        await running.until(lambda: none_left(running))
+
+
+async def test_logs_show_what_replicas_print(tmp_path: Path) -> None:
+    code = "import sys; print('hello from inside', flush=True); exec(open(sys.argv[1]).read())"
+    service = {"command": [sys.executable, "-c", code, APP[-1]]}
+    async with tidegate(configuration(tmp_path, {"web": service})) as running:
+        await running.get("web")
+        lines = (await running.api("/v1/services/web/logs?tail=10")).body.decode()
+        assert "hello from inside" in lines
+
+
+async def test_a_process_that_ends_frozen_sleepers_thaws_them(tmp_path: Path) -> None:
+    idle = {"freeze_after": "300ms", "stop_after": "1h"}
+    file = configuration(tmp_path, {"web": app(scaling={"idle": idle})})
+    async with tidegate(file) as running:
+        await running.get("web")
+
+        async def frozen() -> bool:
+            return len(await running.replicas("web", "frozen")) == 1
+
+        for _ in range(3):
+            await running.until(frozen)
+            answer = await running.get("web")
+            assert answer.status == 200
+            assert "Server-Timing" in answer.headers
+        await running.until(frozen)
+        started = descendants(running.process.pid)
+        assert await running.end() == 0
+        assert not any(is_alive(pid) for pid in started)

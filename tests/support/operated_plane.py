@@ -1,0 +1,174 @@
+"""A control plane of plain data for the admin API and the command line: real values, no engine."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from admin.ports import ReloadResult
+from admin.views import ReplicaView, ServiceView
+from cluster.events import Events
+from cluster.lifecycle import State
+from cluster.model import Address, Mode, Replica, Trouble
+from cluster.runtime import LogLine, RuntimeFailure
+
+NOON = 1_700_000_000.0  # 2023-11-14T22:13:20Z
+
+DECISION = {
+    "at": NOON,
+    "before": 1,
+    "replicas": 2,
+    "mode": "stable",
+    "reason": "15 in flight on average over 60s, target 10 per replica",
+}
+EXPLANATION: dict[str, object] = {
+    "at": NOON,
+    "inputs": {
+        "ready": 2,
+        "starting": 0,
+        "frozen": 0,
+        "in_flight": 110,
+        "queued": 5,
+        "stable_concurrency": 115.2,
+        "panic_concurrency": 118.0,
+        "stable_rps": 250.0,
+        "panic_rps": 260.5,
+    },
+    "rules": [
+        {"rule": "concurrency", "wish": 12, "reason": "115 in flight on average, target 10"},
+        {"rule": "rps", "wish": 3, "reason": "250 requests a second, target 100"},
+    ],
+    "limits": [{"limit": "max", "before": 12, "after": 10, "reason": "scaling.max is 10"}],
+    "outcome": {
+        "replicas": 10,
+        "frozen": False,
+        "mode": "panic",
+        "reason": "115 in flight on average, target 10; scaling.max is 10",
+    },
+    "manual": None,
+    "panic_ends_in": 42.0,
+    "idle_seconds": 0.2,
+    "next_step_down_in": None,
+    "trouble": None,
+}
+
+
+def replica(name: str, state: State, reason: str = "", in_flight: int = 0) -> ReplicaView:
+    service = name.rpartition("-")[0]
+    record = Replica(
+        id=name,
+        service=service,
+        revision="0a1b2c3d",
+        state=state,
+        started_at=NOON,
+        since=0.0,
+        instance=f"i-{name}",
+        address=Address("127.0.0.1", 40_000),
+        reason=reason,
+    )
+    return ReplicaView.of(record, in_flight)
+
+
+def awake(name: str = "web") -> ServiceView:
+    return ServiceView(
+        name=name,
+        revision="0a1b2c3d",
+        desired=2,
+        mode=Mode.STABLE,
+        in_flight=7,
+        queued=1,
+        replicas=(
+            replica(f"{name}-1", State.READY, "startup probe passed", in_flight=7),
+            replica(f"{name}-2", State.STARTING),
+        ),
+        last_decision=DECISION,
+        hosts=(f"{name}.localhost",),
+        max=10,
+        ready=1,
+    )
+
+
+def asleep(name: str = "api") -> ServiceView:
+    return ServiceView(name, "ffffffff", 0, Mode.IDLE, 0, 0, hosts=(f"{name}.localhost",), max=10)
+
+
+def broken(name: str = "job") -> ServiceView:
+    trouble = Trouble("crash-looping", "exited with code 1: [boom]", 4.0)
+    return replace(asleep(name), desired=1, mode=Mode.STABLE, trouble=trouble)
+
+
+def ticking_clock() -> float:
+    return NOON
+
+
+@dataclass(slots=True)
+class OperatedPlane:
+    """Implements admin.ports.ControlPlane; a test sets its fields and reads them back."""
+
+    known: dict[str, ServiceView] = field(
+        default_factory=lambda: {one.name: one for one in (awake(), asleep(), broken())}
+    )
+    events: Events = field(default_factory=lambda: Events(ticking_clock))
+    unready: str | None = None
+    result: ReloadResult = field(default_factory=lambda: ReloadResult(True, changed=("web",)))
+    reload_gate: asyncio.Event | None = None
+    reloaded: asyncio.Event = field(default_factory=asyncio.Event)
+    lines: Sequence[LogLine] = (
+        LogLine("web-1", "stdout", "hello", NOON),
+        LogLine("web-2", "stderr", "oh no"),
+    )
+    logs_fail: RuntimeFailure | None = None
+    logs_closed: asyncio.Event = field(default_factory=asyncio.Event)
+    asked_logs: tuple[str, int, bool] | None = None
+    more_lines: "asyncio.Queue[LogLine]" = field(default_factory=asyncio.Queue)
+    refreshed: int = 0
+    hand: dict[str, tuple[int, float | None]] = field(default_factory=dict)
+
+    async def refresh(self) -> None:
+        self.refreshed += 1
+
+    def services(self) -> Sequence[ServiceView]:
+        return list(self.known.values())
+
+    def service(self, name: str) -> ServiceView | None:
+        return self.known.get(name)
+
+    def decisions(self, name: str, limit: int) -> Sequence[Mapping[str, object]]:
+        return [DECISION, {**DECISION, "at": NOON - 60, "replicas": 1, "before": 0}][:limit]
+
+    def explain(self, name: str) -> Mapping[str, object]:
+        return EXPLANATION
+
+    def scale(self, name: str, replicas: int, duration: float | None) -> None:
+        service = self.known[name]
+        if replicas > service.max:
+            raise ValueError(f"scaling.max of {name} is {service.max}")
+        self.hand[name] = (replicas, duration)
+        self.known[name] = replace(service, desired=replicas, mode=Mode.MANUAL)
+
+    def automatic(self, name: str) -> None:
+        self.hand.pop(name, None)
+        self.known[name] = replace(self.known[name], mode=Mode.STABLE)
+
+    async def reload(self) -> ReloadResult:
+        if self.reload_gate is not None:
+            await self.reload_gate.wait()
+        self.reloaded.set()
+        return self.result
+
+    async def logs(self, name: str, tail: int, follow: bool) -> AsyncIterator[LogLine]:
+        self.asked_logs = (name, tail, follow)
+        try:
+            for line in self.lines:
+                yield line
+            if self.logs_fail is not None:
+                raise self.logs_fail
+            while follow:
+                yield await self.more_lines.get()
+        finally:
+            self.logs_closed.set()
+
+    def problems(self) -> Sequence[str]:
+        return self.result.problems
+
+    def readiness(self) -> str | None:
+        return self.unready

@@ -1,0 +1,72 @@
+"""A scaling decision as a story."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from tests.support.operated_plane import EXPLANATION
+from tidegate.cli_explain import story
+
+NOW = datetime(2023, 11, 14, 22, 15, 20, tzinfo=UTC)
+
+
+def explained(**changes: Any) -> list[str]:
+    return story({"service": "web", **EXPLANATION, "at": None, **changes}, NOW)
+
+
+def test_an_explanation_is_a_story() -> None:
+    assert explained() == [
+        "web: 10 replicas (panic mode)",
+        "  because 115 in flight on average, target 10; scaling.max is 10",
+        "",
+        "Seen",
+        "  replicas: 2 ready",
+        "  now: 110 in flight, 5 queued",
+        "  stable window: 115.2 at a time, 250 requests a second",
+        "  panic window: 118 at a time, 260.5 requests a second",
+        "",
+        "Wishes",
+        "  concurrency: 12, 115 in flight on average, target 10  <- the largest",
+        "  rps: 3, 250 requests a second, target 100",
+        "",
+        "Limits",
+        "  max: 12 → 10, scaling.max is 10",
+        "",
+        "Next",
+        "  panic ends in 42s if the load stays as it is",
+        "  the last activity was 200ms ago",
+    ]
+
+
+def test_an_explanation_of_a_service_by_hand_in_trouble() -> None:
+    lines = explained(
+        manual={"replicas": 1, "ends_in": 90.0},
+        trouble={"code": "image-missing", "message": "no image web:1"},
+        outcome={"replicas": 1, "frozen": True, "mode": "manual", "reason": "by hand"},
+    )
+    assert lines[:3] == [
+        "web: 1 replica, frozen (manual mode)",
+        "  because by hand",
+        "  but image-missing: no image web:1",
+    ]
+    assert "  1 replica by hand, for 1m30s more" in lines
+
+
+def test_an_explanation_of_a_service_that_was_never_used_is_short() -> None:
+    empty: dict[str, Any] = {
+        "service": "web",
+        "inputs": {},
+        "rules": [],
+        "limits": [],
+        "outcome": {"replicas": 0, "mode": "idle", "reason": "never used"},
+    }
+    assert story(empty, NOW) == ["web: 0 replicas (idle mode)", "  because never used"]
+
+
+def test_of_equal_wishes_the_first_is_the_largest_and_the_age_is_told() -> None:
+    rules = [{"rule": "concurrency", "wish": 1, "reason": window} for window in ("60s", "6s")]
+    lines = explained(rules=rules, at="2023-11-14T22:15:20Z")
+    assert lines[0] == "web: 10 replicas (panic mode, decided just now)"
+    assert [line for line in lines if "concurrency:" in line] == [
+        "  concurrency: 1, 60s  <- the largest",
+        "  concurrency: 1, 6s",
+    ]

@@ -1,0 +1,152 @@
+"""The composition root: settings in, wired system out. The only place that knows every package."""
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry
+
+from admin.access import read_token
+from admin.app import AdminServer
+from autoscaler.metrics import AutoscalerMetrics
+from autoscaler.scaler import Scaler
+from cluster.discovery import Discovery
+from cluster.events import Events
+from cluster.failures import Failures
+from cluster.metrics import ClusterMetrics, ReplicaLedger
+from cluster.placing import Placing
+from cluster.reconciler import Reconciler
+from cluster.registry import Registry
+from cluster.runtime import InstanceRuntime
+from cluster.tasks import Tasks
+from config.settings import Settings
+from gateway.gateway import Gateway
+from health.ejector import Ejector
+from health.metrics import HealthMetrics
+from health.prober import Prober
+from runtimes.docker import DockerRuntime
+from runtimes.process import ProcessRuntime
+from tidegate.control import Control
+from tidegate.front import Front, Inside
+from tidegate.metrics import GatewayCollector, TidegateMetrics
+from tidegate.spine import Spine
+from tidegate.workers import Workers
+
+Clock = Callable[[], float]
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """Everything that `run` starts and stops."""
+
+    settings: Settings
+    registry: Registry
+    runtime: InstanceRuntime
+    events: Events
+    scaler: Scaler
+    reconciler: Reconciler
+    discovery: Discovery
+    gateway: Front
+    prober: Prober
+    ejector: Ejector
+    control: Control
+    admin: AdminServer
+    metrics: TidegateMetrics
+
+
+def build(
+    settings: Settings,
+    file: Path,
+    token: str | None,
+    runtime: InstanceRuntime,
+    tasks: Tasks,
+    clock: Clock,
+    wall: Clock,
+    rng: random.Random,
+    log_arguments: Sequence[str] = (),
+) -> System:
+    collectors = CollectorRegistry()
+    events = Events(wall)
+    registry = Registry()
+    spine = Spine()
+
+    cluster_metrics = ClusterMetrics(collectors)
+    failures = Failures(registry, events, cluster_metrics, clock)
+    placing = Placing(
+        registry, runtime, tasks, failures, events, cluster_metrics, clock, wall, replica_names(rng)
+    )
+    reconciler = Reconciler(registry, placing, failures, spine.pending)
+
+    scaler = Scaler(registry, events, clock, wall, AutoscalerMetrics(collectors))
+    health_metrics = HealthMetrics(collectors)
+    prober = Prober(registry, runtime.execute, tasks, events, clock, rng, health_metrics)
+    ejector = Ejector(registry, events, clock, health_metrics, prober.confirm)
+    spine.connect(scaler, ejector, reconciler)
+
+    discovery = Discovery(
+        registry,
+        runtime,
+        failures,
+        events,
+        cluster_metrics,
+        clock,
+        adopt=scaler.adopt,
+        discard=placing.discard,
+    )
+    gateway = front_of(settings, spine, events, tasks, rng, log_arguments)
+    registry.on_snapshot(gateway.apply)
+
+    metrics = TidegateMetrics(collectors)
+    collectors.register(ReplicaLedger(registry, clock))
+    collectors.register(GatewayCollector(lambda: gateway.stats(clock())))
+    control = Control(file, settings, registry, runtime, events, scaler, reconciler, gateway, clock)
+    control.on_reload(metrics.reloaded)
+    admin = AdminServer(settings.admin.listen, token, control, collectors)
+    return System(
+        settings,
+        registry,
+        runtime,
+        events,
+        scaler,
+        reconciler,
+        discovery,
+        gateway,
+        prober,
+        ejector,
+        control,
+        admin,
+        metrics,
+    )
+
+
+def front_of(
+    settings: Settings,
+    spine: Spine,
+    events: Events,
+    tasks: Tasks,
+    rng: random.Random,
+    log_arguments: Sequence[str],
+) -> Front:
+    if settings.gateway.workers == 0:
+        return Inside(Gateway(settings.gateway, spine, rng))
+    return Workers(settings.gateway, spine, events, tasks, log_arguments)
+
+
+def runtime_of(settings: Settings, folder: Path) -> InstanceRuntime:
+    """The driver that the file names; `folder` is where its commands run."""
+    if settings.runtime == "docker":
+        docker = settings.docker
+        return DockerRuntime(settings.owner, docker.url, docker.network, docker.publish)
+    return ProcessRuntime(settings.owner, Path(settings.state_dir), folder)
+
+
+def replica_names(rng: random.Random) -> Callable[[str], str]:
+    """`web` -> `web-7f3a2`: short enough to type, never the same twice in one run."""
+    return lambda service: f"{service}-{rng.getrandbits(32):08x}"
+
+
+def token_of(settings: Settings) -> str | None:
+    """The bearer token of the admin API. Raises admin.access.TokenError."""
+    file = settings.admin.token_file
+    return read_token(Path(file)) if file else None

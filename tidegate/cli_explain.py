@@ -1,0 +1,86 @@
+"""`tidegate explain`: a scaling decision as a short story.
+
+Pure. What was seen, what each rule wished, what limited it, what came out, what comes next.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from tidegate.cli_words import Json, ago, clean, count, span
+
+_STEADY = ("ready", "starting", "frozen")
+
+
+def story(explanation: Json, now: datetime) -> list[str]:
+    """Lines for the operator."""
+    return [
+        *_headline(explanation, now),
+        *_section("Seen", _seen(explanation.get("inputs") or {})),
+        *_section("Wishes", _wishes(explanation.get("rules") or ())),
+        *_section("Limits", _limits(explanation.get("limits") or ())),
+        *_section("Next", _next(explanation)),
+    ]
+
+
+def _headline(explanation: Json, now: datetime) -> Iterator[str]:
+    outcome = explanation.get("outcome") or {}
+    replicas = count(outcome.get("replicas", 0), "replica")
+    asleep = ", frozen" if outcome.get("frozen") else ""
+    when = f", decided {ago(explanation['at'], now)}" if explanation.get("at") else ""
+    yield f"{explanation['service']}: {replicas}{asleep} ({outcome.get('mode', '?')} mode{when})"
+    yield f"  because {clean(outcome.get('reason') or 'nothing was decided yet')}"
+    if trouble := explanation.get("trouble"):
+        yield f"  but {clean(trouble['code'])}: {clean(trouble['message'])}"
+
+
+def _seen(inputs: Json) -> Iterator[str]:
+    if any(name in inputs for name in _STEADY):
+        replicas = ", ".join(f"{inputs[name]} {name}" for name in _STEADY if inputs.get(name))
+        yield f"replicas: {replicas or 'none'}"
+    if "in_flight" in inputs:
+        yield f"now: {inputs['in_flight']} in flight, {inputs.get('queued', 0)} queued"
+    for window in ("stable", "panic"):
+        if f"{window}_concurrency" in inputs:
+            yield (
+                f"{window} window: {inputs[f'{window}_concurrency']:g} at a time, "
+                f"{inputs.get(f'{window}_rps', 0):g} requests a second"
+            )
+    told = {"in_flight", "queued", *_STEADY}
+    for name, value in inputs.items():
+        if name not in told and not name.startswith(("stable_", "panic_")):
+            yield clean(f"{name.replace('_', ' ')}: {value}")
+
+
+def _wishes(rules: Sequence[Json]) -> Iterator[str]:
+    # Of equal wishes the first one wins.
+    largest = max(rules, key=lambda rule: int(rule.get("wish", 0)), default=None)
+    for rule in rules:
+        mark = "  <- the largest" if rule is largest and len(rules) > 1 else ""
+        yield clean(f"{rule.get('rule')}: {rule.get('wish')}, {rule.get('reason', '')}") + mark
+
+
+def _limits(limits: Sequence[Json]) -> Iterator[str]:
+    for limit in limits:
+        step = f"{limit.get('before')} → {limit.get('after')}"
+        yield clean(f"{limit.get('limit')}: {step}, {limit.get('reason', '')}")
+
+
+def _next(explanation: Json) -> Iterator[str]:
+    if manual := explanation.get("manual"):
+        ends = manual.get("ends_in")
+        until = "until `scale auto`" if ends is None else f"for {span(ends)} more"
+        yield f"{count(manual['replicas'], 'replica')} by hand, {until}"
+    if (panic := explanation.get("panic_ends_in")) is not None:
+        yield f"panic ends in {span(panic)} if the load stays as it is"
+    if (step := explanation.get("next_step_down_in")) is not None:
+        yield f"the next step down comes in {span(step)} if no request comes"
+    if (idle := explanation.get("idle_seconds")) is not None:
+        yield f"the last activity was {span(idle)} ago"
+
+
+def _section(title: str, lines: Iterator[str]) -> Iterator[str]:
+    found = list(lines)
+    if found:
+        yield ""
+        yield title
+        yield from (f"  {line}" for line in found)

@@ -1,0 +1,180 @@
+"""The commands that talk to a running Tidegate."""
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tidegate.cli_options import Admin, AsJson, Config, Follow, ServiceName, TokenFile
+from tidegate.cli_print import print_json, print_problems
+from tidegate.cli_target import WrongUse, find_target
+from tidegate.cli_words import count, reload_in_words
+from tidegate.client import AdminClient, Refused, Unreachable
+
+WRONG_CONFIG = 2
+
+
+def status(
+    service: Annotated[str | None, typer.Argument(show_default=False)] = None,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Refresh until Ctrl-C.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Also those asleep, where there are very many.")
+    ] = False,
+    admin: Admin = None,
+    token_file: TokenFile = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show services, replicas, load and the last decision."""
+    from tidegate import cli_status
+
+    client = _connect(admin, token_file, config)
+    # Programs get everything: what is worth a line is for them to say.
+    load = partial(cli_status.fetch, client, service, everything or as_json)
+    show = print_json if as_json else cli_status.show
+    if not watch:
+        show(load())
+        return
+    with _until_interrupted():
+        if as_json or not sys.stdout.isatty():
+            cli_status.repeat(load, show)
+        else:
+            cli_status.watch(load)
+
+
+def explain(
+    service: ServiceName,
+    admin: Admin = None,
+    token_file: TokenFile = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Tell why a service has as many replicas as it has."""
+    from tidegate.cli_explain import story
+
+    told = _connect(admin, token_file, config).get("v1", "services", service, "explain")
+    if as_json:
+        print_json(told)
+    else:
+        typer.echo("\n".join(story(told, datetime.now(UTC))))
+
+
+def scale(
+    service: ServiceName,
+    replicas: Annotated[str, typer.Argument(metavar="N|auto", show_default=False)],
+    duration: Annotated[
+        str | None, typer.Option("--for", metavar="DURATION", help="Such as 10m; then automatic.")
+    ] = None,
+    admin: Admin = None,
+    token_file: TokenFile = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Set the number of replicas by hand, or go back to automatic scaling."""
+    path = ("v1", "services", service, "scale")
+    wish = _wish(replicas, duration)
+    client = _connect(admin, token_file, config)
+    answer = client.post(*path, body=wish) if wish else client.delete(*path)
+    if as_json:
+        print_json(answer)
+    elif wish:
+        end = f"for {duration}" if duration else f"until `tidegate scale {service} auto`"
+        typer.echo(f"{service}: {count(wish['replicas'], 'replica')} by hand, {end}")
+    else:
+        typer.echo(f"{service}: scaled automatically")
+
+
+def reload(
+    admin: Admin = None,
+    token_file: TokenFile = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Read the configuration file again. A wrong one changes nothing; exit code 2."""
+    client = _connect(admin, token_file, config, timeout=60.0)
+    try:
+        result = client.post("v1", "reload")
+    except Refused as error:
+        if error.code != "invalid-config":
+            raise
+        print_problems(error.problems, as_json)
+        raise typer.Exit(WRONG_CONFIG) from None
+    if as_json:
+        print_json(result)
+    else:
+        typer.echo("\n".join(reload_in_words(result)))
+
+
+def events(
+    service: Annotated[str | None, typer.Argument(show_default=False)] = None,
+    follow: Follow = False,
+    admin: Admin = None,
+    token_file: TokenFile = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what happened, the newest last."""
+    from tidegate.cli_follow import event_line, events_of
+
+    query: dict[str, str | int] = {"follow": str(follow).lower()}
+    if service is not None:
+        query["service"] = service
+    client = _connect(admin, token_file, config)
+    with _until_interrupted():
+        for event in events_of(client.lines("v1", "events", **query)):
+            print_json(event) if as_json else typer.echo(event_line(event))
+        if follow:
+            raise Unreachable(f"Tidegate at {client.url} has stopped")
+
+
+def logs(
+    service: ServiceName,
+    follow: Follow = False,
+    tail: Annotated[int, typer.Option(min=0, help="Last lines of each replica.")] = 100,
+    admin: Admin = None,
+    token_file: TokenFile = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the output of the replicas of a service."""
+    from tidegate.cli_follow import log_line, log_lines_of
+
+    query: dict[str, str | int] = {"follow": str(follow).lower(), "tail": tail}
+    lines = _connect(admin, token_file, config).lines("v1", "services", service, "logs", **query)
+    with _until_interrupted():
+        for line in log_lines_of(lines):
+            print_json(line) if as_json else typer.echo(log_line(line))
+
+
+def _connect(
+    admin: str | None, token_file: Path | None, config: str | None, timeout: float = 10.0
+) -> AdminClient:
+    target = find_target(admin, token_file, config, os.environ)
+    try:
+        return AdminClient(target.url, target.token(), timeout)
+    except ValueError as error:
+        raise WrongUse(f"--admin: {error}") from error
+
+
+def _wish(replicas: str, duration: str | None) -> dict[str, Any] | None:
+    """The body of the request; None is automatic."""
+    if replicas == "auto":
+        if duration is not None:
+            raise WrongUse("`auto` has no end: leave out --for")
+        return None
+    if not (replicas.isascii() and replicas.isdigit()):
+        raise WrongUse(f'N must be a whole number or `auto`, got "{replicas}"')
+    return {"replicas": int(replicas)} | ({"for": duration} if duration is not None else {})
+
+
+@contextlib.contextmanager
+def _until_interrupted() -> Iterator[None]:
+    """Ctrl-C is how following ends: nothing failed."""
+    with contextlib.suppress(KeyboardInterrupt):
+        yield

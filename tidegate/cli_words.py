@@ -1,0 +1,107 @@
+"""How the command line puts things: states, decisions and times in words.
+
+Pure: takes what the API answers and `now`, gives text. Nothing that a replica or a file says can
+steer the terminal: control characters are shown, not obeyed.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+Json = Mapping[str, Any]
+
+_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
+_UNITS = ((86_400, "d"), (3600, "h"), (60, "m"), (1, "s"))
+
+
+def clean(text: object) -> str:
+    """One line without control characters."""
+    return " ".join(str(text).splitlines()).translate(_CONTROLS)
+
+
+def span(seconds: float) -> str:
+    """The two largest units: 75 -> 1m15s."""
+    if seconds < 1:
+        return f"{max(0.0, seconds) * 1000:.0f}ms" if seconds > 0 else "0s"
+    left = round(seconds)
+    parts: list[str] = []
+    for length, unit in _UNITS:
+        count, left = divmod(left, length)
+        if count or parts:
+            parts.append(f"{count}{unit}" if count else "")
+    return "".join(parts[:2])
+
+
+def age(at: str | None, now: datetime) -> str:
+    """How long ago a time of the API was."""
+    if at is None:
+        return ""
+    seconds = (now - datetime.fromisoformat(at)).total_seconds()
+    return span(seconds) if seconds >= 1 else "now"
+
+
+def ago(at: str, now: datetime) -> str:
+    passed = age(at, now)
+    return "just now" if passed == "now" else f"{passed} ago"
+
+
+def state_of(service: Json) -> str:
+    """One word for a service: what a client would meet."""
+    ready, desired = service["ready"], service["desired"]
+    states = {replica["state"] for replica in service["replicas"]}
+    if ready:
+        return _state_when_serving(ready, desired, states)
+    for state in ("starting", "frozen"):
+        if state in states:
+            return state
+    if service["trouble"]:
+        return "failing"
+    if "unhealthy" in states:
+        return "unhealthy"
+    if desired:
+        return "waiting"
+    return "stopping" if "draining" in states else "asleep"
+
+
+def _state_when_serving(ready: int, desired: int, states: set[str]) -> str:
+    if states & {"unhealthy", "failed"}:
+        return "degraded"
+    if ready < desired:
+        return "scaling up"
+    return "scaling down" if "draining" in states else "ready"
+
+
+def decision_of(service: Json, now: datetime) -> str:
+    """Its trouble if it has any, else its last decision."""
+    if trouble := service["trouble"]:
+        again = f" (next try in {span(trouble['retry_after'])})"
+        return clean(f"{trouble['code']}: {trouble['message']}") + again
+    decision = service["last_decision"]
+    return decision_in_words(decision, now) if decision else ""
+
+
+def decision_in_words(decision: Json, now: datetime) -> str:
+    before, replicas = decision.get("before"), decision.get("replicas")
+    step = f"still {replicas}" if before in (None, replicas) else f"{before} → {replicas}"
+    return clean(f"{step}, {ago(decision['at'], now)}: {decision.get('reason', '')}")
+
+
+def reload_in_words(result: Json) -> list[str]:
+    lines = [
+        f"{what}: {', '.join(map(clean, result[what]))}"
+        for what in ("added", "changed", "removed")
+        if result[what]
+    ]
+    if result["restart_needed"]:
+        names = ", ".join(map(clean, result["restart_needed"]))
+        lines.append(f"restart Tidegate to apply: {names}")
+    return ["reloaded" if lines else "reloaded: nothing changed", *lines]
+
+
+def count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def clock(at: str | None) -> str:
+    """A time of the API in the time zone of the reader."""
+    return "" if at is None else datetime.fromisoformat(at).astimezone().strftime("%H:%M:%S")

@@ -1,0 +1,186 @@
+"""What the admin API may see and do: views of the running system, and the operator's hand in it."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from pathlib import Path
+
+from admin.ports import ReloadResult
+from admin.views import ReplicaView, ServiceView
+from autoscaler.scaler import Scaler
+from cluster.events import Events
+from cluster.lifecycle import State
+from cluster.reconciler import Reconciler
+from cluster.registry import Registry
+from cluster.runtime import LogLine, Runtime
+from cluster.workload import workload_of
+from config.changes import diff
+from config.errors import ConfigError
+from config.loader import load
+from config.service import Service
+from config.settings import Settings
+from gateway.stats import GatewayStats
+from tidegate.follow import merged
+from tidegate.front import Front
+
+
+class Control:
+    """Implements admin.ports.ControlPlane."""
+
+    def __init__(
+        self,
+        file: Path,
+        settings: Settings,
+        registry: Registry,
+        runtime: Runtime,
+        events: Events,
+        scaler: Scaler,
+        reconciler: Reconciler,
+        gateway: Front,
+        clock: Callable[[], float],
+    ) -> None:
+        self.events = events
+        self._file = file
+        self._settings = settings
+        self._registry = registry
+        self._runtime = runtime
+        self._scaler = scaler
+        self._reconciler = reconciler
+        self._gateway = gateway
+        self._clock = clock
+        self._phase: str | None = "starting"
+        self._problems: tuple[str, ...] = ()
+        self._reloading = asyncio.Lock()
+        self._on_reload: list[Callable[[ReloadResult], None]] = []
+        self._revisions: dict[str, tuple[Service, str]] = {}
+
+    # Phases of life, told by `run`
+
+    def is_now(self, phase: str | None) -> None:
+        """None: ready for requests."""
+        self._phase = phase
+
+    def readiness(self) -> str | None:
+        return self._phase
+
+    # Reading
+
+    async def refresh(self) -> None:
+        await self._gateway.refresh()
+
+    def problems(self) -> Sequence[str]:
+        return self._problems
+
+    def services(self) -> Sequence[ServiceView]:
+        stats = self._gateway.stats(self._clock())
+        return [self._view(spec, stats) for spec in self._registry.specs.values()]
+
+    def service(self, name: str) -> ServiceView | None:
+        spec = self._registry.specs.get(name)
+        return self._view(spec, self._gateway.stats(self._clock())) if spec else None
+
+    def decisions(self, name: str, limit: int) -> Sequence[Mapping[str, object]]:
+        return [decision.to_dict() for decision in self._scaler.decisions(name)[:limit]]
+
+    def explain(self, name: str) -> Mapping[str, object]:
+        story = dict(self._scaler.explain(name, self._clock()))
+        trouble = self._registry.trouble(name)
+        story["trouble"] = trouble and {"code": trouble.code, "message": trouble.message}
+        return story
+
+    def logs(self, name: str, tail: int, follow: bool) -> AsyncIterator[LogLine]:
+        instances = [r.instance for r in self._registry.replicas(name) if r.instance is not None]
+        return merged(
+            [self._runtime.logs(instance, tail=tail, follow=follow) for instance in instances]
+        )
+
+    # Doing
+
+    def scale(self, name: str, replicas: int, duration: float | None) -> None:
+        self._scaler.scale(name, replicas, duration, self._clock())
+
+    def automatic(self, name: str) -> None:
+        self._scaler.automatic(name)
+
+    def on_reload(self, listener: Callable[[ReloadResult], None]) -> None:
+        self._on_reload.append(listener)
+
+    async def reload(self) -> ReloadResult:
+        """All or nothing: a file with any error changes nothing."""
+        async with self._reloading:
+            result = await self._reload()
+        for listener in self._on_reload:
+            listener(result)
+        return result
+
+    async def _reload(self) -> ReloadResult:
+        try:
+            settings = await asyncio.to_thread(load, self._file)
+        except ConfigError as error:
+            return self._refused(error)
+        changes = diff(self._settings, settings)
+        self._apply(settings)
+        # The answer comes back after the new routes were taken in.
+        await self._gateway.refresh()
+        self.events.emit(
+            "config-reloaded",
+            f"{self._file} was reloaded: {len(changes.added)} services added, "
+            f"{len(changes.changed)} changed, {len(changes.removed)} removed",
+        )
+        return ReloadResult(
+            True, (), changes.changed, changes.added, changes.removed, changes.restart_needed
+        )
+
+    def _refused(self, error: ConfigError) -> ReloadResult:
+        problems = self._problems = tuple(str(problem) for problem in error.problems)
+        self.events.emit(
+            "config-refused",
+            f"{self._file} was not reloaded, the last good configuration stays: {problems[0]}"
+            + (f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""),
+            level=logging.ERROR,
+        )
+        return ReloadResult(False, problems)
+
+    def _apply(self, settings: Settings) -> None:
+        """Routes last: by then there is somebody to ask for replicas."""
+        self._settings = settings
+        self._problems = ()
+        self._registry.configure(settings.services)
+        self._reconciler.configure(settings.services)
+        self._scaler.configure(settings.services)
+        self._gateway.configure(settings.services, settings.gateway)
+
+    # Views
+
+    def _view(self, spec: Service, stats: GatewayStats) -> ServiceView:
+        name = spec.name
+        seen = stats.services.get(name)
+        desired = self._registry.desired(name)
+        replicas = self._registry.replicas(name)
+        decisions = self._scaler.decisions(name)[:1]
+        return ServiceView(
+            name=name,
+            revision=self._revision(spec),
+            desired=desired.replicas,
+            mode=desired.mode,
+            in_flight=seen.in_flight if seen else 0,
+            queued=seen.queued if seen else 0,
+            replicas=tuple(
+                ReplicaView.of(replica, seen.endpoints.get(replica.id, 0) if seen else 0)
+                for replica in replicas
+            ),
+            last_decision=decisions[0].to_dict() if decisions else None,
+            trouble=self._registry.trouble(name),
+            hosts=spec.hosts,
+            min=spec.scaling.min,
+            max=spec.scaling.max,
+            ready=sum(replica.state is State.READY for replica in replicas),
+        )
+
+    def _revision(self, spec: Service) -> str:
+        if spec.endpoints:
+            return ""
+        known = self._revisions.get(spec.name)
+        if known is None or known[0] is not spec:
+            known = self._revisions[spec.name] = (spec, workload_of(spec).revision)
+        return known[1]

@@ -1,0 +1,47 @@
+"""Where the gateway's messages go: autoscaler, health and reconciler, each called at once."""
+
+from collections.abc import Mapping
+
+from autoscaler.scaler import Scaler
+from cluster.messages import Drained, LoadReport, Outcome, Wake
+from cluster.reconciler import Reconciler
+from health.ejector import Ejector
+
+
+class Spine:
+    """Implements what the gateway asks for; also remembers who is busy, to choose victims by."""
+
+    def __init__(self) -> None:
+        self._scaler: Scaler
+        self._ejector: Ejector
+        self._reconciler: Reconciler
+        self._pending: dict[tuple[str, str], Mapping[str, int]] = {}
+
+    def connect(self, scaler: Scaler, ejector: Ejector, reconciler: Reconciler) -> None:
+        self._scaler, self._ejector, self._reconciler = scaler, ejector, reconciler
+
+    def pending(self, service: str) -> Mapping[str, int]:
+        """Requests in flight by replica, as last reported."""
+        total: dict[str, int] = {}
+        for (name, _), counts in self._pending.items():
+            if name == service:
+                for replica, count in counts.items():
+                    total[replica] = total.get(replica, 0) + count
+        return total
+
+    def wake(self, message: Wake) -> None:
+        self._scaler.wake(message)
+
+    def report(self, message: LoadReport) -> None:
+        key = message.service, message.source
+        if message.pending:
+            self._pending[key] = dict(message.pending)
+        else:
+            self._pending.pop(key, None)
+        self._scaler.report(message)
+
+    def outcome(self, message: Outcome) -> None:
+        self._ejector.record(message)
+
+    def drained(self, message: Drained) -> None:
+        self._reconciler.drained(message)

@@ -1,0 +1,258 @@
+"""The gateway in processes of its own, seen from the control process.
+
+The control process binds the listening sockets and keeps them, so a gateway process that dies
+refuses nobody: clients wait in the backlog until its successor accepts. What a new one must know
+(configuration and current snapshots) is kept here; what it had counted is not lost with it.
+"""
+
+import asyncio
+import dataclasses
+import logging
+import os
+import socket
+import sys
+from collections.abc import Mapping, Sequence
+
+from pydantic import TypeAdapter
+
+from cluster import wire
+from cluster.events import Events
+from cluster.messages import Drained, EndpointSnapshot, LoadReport, Outcome, Wake
+from cluster.model import Address
+from cluster.tasks import Tasks
+from config.service import Service
+from config.settings import Gateway as Settings
+from gateway.gateway import GatewayEvents
+from gateway.listener import bind_all
+from gateway.stats import GatewayStats
+from tidegate.link import Link
+from tidegate.tally import merged, of_the_dead
+
+log = logging.getLogger("tidegate.workers")
+
+START_DEADLINE = 30.0
+COUNT_DEADLINE = 1.0
+RESTART_PAUSE = 1.0
+# All that a gateway process must know of a service: no environment, no secret goes there.
+ROUTED = {"hosts", "paths", "concurrency", "queue", "balance", "timeouts", "retries"}
+
+_STATS = TypeAdapter(GatewayStats)
+
+
+class Workers:
+    """Stands where a Gateway stands: configure, apply, start, drain, stats."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        events: GatewayEvents,
+        happenings: Events,
+        tasks: Tasks,
+        log_arguments: Sequence[str] = (),
+    ) -> None:
+        self._settings = settings
+        self._events = events
+        self._happenings = happenings
+        self._tasks = tasks
+        self._log_arguments = log_arguments
+        self._services: Mapping[str, Service] = {}
+        self._snapshots: dict[str, EndpointSnapshot] = {}
+        self._sockets: list[socket.socket] = []
+        self._workers: dict[str, Worker] = {}
+        self._before = GatewayStats(0.0, {}, {}, {})
+        self._draining = False
+
+    def configure(self, services: Mapping[str, Service], settings: Settings) -> None:
+        self._services, self._settings = services, settings
+        for name in self._snapshots.keys() - services.keys():
+            del self._snapshots[name]
+        for worker in self._workers.values():
+            worker.link.send(self._configure())
+
+    def apply(self, snapshot: EndpointSnapshot) -> None:
+        self._snapshots[snapshot.service] = snapshot
+        for worker in self._workers.values():
+            worker.apply(snapshot)
+
+    async def start(self) -> list[Address]:
+        """Raises ListenError when an address is taken, TimeoutError when no worker comes up."""
+        self._sockets = bind_all(self._settings.listen)
+        began = asyncio.Event()
+        for number in range(self._settings.workers):
+            self._tasks.start(self._keep_alive(f"gateway-{number}", began), f"gateway {number}")
+        async with asyncio.timeout(START_DEADLINE):
+            await began.wait()
+        return [Address(*end.getsockname()[:2]) for end in self._sockets]
+
+    async def drain(self, timeout: float) -> None:
+        self._draining = True
+        for end in self._sockets:
+            end.close()
+        await asyncio.gather(*(worker.drain(timeout) for worker in self._workers.values()))
+
+    async def refresh(self) -> None:
+        """Fetch the counts that `stats` tells. A worker that is too slow keeps its last ones."""
+        await asyncio.gather(*(worker.count(COUNT_DEADLINE) for worker in self._workers.values()))
+
+    def stats(self, now: float) -> GatewayStats:
+        living = [worker.stats for worker in self._workers.values()]
+        return merged([self._before, *living], now)
+
+    # One worker after the other
+
+    async def _keep_alive(self, name: str, began: asyncio.Event) -> None:
+        """Started again at once when it dies; with a pause when it dies again and again."""
+        loop = asyncio.get_running_loop()
+        while not self._is_over():
+            begun = loop.time()
+            await self._live(name, began)
+            if self._is_over():
+                return
+            self._happenings.emit(
+                "gateway-died",
+                f"{name} died and is replaced; the requests in it were cut",
+                level=logging.ERROR,
+            )
+            if loop.time() - begun < RESTART_PAUSE:
+                await asyncio.sleep(RESTART_PAUSE)
+
+    def _is_over(self) -> bool:
+        return self._draining
+
+    async def _live(self, name: str, began: asyncio.Event) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            process = await self._spawn(name, theirs)
+        worker = Worker(await Link.over(ours), name)
+        self._workers[name] = worker
+        try:
+            self._instruct(worker)
+            async for message in worker.link.messages():
+                self._hear(worker, message, began)
+        finally:
+            del self._workers[name]
+            worker.link.close()
+            await process.wait()
+            self._bury(worker)
+
+    async def _spawn(self, name: str, theirs: socket.socket) -> asyncio.subprocess.Process:
+        """With our import path, and without what the working directory may hold."""
+        passed = [theirs.fileno(), *(end.fileno() for end in self._sockets)]
+        path = os.pathsep.join(os.path.abspath(entry) for entry in sys.path)  # noqa: ASYNC240
+        return await asyncio.create_subprocess_exec(
+            *(sys.executable, "-P", "-m", "tidegate.worker"),
+            *("--link", str(theirs.fileno()), "--name", name, *self._log_arguments),
+            stdin=asyncio.subprocess.DEVNULL,
+            env={**os.environ, "PYTHONPATH": path},
+            pass_fds=passed,
+        )
+
+    def _instruct(self, worker: "Worker") -> None:
+        worker.link.send(self._configure())
+        for snapshot in self._snapshots.values():
+            worker.apply(snapshot)
+        worker.link.send(wire.Begin(tuple(end.fileno() for end in self._sockets)))
+
+    def _configure(self) -> wire.Configure:
+        return wire.Configure(
+            self._settings.model_dump(mode="json", exclude_defaults=True),
+            {
+                name: service.model_dump(mode="json", exclude_defaults=True, include=ROUTED)
+                for name, service in self._services.items()
+            },
+        )
+
+    def _hear(self, worker: "Worker", message: wire.Message, began: asyncio.Event) -> None:
+        match message:
+            case LoadReport():
+                worker.note(message)
+                self._events.report(message)
+            case Wake():
+                self._events.wake(message)
+            case Outcome():
+                self._events.outcome(message)
+            case Drained():
+                worker.holds.discard((message.service, message.replica))
+                self._pass_on(message)
+            case wire.Began():
+                began.set()
+            case wire.Counts(ticket, stats):
+                worker.counted(ticket, _STATS.validate_python(stats))
+            case wire.DrainedAll():
+                worker.is_empty.set()
+            case _:
+                raise wire.Malformed(f"{message} goes the other way")
+
+    def _pass_on(self, message: Drained) -> None:
+        """A replica is drained when no worker has anything of it."""
+        key = message.service, message.replica
+        if not any(key in worker.holds for worker in self._workers.values()):
+            self._events.drained(message)
+
+    def _bury(self, worker: "Worker") -> None:
+        """What was in flight there is over; what it counted counts on."""
+        worker.is_empty.set()
+        self._before = merged([self._before, of_the_dead(worker.stats)], worker.stats.at)
+        for report in worker.busy.values():
+            self._events.report(
+                dataclasses.replace(
+                    report,
+                    span=0.0,
+                    busy_seconds=0.0,
+                    requests=0,
+                    rejected=0,
+                    in_flight=0,
+                    queued=0,
+                    pending=(),
+                )
+            )
+        for service, replica in worker.holds:
+            self._pass_on(Drained(service, replica))
+
+
+class Worker:
+    """What is known of one living gateway process."""
+
+    def __init__(self, link: Link, name: str) -> None:
+        self.link = link
+        self.name = name
+        self.stats = GatewayStats(0.0, {}, {}, {})
+        self.holds: set[tuple[str, str]] = set()
+        self.busy: dict[str, LoadReport] = {}
+        self.is_empty = asyncio.Event()
+        self._tickets = 0
+        self._counting: dict[int, asyncio.Event] = {}
+
+    def apply(self, snapshot: EndpointSnapshot) -> None:
+        self.holds.update((snapshot.service, endpoint.replica) for endpoint in snapshot.endpoints)
+        self.link.send(snapshot)
+
+    def note(self, report: LoadReport) -> None:
+        """Remember who was busy here, to end it if this process ends."""
+        if report.in_flight or report.queued:
+            self.busy[report.service] = report
+        else:
+            self.busy.pop(report.service, None)
+
+    async def drain(self, timeout: float) -> None:
+        self.is_empty.clear()
+        self.link.send(wire.Drain(timeout))
+        await self.is_empty.wait()
+
+    async def count(self, deadline: float) -> None:
+        self._tickets += 1
+        ticket = self._tickets
+        self._counting[ticket] = asyncio.Event()
+        self.link.send(wire.Count(ticket))
+        try:
+            async with asyncio.timeout(deadline):
+                await self._counting[ticket].wait()
+        except TimeoutError:
+            log.warning("%s did not tell its counts in time; it is overloaded", self.name)
+        finally:
+            del self._counting[ticket]
+
+    def counted(self, ticket: int, stats: GatewayStats) -> None:
+        self.stats = stats
+        if (waiting := self._counting.get(ticket)) is not None:
+            waiting.set()
