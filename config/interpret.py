@@ -23,6 +23,7 @@ from config.wording import UNKNOWN_KEY, explain, shown
 
 M = TypeVar("M", bound=Model)
 _SECTIONS = ("gateway", "admin", "defaults", "services")
+_LARGEST = 100
 _NAME = 'must be made of a-z, 0-9 and "-" (neither first nor last), at most 63 of them'
 
 
@@ -71,6 +72,7 @@ class _Services:
         self._runtime = runtime
         self._disk = disk
         self._broken: set[Place] = set()
+        self._equals = _Equals()
 
     def read(self) -> None:
         defaults = self._defaults()
@@ -98,14 +100,54 @@ class _Services:
     def _read(self, name: str, value: Mapping[str, Any], defaults: Defaults) -> None:
         named = name if SERVICE_NAME.fullmatch(name) else "unnamed"
         raw, findings = _own(value)
-        service, wrong = _validated(Service, defaults.under(raw, named))
+        values = defaults.under(raw, named)
+        service, wrong = _validated(Service, self._equals.known(values))
         findings += wrong
+        if not wrong:
+            self._equals.learn(values, service)
         broken = _places(findings) | defaults.broken
         findings += _sound(checks.of_service(service, self._runtime), broken)
         self.found[named] = self._disk.settle(service)
         findings += self._disk.take()
         self.findings += [defaults.blame(finding, name, value) for finding in findings]
         self._broken.update((named, *place) for place in broken)
+
+
+class _Equals:
+    """Sections that were written the same way before are the same object, checked once."""
+
+    def __init__(self) -> None:
+        self._checked: dict[tuple[str, str], Model] = {}
+
+    def known(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        tokens = _tokens(values)
+        return {key: self._checked.get((key, tokens.get(key, "")), values[key]) for key in values}
+
+    def learn(self, values: Mapping[str, Any], service: Service) -> None:
+        for key, token in _tokens(values).items():
+            checked = getattr(service, key)
+            if isinstance(checked, Model):
+                self._checked.setdefault((key, token), checked)
+
+
+def _tokens(values: Mapping[str, Any]) -> dict[str, str]:
+    """How its sections are written. None that is large: aliases of aliases never end."""
+    return {
+        key: repr(value)
+        for key, value in values.items()
+        if isinstance(value, Mapping) and _count(value, _LARGEST) > 0
+    }
+
+
+def _count(value: Any, left: int) -> int:
+    """What is left after counting everything inside; 0 or less when it is too much."""
+    inner = value.values() if isinstance(value, Mapping) else value
+    if left > 0 and isinstance(value, Mapping | list):
+        for item in inner:
+            left = _count(item, left - 1)
+            if left <= 0:
+                break
+    return left
 
 
 def _own(value: Mapping[str, Any]) -> tuple[Mapping[str, Any], list[Finding]]:

@@ -1,0 +1,170 @@
+"""The guard: a small process that no replica outlives by accident, and that bounds their logs.
+
+It reads from a pipe which process groups are in its care: `+PID`, `-PID`, and `keep`. The pipe
+ends when Tidegate does, however it died; what is then still in its care is ended, unless `keep`
+was said. Standard library only, started with `python -I -S`: it must come up fast and
+have nothing that can fail.
+"""
+
+import contextlib
+import fcntl
+import os
+import select
+import signal
+import time
+from pathlib import Path
+
+from runtimes.process_inotify import Inotify
+
+STREAMS = (".stdout", ".stderr")
+PAUSE = 200  # milliseconds between two looks at logs that are being written
+_BLOCK = 4096  # bytes: holes in files begin and end with these
+
+
+def main(logs: str, limit: str, grace: str) -> None:
+    """`limit` bounds each log file in bytes, `grace` is SIGTERM to SIGKILL in seconds."""
+    # Whoever ends all of us at once (a service manager does) must not end the guard first.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    guard = Guard(Path(logs), int(limit))
+    if guard.listen():
+        guard.attend()
+    else:
+        guard.end_all(float(grace))
+
+
+class Guard:
+    """The groups in its care, by the process id of their leader."""
+
+    def __init__(self, logs: Path, limit: int) -> None:
+        self._logs = logs
+        self._limit = limit
+        self._inotify = _watching(logs)
+        self._leaders: dict[int, int] = {}  # process id: its pidfd
+        self._words = b""
+
+    def listen(self, pipe: int = 0) -> bool:
+        """Until the pipe ends. Whether the groups shall live on."""
+        kept = False
+        while data := self._next_words(pipe):
+            *lines, self._words = (self._words + data).split(b"\n")
+            for line in lines:
+                # A group that was on its way when `keep` was said tells of itself only after it.
+                kept = kept or line == b"keep"
+                self._obey(line)
+        return kept
+
+    def attend(self) -> None:
+        """Bounds logs until the last leader has ended."""
+        while self._leaders:
+            for pid in self._wait_for_ends(None):
+                self._forget(pid)
+
+    def end_all(self, grace: float) -> None:
+        """SIGTERM to every group, and SIGKILL to what is left of it once its leader has ended,
+        or after `grace` seconds."""
+        for pid in self._leaders:
+            signal_group(pid, signal.SIGTERM)
+            signal_group(pid, signal.SIGCONT)
+        deadline = _now() + grace
+        while self._leaders and (left := deadline - _now()) > 0:
+            for pid in self._wait_for_ends(left):
+                signal_group(pid, signal.SIGKILL)
+                self._forget(pid)
+        for pid in self._leaders:
+            signal_group(pid, signal.SIGKILL)
+
+    def _next_words(self, pipe: int) -> bytes:
+        while not self._wait([pipe], None):
+            pass
+        return os.read(pipe, 4096)
+
+    def _obey(self, line: bytes) -> None:
+        sign, number = line[:1], line[1:]
+        if sign == b"+":
+            self._enrol(int(number))
+        elif sign == b"-":
+            self._forget(int(number))
+
+    def _enrol(self, pid: int) -> None:
+        self._forget(pid)
+        try:
+            self._leaders[pid] = os.pidfd_open(pid)
+        except ProcessLookupError:
+            signal_group(pid, signal.SIGKILL)
+
+    def _forget(self, pid: int) -> None:
+        descriptor = self._leaders.pop(pid, None)
+        if descriptor is not None:
+            os.close(descriptor)
+
+    def _wait_for_ends(self, timeout: float | None) -> list[int]:
+        ready = self._wait(list(self._leaders.values()), timeout)
+        return [pid for pid, descriptor in self._leaders.items() if descriptor in ready]
+
+    def _wait(self, descriptors: list[int], timeout: float | None) -> list[int]:
+        """Which are ready; empty when time is up, or when it was the logs that had news."""
+        ready = _poll([*descriptors, *self._log_descriptor()], timeout)
+        if self._inotify is None or self._inotify.descriptor not in ready:
+            return ready
+        for name in self._inotify.read():
+            if name.endswith(STREAMS):
+                bound(self._logs / name, self._limit)
+        # A replica that writes without end must not make us look without end.
+        return _poll(descriptors, PAUSE / 1000)
+
+    def _log_descriptor(self) -> list[int]:
+        return [self._inotify.descriptor] if self._inotify else []
+
+
+def bound(path: Path, limit: int) -> None:
+    """Moves what a log holds to `PATH.1` once it is over `limit` bytes; both take less than
+    twice that. The writer notices nothing: it appends. A line of the very moment may be lost.
+
+    Of a log that is far too long only the end is moved, after a hole of the length of the rest:
+    so each byte keeps its place, and whoever was reading goes on at the same one.
+    """
+    with contextlib.suppress(OSError), path.open("r+b") as log:
+        # A guard of a former run may still be bounding the same log.
+        fcntl.flock(log, fcntl.LOCK_EX)
+        size = os.fstat(log.fileno()).st_size
+        if size <= limit:
+            return
+        start = 0 if size <= 2 * limit else (size - limit) // _BLOCK * _BLOCK
+        draft = path.with_name(f"{path.name}.new")
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+        with open(os.open(draft, flags, 0o600), "wb") as moved:
+            log.seek(start)
+            moved.seek(start)
+            moved.write(log.read(2 * limit))
+            draft.rename(path.with_name(f"{path.name}.1"))
+            moved.write(log.read(limit))  # what came meanwhile
+        log.truncate(0)
+
+
+def _watching(logs: Path) -> Inotify | None:
+    """None where the kernel refuses: replicas are guarded all the same."""
+    try:
+        inotify = Inotify()
+        inotify.watch(logs)
+    except OSError:
+        return None
+    return inotify
+
+
+def _poll(descriptors: list[int], timeout: float | None) -> list[int]:
+    poll = select.poll()
+    for descriptor in descriptors:
+        poll.register(descriptor, select.POLLIN)
+    ready = poll.poll(None if timeout is None else timeout * 1000)
+    return [descriptor for descriptor, _ in ready]
+
+
+def signal_group(leader: int, number: signal.Signals) -> None:
+    """To every process of the group that may be signalled; none is no error."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(leader, number)
+
+
+def _now() -> float:
+    return time.monotonic()  # noqa: TID251 - there is no loop here

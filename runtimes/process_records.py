@@ -1,0 +1,99 @@
+"""What the next Tidegate must know of a process to adopt it: one small JSON file each.
+
+A process id alone proves nothing, ids are used again: the time it was started and the boot it
+was started in are part of its name.
+"""
+
+import contextlib
+import json
+import logging
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+log = logging.getLogger("tidegate.runtimes")
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One replica's process. `started_at` is wall-clock time, `ticks` the kernel's count at its
+    start; `kept` says that it was left running on purpose, and `frozen` in which state."""
+
+    owner: str
+    replica: str
+    service: str
+    revision: str
+    port: int
+    pid: int
+    ticks: int
+    boot: str
+    started_at: float
+    directory: str
+    env: dict[str, str]
+    kept: bool = False
+    frozen: bool = False
+
+    @property
+    def id(self) -> str:
+        return f"{self.pid}-{self.ticks}"
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """What the kernel says of a process: when it was started, and whether it has ended."""
+
+    ticks: int
+    ended: bool  # but not yet collected by its parent
+
+
+class Records:
+    """The records in one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def write(self, record: Record) -> None:
+        """All or nothing, readable by us alone: the environment may hold secrets."""
+        path = self._path(record.replica)
+        draft = path.with_suffix(".new")
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with open(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
+            json.dump(asdict(record), file)
+        draft.rename(path)
+
+    def remove(self, replica: str) -> None:
+        self._path(replica).unlink(missing_ok=True)
+
+    def read_all(self) -> Iterator[Record]:
+        """Every record that can be read; the others are removed."""
+        for path in sorted(self._folder.glob("*.json")):
+            try:
+                yield Record(**json.loads(path.read_text("utf-8", "surrogateescape")))
+            except (ValueError, TypeError) as error:
+                log.warning("removing the unreadable replica record %s: %s", path, error)
+                path.unlink(missing_ok=True)
+
+    def _path(self, replica: str) -> Path:
+        return self._folder / f"{quote(replica, safe='')}.json"
+
+
+def sighting(pid: int) -> Sighting | None:
+    """The process with this id as it is now; None when there is none."""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        # proc(5): the second field is the name in parentheses, which may hold anything.
+        stat = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
+        state, *fields = stat.rpartition(")")[2].split()
+        return Sighting(ticks=int(fields[18]), ended=state in "ZX")
+    return None
+
+
+def boot_id() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+def is_alive(record: Record, boot: str) -> bool:
+    """Whether the very process of this record still runs."""
+    seen = sighting(record.pid) if record.boot == boot else None
+    return seen is not None and seen.ticks == record.ticks and not seen.ended

@@ -1,0 +1,63 @@
+"""The state folder of a process runtime: one Tidegate at a time, its records and its logs."""
+
+import fcntl
+import os
+from pathlib import Path
+
+from cluster.runtime import RuntimeFailure
+from runtimes.process_logs import ReplicaLogs
+from runtimes.process_records import Record, Records, boot_id, is_alive
+
+
+class StateFolder:
+    """Ours between `enter` and `leave`."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path.absolute()
+        self.logs_folder = self._path / "logs"
+        self.records = Records(self._path / "replicas")
+        self.boot = ""
+        self._lock: int | None = None
+
+    @property
+    def is_ours(self) -> bool:
+        return self._lock is not None
+
+    def enter(self) -> None:
+        """Raises RuntimeFailure(engine-unavailable) when another Tidegate is in it, OSError."""
+        for folder in (self.logs_folder, self._path / "replicas"):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.boot = boot_id()
+        self._lock = _locked(self._path / "lock")
+
+    def leave(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def logs_of(self, replica: str) -> ReplicaLogs:
+        return ReplicaLogs(self.logs_folder, replica)
+
+    def runs(self, record: Record) -> bool:
+        """Whether the very process of this record still runs."""
+        return is_alive(record, self.boot)
+
+    def forget(self, replica: str) -> None:
+        """Removes what is kept of a replica."""
+        self.records.remove(replica)
+        self.logs_of(replica).remove()
+
+
+def _locked(path: Path) -> int:
+    """A lock that ends with us, however we die."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise RuntimeFailure(
+            "engine-unavailable",
+            f'another Tidegate uses the state folder "{path.parent}"; stop it, or give this one '
+            "a folder of its own",
+        ) from None
+    return descriptor
