@@ -1,0 +1,56 @@
+# Everything a developer or an operator types. `make` alone explains.
+
+SHELL := /bin/sh
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+# Replicas of the examples run this project's Python, whatever `python3` is elsewhere.
+WITH_VENV := PATH="$(CURDIR)/$(BIN):$$PATH"
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test check format loadtest bench-wake bench-sleeping lock clean
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY)  ## virtual environment in .venv, with locked dependencies
+
+# Runs again only when what it installs has changed.
+$(READY): requirements.lock pyproject.toml hatch_build.py scripts/setup
+	@scripts/setup $(VENV)
+	@touch $@
+
+run: $(READY)  ## the quickstart on http://127.0.0.1:8080
+	@cat examples/quickstart/try-it.txt
+	@exec env $(WITH_VENV) $(BIN)/tidegate run --config examples/quickstart/tidegate.yaml
+
+test: $(READY)  ## all tests; those with Docker where an engine answers, else skipped with a reason
+	@$(BIN)/pytest $(ARGS)
+
+check: $(READY)  ## format, lint, types, architecture, lock file
+	@echo "ruff format" && $(BIN)/ruff format --check --quiet .
+	@echo "ruff check" && $(BIN)/ruff check --quiet .
+	@echo "mypy" && $(BIN)/mypy --no-error-summary
+	@$(BIN)/mypy --no-error-summary examples/*/*.py hatch_build.py
+	@echo "lint-imports" && $(BIN)/lint-imports --no-logo
+	@echo "requirements.lock" && $(BIN)/pytest -q --no-header tests/architecture/test_requirements_lock.py
+
+format: $(READY)  ## rewrite the code in the project's format
+	@$(BIN)/ruff check --fix-only --quiet . && $(BIN)/ruff format .
+
+loadtest: $(READY)  ## locust against the quickstart for 30 s; SHAPE=steady|spike|herd
+	@$(WITH_VENV) $(BIN)/python -m loadtests.run $(ARGS)
+
+bench-wake: $(READY)  ## what a wake costs beyond the engine's own start; real Docker and processes
+	@$(WITH_VENV) $(BIN)/python -m loadtests.wake $(ARGS)
+
+bench-sleeping: $(READY)  ## what 10,000 sleeping services cost: start, memory, idle CPU
+	@$(WITH_VENV) $(BIN)/python -m loadtests.sleeping $(ARGS)
+
+lock:  ## resolve the dependencies anew into requirements.lock; ARGS=--upgrade takes newer ones
+	@scripts/lock $(ARGS)
+
+clean:  ## remove everything that was made here, the virtual environment too
+	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis \
+	    .import_linter_cache loadtests/results
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

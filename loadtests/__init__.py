@@ -1,0 +1,1 @@
+"""Programs that measure a running Tidegate from outside; `make loadtest` and `make bench-…`."""
