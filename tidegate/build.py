@@ -25,8 +25,6 @@ from gateway.gateway import Gateway
 from health.ejector import Ejector
 from health.metrics import HealthMetrics
 from health.prober import Prober
-from runtimes.docker import DockerRuntime
-from runtimes.process import ProcessRuntime
 from tidegate.control import Control
 from tidegate.front import Front, Inside
 from tidegate.metrics import GatewayCollector, TidegateMetrics
@@ -134,10 +132,17 @@ def front_of(
 
 
 def runtime_of(settings: Settings, folder: Path) -> InstanceRuntime:
-    """The driver that the file names; `folder` is where its commands run."""
+    """The driver that the file names; `folder` is where its commands run.
+
+    A driver that nobody asked for is not even loaded.
+    """
     if settings.runtime == "docker":
+        from runtimes.docker import DockerRuntime
+
         docker = settings.docker
         return DockerRuntime(settings.owner, docker.url, docker.network, docker.publish)
+    from runtimes.process import ProcessRuntime
+
     return ProcessRuntime(settings.owner, Path(settings.state_dir), folder)
 
 
