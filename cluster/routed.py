@@ -18,9 +18,13 @@ class Routed:
         registry.on_snapshot(self._note)
 
     def drained(self, message: Drained) -> None:
-        """Law: believed only of a replica that is not in the current snapshot."""
+        """Law: believed only of a replica that is not in the current snapshot.
+
+        A service that left the configuration has no route: the gateway let go of all it had.
+        """
         current = self._registry.snapshot(message.service).endpoints
-        if any(endpoint.replica == message.replica for endpoint in current):
+        routed = message.service in self._registry.specs
+        if routed and any(endpoint.replica == message.replica for endpoint in current):
             return
         self._replicas.discard(message.replica)
         if (waiting := self._leaving.pop(message.replica, None)) is not None:

@@ -19,6 +19,7 @@ class Tasks:
     def __init__(self) -> None:
         self._group = asyncio.TaskGroup()
         self._running: set[asyncio.Task[None]] = set()
+        self._closing = False
 
     async def __aenter__(self) -> Self:
         await self._group.__aenter__()
@@ -30,6 +31,7 @@ class Tasks:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._closing = True
         for task in self._running:
             task.cancel()
         await self._group.__aexit__(kind, error, trace)
@@ -40,6 +42,8 @@ class Tasks:
         task.add_done_callback(self._running.discard)
         # A task that is cancelled before its first step never gets to its work.
         task.add_done_callback(lambda _: work.close())
+        if self._closing:
+            task.cancel()
         return task
 
 

@@ -165,7 +165,9 @@ def test_an_engine_that_cannot_freeze_is_not_asked_all_the_time() -> None:
     engine = Stubborn()
 
     async def story() -> None:
-        async with control_world(sleeper(stop_after=1000.0, freeze_after=1.0), engine=engine) as world:
+        async with control_world(
+            sleeper(stop_after=1000.0, freeze_after=1.0), engine=engine
+        ) as world:
             world.wake()
             await world.until(lambda: world.ready() == 1)
             await asyncio.sleep(100)
