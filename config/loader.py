@@ -1,4 +1,4 @@
-"""Finds, reads and checks the configuration file. All that is wrong is said at once.
+"""Reads and checks the configuration file. All that is wrong is said at once.
 
 The one way in: `load` for a file, `parse` for a text. Both give settings that are complete and
 consistent, or raise ConfigError with every problem and its line.
@@ -15,17 +15,11 @@ from config import document
 from config.disk import Disk
 from config.errors import ConfigError, Finding, Place, Problem, dotted
 from config.interpret import Meaning, interpret, runtime_of
+from config.location import FILE_NAME, VARIABLE
+from config.location import find as find
 from config.schema import keys_at
 from config.settings import Docker, Settings
 from config.wording import UNKNOWN_KEY
-
-VARIABLE = "TIDEGATE_CONFIG"
-FILE_NAME = "tidegate.yaml"
-
-
-def find(explicit: str | None, environ: Mapping[str, str] = os.environ) -> Path:
-    """The file to load: `--config`, then TIDEGATE_CONFIG, then tidegate.yaml right here."""
-    return Path(explicit or environ.get(VARIABLE) or FILE_NAME)
 
 
 def load(path: Path, environ: Mapping[str, str] = os.environ) -> Settings:

@@ -22,11 +22,10 @@ import yaml
 
 from loadtests.alone import Containers, Engine, Processes, container_of, gone
 from loadtests.client import Place, get
-from loadtests.images import app_image
 from loadtests.report import print_table, save, summary
 from loadtests.system import NotReached, free_port, states, tidegate
 from tests.support import replica_app
-from tests.support.docker_engine import App
+from tests.support.docker_engine import App, app_image
 
 SLEEPER, FREEZER = "sleeper", "freezer"
 SETTLE_WITHIN = 30.0

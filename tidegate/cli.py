@@ -11,11 +11,12 @@ from typing import Annotated
 
 import typer
 
+from config import location
 from tidegate import __version__, cli_remote
 from tidegate.cli_follow import StreamFailed
 from tidegate.cli_options import AsJson, Config
 from tidegate.cli_print import print_json, print_problems
-from tidegate.cli_target import WrongUse, config_file
+from tidegate.cli_target import WrongUse
 from tidegate.cli_words import count
 from tidegate.client import Refused, Unreachable
 
@@ -91,7 +92,7 @@ def run(
     """Run the whole system in the foreground. SIGTERM drains and stops, SIGHUP reloads."""
     from tidegate import run as life
 
-    file = config_file(config, os.environ)
+    file = location.find(config, os.environ)
     raise typer.Exit(life.main(file, keep_replicas, log_format.value, log_level.value))
 
 
@@ -102,7 +103,7 @@ def check(config: Config = None, as_json: AsJson = False) -> None:
     from config.loader import load
 
     try:
-        settings = load(config_file(config, os.environ))
+        settings = load(location.find(config, os.environ))
     except ConfigError as error:
         print_problems([str(problem) for problem in error.problems], as_json)
         raise typer.Exit(WRONG) from None

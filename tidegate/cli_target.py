@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from config import location
+
 DEFAULT = "http://127.0.0.1:9900"
 # A mapping at the top of the file, up to the next line that starts at its edge.
 _BLOCK = re.compile(r"^admin[ \t]*:.*?(?=^[^\s#]|\Z)", re.MULTILINE | re.DOTALL)
@@ -45,7 +47,7 @@ def find_target(
     # A token of the file's is for the Tidegate of the file: it is not sent to any other.
     if admin is not None:
         return Target(admin, token_file)
-    file = config_file(config, environ)
+    file = location.find(config, environ)
     if not file.is_file():
         if config is not None:
             raise WrongUse(f"{file}: there is no such file")
@@ -56,11 +58,6 @@ def find_target(
         token_file = file.absolute().parent / Path(token).expanduser()
     listen = written.get("listen")
     return Target(url_of(listen) if isinstance(listen, str) else DEFAULT, token_file)
-
-
-def config_file(config: str | None, environ: Mapping[str, str]) -> Path:
-    """The same as config.loader.find, which costs a command 0.2 s to import."""
-    return Path(config or environ.get("TIDEGATE_CONFIG") or "tidegate.yaml")
 
 
 def url_of(listen: str) -> str:

@@ -12,6 +12,8 @@ import orjson
 
 Format = Literal["text", "json"]
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+# For programs: the message says the same in words.
+_SAID = ("kind", "service", "replica", "listen", "admin")
 _CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), 127)}
 
 
@@ -25,12 +27,14 @@ def configure(style: Format, level: str) -> None:
 
 
 class TextLines(logging.Formatter):
-    """`12:30:01.250 warning web-7f3 failed: … service=web`"""
+    """`12:30:01.250 warning web-7f3 failed: exited with code 1`"""
 
     def format(self, record: logging.LogRecord) -> str:
         at = datetime.fromtimestamp(record.created, UTC).astimezone()
         message = record.getMessage().translate(_CONTROLS)
-        fields = "".join(f" {name}={value}" for name, value in fields_of(record).items())
+        fields = "".join(
+            f" {name}={value}" for name, value in fields_of(record).items() if name not in _SAID
+        )
         line = f"{at:%H:%M:%S}.{at.microsecond // 1000:03d} {record.levelname.lower()} {message}"
         return _with_trace(self, record, line + fields.translate(_CONTROLS))
 

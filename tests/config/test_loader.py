@@ -1,136 +1,19 @@
-"""The configuration as a whole: what is accepted, what is refused and how, and what it costs."""
+"""A file becomes settings: its defaults, its texts as written, the files around it, its reading."""
 
-import gc
+import contextlib
 import os
-import tracemalloc
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
-import hypothesis
 import pytest
-import yaml
-from hypothesis import example, given
-from hypothesis import strategies as st
 
 from config import loader
 from config.errors import ConfigError, Problem
-from config.service import Service, StartupProbe
-from config.settings import Settings
-from tests.config.contract import CONTRACT, NOT_YET
+from config.service import StartupProbe
+from tests.config.parsing import ENVIRON, parse, said_of, web
 
-REFUSALS = Path(__file__).with_name("refusals.txt")
-ENVIRON = {"HOME": "/home/op"}
-FILE = Path("/srv/shop/tidegate.yaml")
-
-
-def refusals() -> Sequence[object]:
-    rows = []
-    for row in REFUSALS.read_text(encoding="utf-8").split("\n=== ")[1:]:
-        title, _, rest = row.partition("\n")
-        text, _, said = rest.partition("--- says\n")
-        rows.append(pytest.param(text, said.strip(), id=title))
-    return rows
-
-
-def parse(text: str, file: Path = FILE) -> Settings:
-    return loader.parse(text, file, ENVIRON)
-
-
-def web(text: str) -> Service:
-    """The service of a file in which it is the only one."""
-    lines = "".join(f"    {line}\n" for line in text.splitlines())
-    return parse(f"services:\n  web:\n{lines}").services["web"]
-
-
-def said_of(text: str, file: Path = FILE) -> str:
-    with pytest.raises(ConfigError) as caught:
-        parse(text, file)
-    return str(caught.value)
-
-
-@pytest.mark.parametrize(("text", "said"), refusals())
-def test_a_wrong_file_is_refused_with_every_error_and_its_line(
-    text: str, said: str, tmp_path: Path
-) -> None:
-    file = tmp_path / "tidegate.yaml"
-    assert said_of(text, file).replace(str(file), "FILE").replace(str(tmp_path), "FOLDER") == said
-
-
-def test_the_table_of_refusals_is_large_and_nothing_in_it_repeats() -> None:
-    rows = refusals()
-    assert len(rows) > 140
-    assert len({getattr(row, "id", None) for row in rows}) == len(rows)
-
-
-def test_no_message_speaks_the_language_of_a_library() -> None:
-    text = REFUSALS.read_text(encoding="utf-8").lower()
-    for word in ("pydantic", "input should", "valid dict", "http://errors", "nonetype", "yaml.org"):
-        assert word not in text
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "env: {TOKEN: [hunter2]}",
-        "env: {TOKEN: *hunter2}",
-        "env: {TOKEN: !hunter2 x}",
-        "env: TOKEN=hunter2",
-        "env: [TOKEN=hunter2]",
-        'env: {TOKEN: "hunter2\\0"}',
-        'env: {TOKEN: "hunter2}',
-        "env: {TOKEN: @hunter2}",
-        "env: {TOKEN: a: hunter2}",
-        "command: app --token 'hunter2",
-    ],
-)
-def test_what_may_be_secret_is_never_repeated(text: str) -> None:
-    assert "hunter2" not in said_of(f"services:\n  web:\n    command: app\n    {text}\n")
-
-
-def test_a_control_character_has_its_line() -> None:
-    assert said_of("services:\n  web: \x07\n").endswith(":2: a character that YAML does not allow")
-
-
-class TestTheContract:
-    """The example of the public contract, key for key."""
-
-    def test_all_that_is_supported_is_accepted(self) -> None:
-        settings = parse(CONTRACT)
-        service = settings.services["web"]
-        assert settings.gateway.listen == ("0.0.0.0:8080",)
-        assert settings.gateway.access_log == "off"
-        assert settings.gateway.limits.headers == 65536
-        assert settings.runtime == "docker"
-        assert service.command == ("python3", "-m", "http.server", "$PORT")
-        assert service.resources.memory == 256 * 2**20
-        assert [rule.metric for rule in service.scaling.rules] == ["concurrency", "rps"]
-        assert service.health.readiness is not None
-        assert service.health.readiness.http == "/ready"
-        assert service.rollout.max_surge == 0.25
-
-    def test_all_that_is_not_yet_is_refused_at_once(self) -> None:
-        text = CONTRACT
-        for old, new in NOT_YET:
-            assert old in text
-            text = text.replace(old, new)
-        said = said_of(text).splitlines()
-        assert [line.split(": ")[1] for line in said] == [
-            "gateway.workers",
-            "gateway.tls",
-            "runtime",
-            "services.web.scaling.rules[2]",
-            "services.web.rollout.healthy_for",
-            "services.web.rollout.deadline",
-            "services.web.rollout.on_failure",
-        ]
-        assert all("not supported yet" in line for line in said)
-
-    def test_every_default_of_the_example_is_our_default(self) -> None:
-        """Except where the example shows a key at work."""
-        shown = parse(CONTRACT).services["web"].model_dump()
-        ours = Service(name="web", hosts=("web.localhost",)).model_dump()
-        differing = {key for key in shown if shown[key] != ours[key]}
-        assert differing == {"command", "image", "resources", "scaling", "health"}
+NOBODY = 65534  # the uid that owns nothing
 
 
 class TestDefaultsOfAFile:
@@ -285,23 +168,27 @@ class TestFilesAround:
         assert parse(text, tmp_path / "t.yaml").admin.token_file == f"{tmp_path}/token"
 
 
-class TestFinding:
-    @pytest.mark.parametrize(
-        ("explicit", "environ", "found"),
-        [
-            ("a.yaml", {"TIDEGATE_CONFIG": "b.yaml"}, "a.yaml"),
-            (None, {"TIDEGATE_CONFIG": "b.yaml"}, "b.yaml"),
-            (None, {"TIDEGATE_CONFIG": ""}, "tidegate.yaml"),
-            (None, {}, "tidegate.yaml"),
-        ],
-    )
-    def test_the_option_then_the_variable_then_right_here(
-        self, explicit: str | None, environ: dict[str, str], found: str
-    ) -> None:
-        assert loader.find(explicit, environ) == Path(found)
+@contextlib.contextmanager
+def unprivileged() -> Iterator[None]:
+    """Without root's right to read everything; whoever is not root has no such right anyway."""
+    before = os.geteuid()
+    if before == 0:
+        os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(before)
 
 
 class TestLoading:
+    @pytest.fixture
+    def open_folder(self) -> Iterator[Path]:
+        """One that everybody may look into: pytest's own are closed to others."""
+        with tempfile.TemporaryDirectory(prefix="tidegate-test-", dir="/tmp") as name:
+            folder = Path(name)
+            folder.chmod(0o755)
+            yield folder
+
     def problem(self, path: Path) -> Problem:
         with pytest.raises(ConfigError) as caught:
             loader.load(path, ENVIRON)
@@ -325,12 +212,15 @@ class TestLoading:
         (tmp_path / "f").write_text("")
         assert self.problem(tmp_path / "f" / "t.yaml").message == "cannot be read: Not a directory"
 
-    @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-    def test_a_file_that_may_not_be_read(self, tmp_path: Path) -> None:
-        file = tmp_path / "t.yaml"
-        file.write_text("")
+    def test_a_file_that_may_not_be_read(self, open_folder: Path) -> None:
+        file = open_folder / "t.yaml"
+        file.write_text("services: {a: {command: x}}")
+        with unprivileged():
+            assert loader.load(file, ENVIRON)
         file.chmod(0)
-        assert self.problem(file).message == "cannot be read: Permission denied"
+        with unprivileged():
+            problem = self.problem(file)
+        assert problem.message == "cannot be read: Permission denied"
 
     def test_bytes_that_are_no_text(self, tmp_path: Path) -> None:
         file = tmp_path / "t.yaml"
@@ -339,107 +229,3 @@ class TestLoading:
 
     def test_a_name_with_a_nul(self) -> None:
         assert self.problem(Path("a\0b")).message.startswith("cannot be read")
-
-
-WORDS = st.sampled_from(
-    ["services", "web", "gateway", "scaling", "max", "env", "health", "defaults", "<<", "drain"]
-)
-VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | WORDS,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=4),
-    max_leaves=12,
-)
-
-
-def accepted_or_refused(text: str) -> None:
-    problems: tuple[Problem, ...] | None = None
-    try:
-        parse(text)
-    except ConfigError as error:
-        problems = error.problems
-    assert problems is None or (problems and all(problem.message for problem in problems))
-
-
-@hypothesis.settings(deadline=None)
-@given(st.text(alphabet=st.sampled_from("ab:-[]{}&*!|>'\"%@`#,? \n\t0.~<\x00\ud800é"), max_size=40))
-@example("[" * 5000)
-@example("- " * 5000)
-@example("a: &a [*a]")
-@example("%YAML 3.0\n---\n")
-@example("services: {web: {port: " + "9" * 5000 + "}}")
-def test_any_text_is_accepted_or_refused_but_never_breaks(text: str) -> None:
-    accepted_or_refused(text)
-    accepted_or_refused("services:\n  web:\n    " + text)
-
-
-@hypothesis.settings(deadline=None)
-@given(st.dictionaries(WORDS, VALUES))
-def test_any_values_are_accepted_or_refused_but_never_break(value: dict[str, object]) -> None:
-    accepted_or_refused(yaml.safe_dump(value))
-    accepted_or_refused(yaml.safe_dump({"services": {"web": value}, "defaults": value}))
-
-
-def test_aliases_of_aliases_cost_nothing() -> None:
-    layers = "".join(
-        f"x-{n}: &l{n} {{a: *l{n - 1}, b: *l{n - 1}, env: *l{n - 1}}}\n" for n in range(1, 40)
-    )
-    text = f"x-0: &l0 {{a: b}}\n{layers}defaults: *l39\nservices: {{web: *l39}}\n"
-    accepted_or_refused(text)
-
-
-def test_sections_that_nobody_changes_exist_once() -> None:
-    """What keeps ten thousand services small."""
-    text = (
-        "defaults: {scaling: {max: 3}, drain: 5s}\nservices:\n  a: {command: x}\n  b: {command: y}"
-    )
-    services = parse(text).services
-    assert services["a"].scaling is services["b"].scaling
-    assert services["a"].scaling.max == 3
-    assert services["a"].health is services["b"].health is Service(name="c").health
-    assert services["a"].drain == 5.0
-
-
-def test_a_plain_service_is_small() -> None:
-    """Ten thousand services are a usual installation of functions: 3 KB each is 30 MB."""
-    count = 1000
-    text = "services:\n" + "".join(
-        f"  s{n}:\n    command: [python3, -m, http.server]\n    concurrency: 1\n"
-        for n in range(count)
-    )
-    parse(text)
-    gc.collect()
-    tracemalloc.start()
-    try:
-        settings = parse(text)
-        gc.collect()
-        size, _ = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert len(settings.services) == count
-    assert size / count < 3 * 1024
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "scaling: {min: 10}",
-        "scaling: {max: 1}",
-        "scaling: {stable_window: 6s}",
-        "scaling: {panic_window: 1s}",
-        "scaling: {panic_threshold: 100.1%}",
-        "scaling: {idle: {freeze_after: 59999ms}}",
-        "scaling: {idle: {freeze_after: 2h, stop_after: null}}",
-        "queue: {size: 0}\nscaling: {min: 1}",
-        "rollout: {max_surge: 0, max_unavailable: 1}",
-        "retries: {budget: 100%}",
-        "port: 65535",
-        "drain: 8760h",
-    ],
-)
-def test_what_is_just_within_bounds_is_accepted(text: str) -> None:
-    assert web(f"command: app\n{text}")
-
-
-def test_freezing_at_the_very_moment_of_stopping_is_refused() -> None:
-    text = "services: {a: {command: x, scaling: {idle: {freeze_after: 60s}}}}"
-    assert said_of(text).endswith("must be less than stop_after (1m), got 1m")

@@ -5,7 +5,14 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-pytest.register_assert_rewrite("tests.contracts.runtime_contract")
+pytest.register_assert_rewrite(
+    "tests.contracts.capabilities_contract",
+    "tests.contracts.driver_case",
+    "tests.contracts.lifecycle_contract",
+    "tests.contracts.observation",
+    "tests.contracts.ownership_contract",
+    "tests.contracts.watching_contract",
+)
 
 LoopFactories = Mapping[str, Callable[[], asyncio.AbstractEventLoop]]
 

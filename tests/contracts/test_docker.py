@@ -9,7 +9,8 @@ from cluster.model import Instance
 from cluster.runtime import InstanceRuntime
 from cluster.workload import Workload
 from runtimes.docker import DockerRuntime
-from tests.contracts.runtime_contract import InstanceRuntimeContract, MakeRuntime
+from tests.contracts.driver_case import MakeRuntime
+from tests.contracts.runtime_contract import InstanceRuntimeContract
 from tests.support.docker_engine import (
     busybox_image,
     containers_of,

@@ -12,7 +12,9 @@ import uvloop
 from cluster.model import Instance
 from cluster.runtime import InstanceRuntime
 from runtimes.process import ProcessRuntime
-from tests.contracts.runtime_contract import InstanceRuntimeContract, MakeRuntime, Workloads
+from tests.contracts.driver_case import MakeRuntime
+from tests.contracts.runtime_contract import InstanceRuntimeContract
+from tests.contracts.workloads import Workloads
 from tests.support.process_workloads import ProcessWorkloads
 
 

@@ -13,7 +13,9 @@ from cluster.runtime import InstanceRuntime, RuntimeFailure
 from cluster.workload import Workload
 from runtimes.simulated import SimulatedRuntime
 from runtimes.simulated_engine import Behaviour, Saying, SimulatedEngine
-from tests.contracts.runtime_contract import InstanceRuntimeContract, MakeRuntime, Workloads
+from tests.contracts.driver_case import MakeRuntime
+from tests.contracts.runtime_contract import InstanceRuntimeContract
+from tests.contracts.workloads import Workloads
 from tests.support.virtual_time import VirtualTimeLoop
 
 

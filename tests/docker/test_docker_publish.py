@@ -12,7 +12,7 @@ import pytest
 from cluster.model import Address, InstanceStatus
 from cluster.workload import Workload
 from runtimes.docker import DockerRuntime
-from tests.contracts.runtime_contract import answers_http, eventually
+from tests.contracts.observation import answers_http, eventually
 from tests.support.docker_engine import containers_of, engine
 
 pytestmark = pytest.mark.docker

@@ -7,7 +7,7 @@ import pytest
 
 from cluster.model import Instance
 from runtimes.docker import DockerRuntime
-from tests.contracts.runtime_contract import answers_http, eventually
+from tests.contracts.observation import answers_http, eventually
 from tests.support.docker_engine import App
 
 pytestmark = pytest.mark.docker

@@ -87,6 +87,13 @@ def busybox_image(docker_engine: str) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def docker_app(docker_engine: str) -> Iterator[App]:
     """The test application on the host's Python."""
+    with app_image() as app:
+        yield app
+
+
+@contextlib.contextmanager
+def app_image() -> Iterator[App]:
+    """The test application for the length of a block: what `docker_app` is, for programs too."""
     python = Path(sys.base_prefix) / "bin" / f"python3.{sys.version_info.minor}"
     volumes = [path for path in (*SYSTEM, sys.base_prefix) if Path(path).exists()]
     outside = sorted({path for path in volumes if not path.startswith("/usr/")})

@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from config.loader import find
-from tidegate.cli_target import DEFAULT, Target, WrongUse, config_file, find_target, url_of
+from tidegate.cli_target import DEFAULT, Target, WrongUse, find_target, url_of
 
 
 @pytest.fixture(autouse=True)
@@ -17,14 +16,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def target(text: str, folder: Path) -> Target:
     (folder / "tidegate.yaml").write_text(text)
     return find_target(None, None, None, {})
-
-
-@pytest.mark.parametrize("config", [None, "given.yaml"])
-@pytest.mark.parametrize("environ", [{}, {"TIDEGATE_CONFIG": ""}, {"TIDEGATE_CONFIG": "env.yaml"}])
-def test_the_file_is_the_one_that_run_would_find(
-    config: str | None, environ: dict[str, str]
-) -> None:
-    assert config_file(config, environ) == find(config, environ)
 
 
 def test_without_a_file_it_is_the_usual_place() -> None:
