@@ -4,11 +4,16 @@ Pure. Endpoints come oldest first; `limit` is the most requests one may have, 0 
 way of choosing returns an index, or -1 when no endpoint has room.
 """
 
-import random
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from config.service import Balance
+
+
+class Draws(Protocol):
+    """The part of random.Random that is needed; injected, so that a test can repeat it."""
+
+    def sample(self, population: Sequence[int], k: int) -> list[int]: ...
 
 
 class Loaded(Protocol):
@@ -67,7 +72,7 @@ class RandomOfTwo:
 
     __slots__ = ("_rng",)
 
-    def __init__(self, rng: random.Random) -> None:
+    def __init__(self, rng: Draws) -> None:
         self._rng = rng
 
     def __call__(self, endpoints: Sequence[Loaded], limit: int) -> int:
@@ -80,7 +85,7 @@ class RandomOfTwo:
         return least_in_flight(endpoints, limit)
 
 
-def picker(balance: Balance, rng: random.Random) -> Pick:
+def picker(balance: Balance, rng: Draws) -> Pick:
     """The way of choosing that a service asked for; its answer is an index, -1 for none."""
     match balance:
         case "least_in_flight":

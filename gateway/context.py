@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from cluster.messages import Drained, LoadReport, Outcome, OutcomeKind, Wake
 from config.settings import Gateway as GatewaySettings
 from gateway.access_log import AccessLog, access_log
+from gateway.bulk import LONG
 from gateway.destination import Destination, Route
 from gateway.dispatch import Slot
 from gateway.routing import Table
@@ -33,8 +34,9 @@ class Context:
     """The shared state of one gateway."""
 
     __slots__ = (
-        "_date", "access_log", "connections", "draining", "emptied", "events", "id_prefix", "ids",
-        "limits", "loop", "rng", "source", "sweep", "table", "tasks", "unrouted",
+        "access_log", "connections", "date", "draining", "emptied", "events", "id_line",
+        "id_prefix", "ids", "limits", "loop", "read_buffer", "rng", "source", "sweep", "table",
+        "tasks", "unrouted",
     )  # fmt: skip
 
     loop: asyncio.AbstractEventLoop
@@ -54,17 +56,14 @@ class Context:
         self.draining = False
         self.unrouted: defaultdict[int, int] = defaultdict(int)
         self.tasks: set[asyncio.Task[None]] = set()
+        self.read_buffer = memoryview(bytearray(LONG))
         self.id_prefix = b"%016x-" % rng.getrandbits(64)
+        self.id_line = b"\r\nX-Request-Id: " + self.id_prefix
         self.ids: Iterator[int] = itertools.count(1)
-        self._date = b""
-
-    @property
-    def date(self) -> bytes:
-        """The Date field's value; the sweep keeps it fresh (RFC 9110 §6.6.1)."""
-        return self._date
+        self.date = b""  # the Date field's value, kept fresh by the sweep (RFC 9110 §6.6.1)
 
     def refresh_date(self) -> None:
-        self._date = formatdate(usegmt=True).encode()
+        self.date = formatdate(usegmt=True).encode()
 
     def destination(self, route: Route) -> Destination:
         """The destination of a route, made on first use."""
@@ -119,7 +118,5 @@ class Context:
             slot.failed = not ok
             self.events.outcome(Outcome(destination.name, slot.endpoint.replica, kind))
 
-    def release(self, destination: Destination, slot: Slot) -> None:
-        """Give a place back and say so when its endpoint is drained."""
-        if destination.dispatcher.release(slot):
-            self.events.drained(Drained(destination.name, slot.endpoint.replica))
+    def tell_drained(self, destination: Destination, slot: Slot) -> None:
+        self.events.drained(Drained(destination.name, slot.endpoint.replica))

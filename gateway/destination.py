@@ -34,8 +34,8 @@ class Destination:
     """One service in use."""
 
     __slots__ = (
-        "active", "budget", "counters", "dispatcher", "name", "removed", "reporting", "service",
-        "snapshot", "woken_at",
+        "budget", "connect_timeout", "counters", "dispatcher", "name", "queue_timeout", "removed",
+        "reporting", "response_timeout", "service", "snapshot", "woken_at",
     )  # fmt: skip
 
     def __init__(self, service: Service, rng: random.Random, now: float) -> None:
@@ -45,13 +45,16 @@ class Destination:
         self.budget = Budget(now)
         self.snapshot: EndpointSnapshot | None = None
         self.woken_at = -math.inf
-        self.active = False
         self.reporting = False
         self.removed = False
         self.configure(service)
 
     def configure(self, service: Service) -> None:
         self.service = service
+        timeouts = service.timeouts
+        self.connect_timeout = timeouts.connect or math.inf
+        self.response_timeout = timeouts.response or math.inf
+        self.queue_timeout = service.queue.timeout or math.inf
         self.dispatcher.configure(
             concurrency=service.concurrency,
             queue_size=service.queue.size,

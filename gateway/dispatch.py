@@ -5,7 +5,6 @@ falls free. Nobody overtakes: while one waits, a new one waits too. The counts a
 `acquire` and `admit` take, `release` gives back.
 """
 
-import random
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from cluster.messages import Endpoint
 from config.service import Balance
-from gateway.balancer import picker
+from gateway.balancer import Draws, picker
 
 if TYPE_CHECKING:
     from gateway.exchange import Exchange
@@ -47,7 +46,7 @@ class Dispatcher(Generic[W]):
         "waiting",
     )  # fmt: skip
 
-    def __init__(self, rng: random.Random) -> None:
+    def __init__(self, rng: Draws) -> None:
         self._rng = rng
         self._balance: Balance = "least_in_flight"
         self._pick = picker(self._balance, rng)
@@ -68,9 +67,7 @@ class Dispatcher(Generic[W]):
 
     def acquire(self) -> Slot | None:
         """A place for a new request, or None: then it must wait."""
-        if self.waiting:
-            return None
-        return self._take(self._open)
+        return None if self.waiting else self._take(self._open)
 
     def acquire_other(self, avoid: Slot) -> Slot | None:
         """A place for a request that was bound before and failed on `avoid`."""

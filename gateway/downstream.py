@@ -9,8 +9,9 @@ import asyncio
 import math
 from typing import TYPE_CHECKING, cast
 
-from gateway import problems
+from gateway import problems, recovery
 from gateway.access_log import Entry
+from gateway.bulk import HIGH_WATER, BulkReader, is_worth_it
 from gateway.context import Context
 from gateway.exchange import Exchange
 from gateway.fields import Malformed, Peer
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from gateway.listener import Listener
 
 _MAX_HELD = 64 * 1024
+_WINDOW = 16 * 1024  # of what is held, as much is looked at: many small requests cost no more
 _KEPT_HEAD = 4096
 _LINGER = 2.0  # seconds in which a client that still sends can read why it was refused
 _MAX_LINGER = 1024 * 1024
@@ -31,9 +33,9 @@ class Downstream(asyncio.Protocol):
     """A protocol that asyncio or uvloop drives; `exchange` is None between requests."""
 
     __slots__ = (
-        "_body_limit",
-        "_former", "_held", "_lingered", "_listener", "_paused", "_scanned", "_serving", "body",
-        "context", "deadline", "exchange", "keep_alive", "peer", "saw_eof", "transport", "writable",
+        "_body_limit", "_bulk", "_former", "_held", "_later", "_lingered", "_listener", "_paused",
+        "_scanned", "_serving", "_unread", "body", "context", "deadline", "exchange", "keep_alive",
+        "peer", "saw_eof", "transport", "writable",
     )  # fmt: skip
 
     transport: asyncio.Transport
@@ -50,14 +52,18 @@ class Downstream(asyncio.Protocol):
         self._listener = listener
         self._former: Request | None = None
         self._held = b""
+        self._later = b""
         self._body_limit = 0
         self._scanned = 0
         self._serving = False
         self._paused = False
+        self._bulk = False
+        self._unread = 0
         self._lingered = -1
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
+        self.transport.set_write_buffer_limits(high=HIGH_WATER)
         context = self.context
         self.deadline = context.loop.time() + (context.limits.idle_timeout or math.inf)
         context.connections.add(self)
@@ -78,25 +84,39 @@ class Downstream(asyncio.Protocol):
             if self._lingered >= 0:
                 self._discard(data)
                 return
-            self._held = self._held + data if self._held else data
+            if self._held or len(data) > _WINDOW:
+                self._later += data
+            else:
+                self._held = data
             self._serve()
-            if len(self._held) > _MAX_HELD and (self.exchange is not None or not self.writable):
-                self.pause()
+            if self._later:
+                self._bound()
         elif self.body is not None:
             self._body(exchange, self.body, data)
         else:
-            self._held += data
-            if len(self._held) > _MAX_HELD:
-                self.pause()
+            self._later += data
+            self._bound()
+
+    def _bound(self) -> None:
+        """Read no more while much is held that cannot be served yet."""
+        if len(self._later) > _MAX_HELD and (self.exchange is not None or not self.writable):
+            self.pause()
+
+    def _refill(self) -> None:
+        self._held += self._later[:_WINDOW]
+        self._later = self._later[_WINDOW:]
 
     def _serve(self) -> None:
         """Take requests from what is held; a loop, so that no client can make it recurse."""
         if self._serving:
             return
         self._serving = True
-        while self._held and self.exchange is None and self.writable and self._lingered < 0:
-            if self.transport.is_closing() or not self._next():
+        while self.exchange is None and self.writable and self._lingered < 0:
+            if self._held and self._next():
+                continue
+            if not self._later or self._lingered >= 0 or self.transport.is_closing():
                 break
+            self._refill()
         self._serving = False
 
     def _next(self) -> bool:
@@ -151,6 +171,10 @@ class Downstream(asyncio.Protocol):
         body = self.body = follower(length)
         try:
             uploaded = body.feed(self._held)
+            while self._later and not body.done:
+                self._held = b""
+                self._refill()
+                uploaded += body.feed(self._held)
         except BadFraming as error:
             raise Malformed(400, "bad-framing", f"The body is refused: {error}.") from None
         if limit and body.size > limit:
@@ -158,6 +182,9 @@ class Downstream(asyncio.Protocol):
         self._held = body.rest
         if body.done:
             self.body = None
+        elif not self._bulk and is_worth_it(length, len(self.context.connections)):
+            self._bulk = True
+            self.transport.set_protocol(BulkReader(self, self.context.read_buffer))
         return uploaded
 
     def _body(self, exchange: Exchange, body: Follower, data: bytes) -> None:
@@ -165,14 +192,14 @@ class Downstream(asyncio.Protocol):
         try:
             passed = body.feed(data)
         except BadFraming:
-            exchange.refuse_body(problems.BAD_BODY)
+            recovery.refuse_body(exchange, problems.BAD_BODY)
             return
         if limit and body.size > limit:
-            exchange.refuse_body(problems.BODY_TOO_LARGE)
+            recovery.refuse_body(exchange, problems.BODY_TOO_LARGE)
             return
         if body.done:
             self.body = None
-            self._held = body.rest
+            self._later = body.rest
         exchange.upload(passed)
 
     def open_tunnel(self) -> None:
@@ -180,7 +207,7 @@ class Downstream(asyncio.Protocol):
         self.keep_alive = False
         self.body = UntilClose()
         self._body_limit = 0
-        held, self._held = self._held, b""
+        held, self._held, self._later = self._held + self._later, b"", b""
         self.resume()
         if held and self.exchange is not None:
             self.exchange.upload(held)
@@ -234,14 +261,14 @@ class Downstream(asyncio.Protocol):
         """The present request has been answered."""
         self.deadline = now + (self.context.limits.idle_timeout or math.inf)
         if not self.keep_alive or self.body is not None or self.context.draining:
-            if self.body is not None or self._held:
+            if self.body is not None or self._held or self._later:
                 self._linger()
             else:
                 self.close()
             return
         if self._paused:
             self.resume()
-        if self._held:
+        if self._held or self._later:
             self._serve()
 
     def close(self) -> None:
@@ -252,7 +279,7 @@ class Downstream(asyncio.Protocol):
 
     def _linger(self) -> None:
         """RFC 9112 §9.6: read on for a while, or the client may lose the answer to a reset."""
-        self._held = b""
+        self._held = self._later = b""
         self._lingered = 0
         self.deadline = self.context.loop.time() + _LINGER
         if self.transport.is_closing():
@@ -278,7 +305,7 @@ class Downstream(asyncio.Protocol):
         self.context.connections.discard(self)
         self._listener.closed()
         self.deadline = math.inf
-        self._held = b""
+        self._held = self._later = b""
         if self.exchange is not None:
             self.exchange.abandon()
         if not self.context.connections:
@@ -287,7 +314,7 @@ class Downstream(asyncio.Protocol):
     def expired(self, now: float) -> None:
         """The deadline has passed."""
         if self.exchange is not None:
-            self.exchange.expired(now)
+            recovery.expired(self.exchange, now)
         elif self._lingered >= 0:
             self.transport.abort()
         elif self._scanned:
@@ -305,8 +332,14 @@ class Downstream(asyncio.Protocol):
 
     # Back-pressure
 
+    def has_read(self) -> bool:
+        """Whether the client, which is slow, has taken anything since the last look."""
+        unread, self._unread = self._unread, self.transport.get_write_buffer_size()
+        return self._unread < unread
+
     def pause_writing(self) -> None:
         self.writable = False
+        self._unread = self.transport.get_write_buffer_size()
         if self.exchange is not None:
             self.exchange.pause_upstream()
 

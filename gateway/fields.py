@@ -4,8 +4,8 @@ Pure. A block goes in; out come the few facts a proxy acts on and the block to p
 all other lines are byte for byte what was received.
 """
 
-import re
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from gateway import grammar
@@ -14,18 +14,18 @@ from gateway.framing import CHUNKED, UNTIL_CLOSE
 VIA_NAME = b"tidegate"
 _MAX_VIA_LOOPS = 8
 
-# RFC 9110 §7.6.1: Connection may name fields to drop, but never those that others rely on.
-_NOT_NOMINABLE = frozenset(
+Found = list[tuple[bytes, bytes]]
+_NONE: frozenset[bytes] = frozenset()
+
+# RFC 9110 §7.6.1: Connection may name fields to drop, but never those that others rely on; the
+# usual hop-by-hop ones are dropped anyway.
+_NEVER_NOMINATED = frozenset(
     b"host content-length transfer-encoding via forwarded authorization cookie set-cookie "
     b"x-forwarded-for x-forwarded-proto x-forwarded-host x-real-ip x-request-id expect date "
-    b"close".split()
+    b"close keep-alive upgrade te".split()
 )
-_HOP_BY_HOP = frozenset(
-    b"connection te upgrade keep-alive proxy-connection proxy-authenticate proxy-authorization "
-    b"proxy-authentication-info".split()
-)
-_DROPPED_FROM_REQUEST = _HOP_BY_HOP | {b"forwarded", b"x-real-ip", b"x-request-id"}
-_DROPPED_FROM_RESPONSE = _HOP_BY_HOP | {b"content-length", b"transfer-encoding"}
+_KEPT_IN_REQUEST = frozenset(b"host content-length transfer-encoding expect via".split())
+_KEPT_IN_RESPONSE = frozenset(b"content-length transfer-encoding date".split())
 _PASSED_FROM_PROXIES = frozenset(
     b"x-forwarded-proto x-forwarded-host x-forwarded-port x-real-ip forwarded".split()
 )
@@ -55,8 +55,9 @@ class Peer:
 class RequestFields:
     """What the fields of a request mean. `length` is in bytes, or CHUNKED.
 
-    `host` is lower case, without port and trailing dot; `forward` is the block to pass on, where
-    only a request id is missing when `request_id` is empty.
+    `host` is lower case, without port and trailing dot. `added` are lines of our own, where only a
+    request id is missing when `request_id` is empty; `dropped` says that some are not passed on,
+    `nominated` which beside the usual ones.
     """
 
     host: bytes
@@ -65,63 +66,93 @@ class RequestFields:
     expect: bool
     upgrade: bytes
     request_id: bytes
-    forward: bytes
+    added: bytes
+    dropped: bool
+    nominated: frozenset[bytes]
 
 
 @dataclass(slots=True)
 class ResponseFields:
-    """What the fields of a response mean. `length` is in bytes, or CHUNKED, or UNTIL_CLOSE.
-
-    `framing` is the Content-Length line as it came; `forward` has no framing.
-    """
+    """What the fields of a response mean. `length` is in bytes, or CHUNKED, or UNTIL_CLOSE."""
 
     length: int
     keep_alive: bool
     dated: bool
     upgrade: bytes
-    framing: bytes
-    forward: bytes
+    dropped: bool
+    nominated: frozenset[bytes]
 
 
-def request_fields(block: bytes, minor: int, peer: Peer) -> RequestFields:
-    """Read and rewrite the fields of a request. Raises Malformed."""
-    seen, kept = _cut(grammar.REQUEST_FIELDS, block, _DROPPED_FROM_REQUEST)
+def request_fields(found: Found, minor: int, peer: Peer) -> RequestFields:
+    """The meaning of the fields that `grammar.REQUEST_FIELDS` found. Raises Malformed."""
+    seen = _by_name(found)
     options = _tokens(seen.get(b"connection", ()))
     authority = _authority(seen.get(b"host", []), minor, peer)
     expect = _expects_continue(seen.get(b"expect", []), minor)
-    if not expect and b"expect" in seen:
-        kept = _without(kept, {b"expect"})
     upgrade = b""
     if b"upgrade" in options and minor and len(seen.get(b"upgrade", ())) == 1:
         upgrade = seen[b"upgrade"][0]
-    keep_alive = b"close" not in options and (minor == 1 or b"keep-alive" in options)
-    request_id = _request_id(seen, peer)
+    nominated = options - _NEVER_NOMINATED
+    if b"expect" in seen and not expect:
+        nominated |= {b"expect"}
     return RequestFields(
         host=canonical_host(authority),
         length=_request_length(seen, minor),
-        keep_alive=keep_alive,
+        keep_alive=b"close" not in options and (minor == 1 or b"keep-alive" in options),
         expect=expect,
         upgrade=upgrade,
-        request_id=request_id,
-        forward=b"".join(
-            (_without(kept, options - _NOT_NOMINABLE), *_added(seen, authority, minor, peer))
-        ),
+        request_id=_request_id(seen, peer),
+        added=b"".join(_added(seen, authority, minor, peer)),
+        dropped=not seen.keys() <= _KEPT_IN_REQUEST or bool(nominated),
+        nominated=frozenset(nominated),
     )
 
 
-def response_fields(block: bytes, minor: int) -> ResponseFields:
-    """Read and rewrite the fields of a response. Raises Malformed (502)."""
-    seen, kept = _cut(grammar.RESPONSE_FIELDS, block, _DROPPED_FROM_RESPONSE)
-    options = _tokens(seen.get(b"connection", ()))
-    length = _response_length(seen, minor)
+def response_fields(found: Found, minor: int) -> ResponseFields:
+    """The meaning of the fields that `grammar.RESPONSE_FIELDS` found. Raises Malformed (502)."""
+    seen = _by_name(found)
+    keep_alive, upgrade, nominated = minor == 1, b"", _NONE
+    if b"connection" in seen:
+        options = _tokens(seen[b"connection"])
+        keep_alive = b"close" not in options and (keep_alive or b"keep-alive" in options)
+        nominated = frozenset(options - _NEVER_NOMINATED)
+        if b"upgrade" in options and b"upgrade" in seen:
+            upgrade = seen[b"upgrade"][0]
     return ResponseFields(
-        length=length,
-        keep_alive=b"close" not in options and (minor == 1 or b"keep-alive" in options),
+        length=_response_length(seen, minor),
+        keep_alive=keep_alive,
         dated=b"date" in seen,
-        upgrade=seen[b"upgrade"][0] if b"upgrade" in options and b"upgrade" in seen else b"",
-        framing=b"\r\nContent-Length: %d" % length if length >= 0 else b"",
-        forward=_without(kept, options - _NOT_NOMINABLE),
+        upgrade=upgrade,
+        dropped=not seen.keys() <= _KEPT_IN_RESPONSE,
+        nominated=nominated,
     )
+
+
+def forward_request(block: bytes, fields: RequestFields) -> bytes:
+    """The lines to send on: the client's, byte for byte and in order, then our own."""
+    if not fields.dropped:
+        return block + fields.added
+    block = grammar.DROPPED_FROM_REQUEST.sub(b"", block)
+    return (without(block, fields.nominated) if fields.nominated else block) + fields.added
+
+
+def forward_response(block: bytes, fields: ResponseFields) -> bytes:
+    """The lines to send on, byte for byte and in order."""
+    if not fields.dropped:
+        return block
+    block = grammar.DROPPED_FROM_RESPONSE.sub(b"", block)
+    return without(block, fields.nominated) if fields.nominated else block
+
+
+def unframed(block: bytes) -> bytes:
+    """The block of an answer that is framed anew, or has no body at all."""
+    return without(block, {b"content-length", b"transfer-encoding"})
+
+
+def without(block: bytes, names: AbstractSet[bytes]) -> bytes:
+    """The block without the lines of these fields; linear whatever a client names."""
+    lines = block.split(b"\r\n")
+    return b"\r\n".join(line for line in lines if line.partition(b":")[0].lower() not in names)
 
 
 def canonical_host(authority: bytes) -> bytes:
@@ -131,38 +162,21 @@ def canonical_host(authority: bytes) -> bytes:
     return authority.partition(b":")[0].lower().removesuffix(b".")
 
 
-def _cut(
-    pattern: re.Pattern[bytes], block: bytes, dropped: frozenset[bytes]
-) -> tuple[dict[bytes, list[bytes]], bytes]:
-    """The values of the matching fields by lower-case name, and the block without `dropped`."""
+def _by_name(found: Found) -> dict[bytes, list[bytes]]:
+    """Values by lower-case name. One that only differs by "_" is the same to CGI-like programs."""
     seen: dict[bytes, list[bytes]] = {}
-    kept: list[bytes] = []
-    at = 0
-    for match in pattern.finditer(block):
-        # A field that only differs by "_" is the same one to CGI-like applications.
-        name = match[1].lower().replace(b"_", b"-")
-        seen.setdefault(name, []).append(match[2].strip(b" \t"))
-        if name in dropped or name.startswith(b"x-forwarded-") or b"_" in match[1]:
-            kept.append(block[at : match.start()])
-            at = match.end()
-    if not at:
-        return seen, block
-    kept.append(block[at:])
-    return seen, b"".join(kept)
+    for name, value in found:
+        key = name.lower()
+        if b"_" in key:
+            seen.setdefault(b"_", []).append(value)
+        else:
+            seen.setdefault(key, []).append(value.strip(b" \t"))
+    return seen
 
 
 def _tokens(values: Iterable[bytes]) -> set[bytes]:
     listed = (token.strip(b" \t").lower() for value in values for token in value.split(b","))
     return {token for token in listed if token}
-
-
-def _without(block: bytes, names: set[bytes] | frozenset[bytes]) -> bytes:
-    """The block without the lines of these fields; linear whatever a client names."""
-    names = names - {b"keep-alive", b"upgrade", b"te"}
-    if not names:
-        return block
-    lines = block.split(b"\r\n")
-    return b"\r\n".join(line for line in lines if line.partition(b":")[0].lower() not in names)
 
 
 def _authority(hosts: list[bytes], minor: int, peer: Peer) -> bytes:

@@ -31,19 +31,26 @@ CONTENT_LENGTH = re.compile(rb"[0-9]{1,18}+")
 AUTHORITY = re.compile(rb"(\[[0-9A-Fa-f:.]{2,45}+\]|[0-9A-Za-z._~\-]{1,255}+)(?::([0-9]{0,5}+))?")
 ABSOLUTE_FORM = re.compile(rb"[Hh][Tt][Tt][Pp][Ss]?://([^/?]*+)(.*+)")
 
-# The fields of a request a proxy must act on (RFC 9110 §7.6); all others are passed as one slice.
+# The fields a proxy must act on (RFC 9110 §7.6); all others are passed as one slice. Names that
+# differ by "_" only are the same to CGI-like programs.
+_HOP_BY_HOP = (
+    rb"connection|te|upgrade|keep-alive|proxy-connection|proxy-authorization|proxy-authenticate"
+    rb"|proxy-authentication-info"
+)
+_FORWARDING = rb"forwarded|x[-_]forwarded[-_][a-z_\-]+|x[-_]real[-_]ip|x[-_]request[-_]id"
+_FRAMING = rb"content-length|transfer-encoding"
 REQUEST_FIELDS = re.compile(
-    rb"\r\n(host|connection|content-length|transfer-encoding|expect|te|upgrade|keep-alive"
-    rb"|proxy-connection|proxy-authorization|proxy-authenticate|via|forwarded|x[-_]forwarded[-_][a-z]+|x[-_]real[-_]ip|x[-_]request[-_]id)"
-    rb":([^\r]*+)",
+    rb"\r\n(host|expect|via|" + _FRAMING + rb"|" + _HOP_BY_HOP + rb"|" + _FORWARDING
+    + rb"):([^\r]*+)",
     re.IGNORECASE,
-)
+)  # fmt: skip
 RESPONSE_FIELDS = re.compile(
-    rb"\r\n(connection|content-length|transfer-encoding|date|upgrade|keep-alive"
-    rb"|proxy-connection|proxy-authenticate|proxy-authentication-info)"
-    rb":([^\r]*+)",
-    re.IGNORECASE,
+    rb"\r\n(date|" + _FRAMING + rb"|" + _HOP_BY_HOP + rb"):([^\r]*+)", re.IGNORECASE
 )
+DROPPED_FROM_REQUEST = re.compile(
+    rb"\r\n(?:" + _HOP_BY_HOP + rb"|" + _FORWARDING + rb"):[^\r]*+", re.IGNORECASE
+)
+DROPPED_FROM_RESPONSE = re.compile(rb"\r\n(?:" + _HOP_BY_HOP + rb"):[^\r]*+", re.IGNORECASE)
 
 
 def named_field(name: bytes) -> re.Pattern[bytes]:

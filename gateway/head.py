@@ -5,15 +5,18 @@ Malformed at once. A connection mostly repeats its fields, so the meaning of a b
 from the former head of the same connection when the block is byte for byte the same.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from config.settings import Limits
 from gateway import grammar
 from gateway.fields import (
+    Found,
     Malformed,
     Peer,
     RequestFields,
     ResponseFields,
+    forward_request,
+    forward_response,
     request_fields,
     response_fields,
 )
@@ -24,26 +27,31 @@ _HEAD_END = b"\r\n\r\n"
 
 @dataclass(slots=True)
 class Request:
-    """One request head. `line` is the request line to send on; `end` is where the body begins."""
+    """One request head. `line` is the request line to send on, `forward` the block to send on;
+    `end` is where the body begins. `raw` and `found` are what was read, to be compared."""
 
     method: bytes
     target: bytes
     minor: int
     line: bytes
     block: bytes
+    found: Found
     fields: RequestFields
+    forward: bytes
+    raw: bytes
     end: int
 
 
 @dataclass(slots=True)
 class Response:
-    """One response head. `line` is the status line to send on; `end` is where the body begins."""
+    """One response head. `line` is the status line to send on, `forward` the block to send on;
+    `end` is where the body begins. `raw` is what was read, to be compared."""
 
     status: int
-    minor: int
     line: bytes
-    block: bytes
     fields: ResponseFields
+    forward: bytes
+    raw: bytes
     end: int
 
 
@@ -54,7 +62,9 @@ def parse_request(
 
     Raises Malformed.
     """
-    end = data.find(_HEAD_END, max(0, scanned - 3))
+    if former is not None and data.startswith(former.raw):
+        return former
+    end = data.find(_HEAD_END, scanned - 3 if scanned > 3 else 0)
     if end < 0:
         _check_incomplete(data, scanned, limits)
         return None
@@ -64,24 +74,39 @@ def parse_request(
         if data.startswith(b"\r\n"):
             return _after_empty_line(data, limits, peer, former)
         raise _bad_line(data, limits)
-    method, target = line[1], line[2]
-    minor = 1 if line[3] == b"1" else 0
+    method, target, version = line.groups()
+    minor = 1 if version == b"1" else 0
     block = data[line.end() - 2 : end]
     if limits.url and len(target) > limits.url:
         raise Malformed(414, "url-too-long", "The request target is too long.")
     # 0x2F is "/": origin-form, the only form that needs no second look.
     if target[0] != 0x2F:
-        return _other_form(method, target, minor, block, limits, peer, end)
-    if former is not None and former.block == block and former.minor == minor:
-        fields = former.fields
+        method, target, block = _other_form(method, target, minor, block, limits, peer)
+        start = method + b" " + target + b" HTTP/1.1"
+    elif minor:
+        start = data[: line.end() - 2]
     else:
-        fields = _fields(block, minor, limits, peer)
-    start = data[: line.end() - 2] if minor else method + b" " + target + b" HTTP/1.1"
-    return Request(method, target, minor, start, block, fields, end + 4)
+        start = method + b" " + target + b" HTTP/1.1"
+    end += 4
+    if former is not None and former.minor == minor:
+        if former.block == block:
+            found, fields, forward = former.found, former.fields, former.forward
+            return Request(
+                method, target, minor, start, block, found, fields, forward, data[:end], end
+            )
+        found = _found(block, limits)
+        fields = former.fields if found == former.found else request_fields(found, minor, peer)
+    else:
+        found = _found(block, limits)
+        fields = request_fields(found, minor, peer)
+    forward = forward_request(block, fields)
+    return Request(method, target, minor, start, block, found, fields, forward, data[:end], end)
 
 
 def parse_response(data: bytes, former: Response | None) -> Response | None:
     """The head at the start of `data`. Raises Malformed (502)."""
+    if former is not None and data.startswith(former.raw):
+        return former
     end = data.find(_HEAD_END)
     if end < 0:
         if len(data) > _MAX_RESPONSE_HEAD or grammar.NEVER_IN_HEAD.search(data):
@@ -92,13 +117,13 @@ def parse_response(data: bytes, former: Response | None) -> Response | None:
         raise Malformed(502, "bad-response", "The head of the replica's answer is invalid.")
     minor = 1 if line[1] == b"1" else 0
     block = data[line.end() - 2 : end]
-    if former is not None and former.block == block and former.minor == minor:
-        fields = former.fields
-    elif grammar.BLOCK.fullmatch(block):
-        fields = response_fields(block, minor)
-    else:
+    if not grammar.BLOCK.fullmatch(block):
         raise Malformed(502, "bad-response", "A field of the replica's answer is invalid.")
-    return Response(int(line[3]), minor, b"HTTP/1.1" + line[2], block, fields, end + 4)
+    fields = response_fields(grammar.RESPONSE_FIELDS.findall(block), minor)
+    start = data[: line.end() - 2] if minor else b"HTTP/1.1" + line[2]
+    return Response(
+        int(line[3]), start, fields, forward_response(block, fields), data[: end + 4], end + 4
+    )
 
 
 def wants_html(block: bytes) -> bool:
@@ -107,14 +132,16 @@ def wants_html(block: bytes) -> bool:
     return accept is not None and b"text/html" in accept[1].lower()
 
 
-def _fields(block: bytes, minor: int, limits: Limits, peer: Peer) -> RequestFields:
+def _found(block: bytes, limits: Limits) -> Found:
+    """The fields that matter, of a block that is valid as a whole. Raises Malformed."""
     if limits.headers and len(block) > limits.headers:
         raise Malformed(431, "headers-too-large", "The header fields are too large.")
     if limits.header_count and block.count(b"\n") > limits.header_count:
         raise Malformed(431, "too-many-headers", "There are too many header fields.")
     if not grammar.BLOCK.fullmatch(block):
         raise Malformed(400, "bad-field", "A header field is not valid HTTP/1.1.")
-    return request_fields(block, minor, peer)
+    found: Found = grammar.REQUEST_FIELDS.findall(block)
+    return found
 
 
 def _check_incomplete(data: bytes, scanned: int, limits: Limits) -> None:
@@ -153,32 +180,31 @@ def _after_empty_line(
     if data.startswith(b"\r\n", 2):
         raise Malformed(400, "bad-request-line", "There is more than one empty line.")
     request = parse_request(data[2:], 0, limits, peer, former)
-    if request is not None:
-        request.end += 2
-    return request
+    if request is None:
+        return None
+    return replace(request, raw=data[: request.end + 2], end=request.end + 2)
 
 
 def _other_form(
-    method: bytes, target: bytes, minor: int, block: bytes, limits: Limits, peer: Peer, end: int
-) -> Request:
-    """Absolute-form, asterisk-form and authority-form (RFC 9112 §3.2.2 to §3.2.4)."""
-    fields = _fields(block, minor, limits, peer)
+    method: bytes, target: bytes, minor: int, block: bytes, limits: Limits, peer: Peer
+) -> tuple[bytes, bytes, bytes]:
+    """Absolute-form, asterisk-form and authority-form (RFC 9112 §3.2.2 to §3.2.4): what stands
+    for them in origin-form. Raises Malformed."""
+    request_fields(_found(block, limits), minor, peer)
     if method == b"CONNECT":
         raise Malformed(405, "method-not-allowed", "CONNECT is not served here.")
     absolute = grammar.ABSOLUTE_FORM.fullmatch(target)
-    if absolute is not None:
-        authority, target = absolute[1], absolute[2]
-        if not grammar.AUTHORITY.fullmatch(authority):
-            raise Malformed(400, "bad-target", "The authority of the request target is invalid.")
-        if not target.startswith(b"/"):
-            target = b"*" if method == b"OPTIONS" and not target else b"/" + target
-        # RFC 9112 §3.2.2: the target's authority replaces Host.
-        block = _with_host(block, authority)
-        fields = request_fields(block, minor, peer)
-    elif target != b"*" or method != b"OPTIONS":
-        raise Malformed(400, "bad-target", "The request target is not valid for this method.")
-    line = method + b" " + target + b" HTTP/1.1"
-    return Request(method, target, minor, line, block, fields, end + 4)
+    if absolute is None:
+        if target != b"*" or method != b"OPTIONS":
+            raise Malformed(400, "bad-target", "The target is not valid for this method.")
+        return method, target, block
+    authority, path = absolute[1], absolute[2]
+    if not grammar.AUTHORITY.fullmatch(authority):
+        raise Malformed(400, "bad-target", "The authority of the request target is invalid.")
+    if not path.startswith(b"/"):
+        path = b"*" if method == b"OPTIONS" and not path else b"/" + path
+    # RFC 9112 §3.2.2: the target's authority replaces Host.
+    return method, path, _with_host(block, authority)
 
 
 def _with_host(block: bytes, authority: bytes) -> bytes:

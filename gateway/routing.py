@@ -20,34 +20,41 @@ _PLAIN = re.compile(rb"(?:/(?!\.{1,2}(?:/|\Z))[0-9A-Za-z._~!$&'()*+,;=:@\-]++)*+
 class Table(Generic[R]):
     """Routes by host and path prefix. A host with only "/" costs one dictionary entry."""
 
-    __slots__ = ("_hosts", "_prefixed", "_wildcards")
+    __slots__ = ("_any", "_hosts", "_prefixed", "_wildcards")
 
     def __init__(self, routes: Iterable[tuple[str, str, R]] = ()) -> None:
         """From (host pattern, path prefix, route); of equal ones the first wins."""
         self._hosts: dict[bytes, R] = {}
         self._prefixed: dict[bytes, dict[bytes, R]] = {}
         self._wildcards = False
+        self._any: R | None = None
         for host, prefix, route in routes:
             self._add(host.lower().encode("ascii", "replace"), prefix.encode(), route)
 
     def match(self, host: bytes, target: bytes) -> R | None:
         """The route of a canonical host and a raw request target."""
-        found = self._at(host, target)
-        if found is None and self._wildcards:
-            return self._wildcard(host, target)
-        return found
+        found = self._at(host, target) if self._prefixed else self._hosts.get(host)
+        if found is not None:
+            return found
+        if self._wildcards:
+            found = self._wildcard(host, target)
+            if found is not None:
+                return found
+        return self._at(b"*", target) if self._prefixed else self._any
 
     def _add(self, host: bytes, prefix: bytes, route: R) -> None:
         prefix = normal_path(prefix).rstrip(b"/")
-        self._wildcards = self._wildcards or host.startswith(b"*")
+        self._wildcards = self._wildcards or host.startswith(b"*.")
         if prefix:
             self._prefixed.setdefault(host, {}).setdefault(prefix, route)
         else:
             self._hosts.setdefault(host, route)
+        self._any = self._hosts.get(b"*")
 
     def _at(self, host: bytes, target: bytes) -> R | None:
-        if self._prefixed and host in self._prefixed:
-            found = _longest(self._prefixed[host], normal_path(target))
+        prefixes = self._prefixed.get(host)
+        if prefixes is not None:
+            found = _longest(prefixes, normal_path(target))
             if found is not None:
                 return found
         return self._hosts.get(host)
@@ -59,7 +66,7 @@ class Table(Generic[R]):
             if found is not None:
                 return found
             at = host.find(b".", at + 1)
-        return self._at(b"*", target)
+        return None
 
 
 def _longest(prefixes: dict[bytes, R], path: bytes) -> R | None:

@@ -8,6 +8,9 @@ import asyncio
 import math
 from typing import TYPE_CHECKING, cast
 
+from cluster.messages import OutcomeKind
+from gateway import recovery
+from gateway.bulk import HIGH_WATER, BulkReader, is_worth_it
 from gateway.dispatch import Slot
 from gateway.fields import Malformed
 from gateway.framing import (
@@ -34,8 +37,9 @@ class Upstream(asyncio.Protocol):
     """A protocol that asyncio or uvloop drives; `exchange` is None while it is idle."""
 
     __slots__ = (
-        "_context", "_former", "_held", "_informational", "_paused", "_task", "body", "exchange",
-        "idle_since", "keep_alive", "reused", "saw_eof", "slot", "transport", "writable",
+        "_bulk", "_context", "_former", "_held", "_informational", "_paused", "_task", "body",
+        "exchange", "idle_since", "keep_alive", "reused", "saw_eof", "slot", "transport",
+        "writable",
     )  # fmt: skip
 
     transport: asyncio.Transport
@@ -53,6 +57,7 @@ class Upstream(asyncio.Protocol):
         self.keep_alive = True
         self.reused = False
         self.saw_eof = False
+        self._bulk = False
         self.writable = True
         self.idle_since = math.inf
 
@@ -80,10 +85,11 @@ class Upstream(asyncio.Protocol):
         exchange, self.exchange, self._task = self.exchange, None, None
         self.slot.connecting -= 1
         if exchange is not None:
-            exchange.refused()
+            recovery.refused(exchange)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
+        self.transport.set_write_buffer_limits(high=HIGH_WATER)
         if self._task is None or self.exchange is None:
             self.transport.abort()  # dropped while it connected
             return
@@ -111,7 +117,7 @@ class Upstream(asyncio.Protocol):
         try:
             response = parse_response(data, self._former)
         except Malformed as malformed:
-            exchange.bad_answer(malformed)
+            recovery.bad_answer(exchange, malformed)
             return
         if response is None:
             self._held = data
@@ -150,6 +156,9 @@ class Upstream(asyncio.Protocol):
             self.body = Chunked(bare=True)
         else:
             self.body = follower(length)
+        if not self._bulk and is_worth_it(length, len(self._context.connections)):
+            self._bulk = True
+            self.transport.set_protocol(BulkReader(self, self._context.read_buffer))
         exchange.answer_head(response, length)
         if data:
             self._body(exchange, self.body, data)
@@ -158,7 +167,7 @@ class Upstream(asyncio.Protocol):
         try:
             passed = body.feed(data)
         except BadFraming:
-            exchange.cut()
+            recovery.cut(exchange, OutcomeKind.RESET)
             return
         if passed:
             exchange.answer_part(passed)
@@ -177,7 +186,8 @@ class Upstream(asyncio.Protocol):
             exchange.switch_protocols(response, rest)
             return
         if self._informational > _MAX_INFORMATIONAL:
-            exchange.bad_answer(Malformed(502, "bad-response", "Too many interim answers."))
+            flood = Malformed(502, "bad-response", "Too many interim answers.")
+            recovery.bad_answer(exchange, flood)
             return
         exchange.interim(response)
         if rest:
@@ -195,7 +205,7 @@ class Upstream(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         exchange, self.exchange = self.exchange, None
         if exchange is not None:
-            exchange.upstream_lost(self, error)
+            recovery.upstream_lost(exchange, self, error)
         elif self.idle_since != math.inf:
             self._forget()
 

@@ -1,0 +1,217 @@
+"""Client connections: what is refused, bounded, held and closed."""
+
+import asyncio
+import socket
+from typing import Any
+
+import pytest
+
+from config.service import Service
+from tests.gateway.corpus import CASES, VALID
+from tests.support.raw_http import HELLO, Call, get, post, say_hello, stage, until
+
+
+@pytest.mark.parametrize(("data", "status"), CASES)
+async def test_the_ambiguous_is_refused_and_never_forwarded_rfc9112_11_2(
+    data: bytes, status: int
+) -> None:
+    async with stage(say_hello) as s:
+        client = await s.client()
+        answer = await client.ask(data)
+        assert (answer.status, answer.value("Connection")) == (status, "close")
+        assert await client.is_closed()
+        assert s.replicas[0].connections == 0
+
+
+@pytest.mark.parametrize("name", VALID)
+async def test_the_valid_is_served(name: str) -> None:
+    async with stage(say_hello) as s:
+        client = await s.client()
+        assert (await client.ask(VALID[name])).body == b"hello"
+        assert b"\r\nHost: " in s.replicas[0].heads[0]
+        if name != "HTTP/1.0":
+            assert (await client.ask(get())).body == b"hello"
+
+
+@pytest.mark.parametrize("name", VALID)
+async def test_the_valid_is_served_byte_by_byte(name: str) -> None:
+    async with stage(say_hello) as s:
+        client = await s.client()
+        client.writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for byte in VALID[name]:
+            client.writer.write(bytes([byte]))
+            await asyncio.sleep(0)
+        assert (await client.answer()).body == b"hello"
+
+
+async def test_a_bad_request_ends_a_pipeline_rfc9112_9_3_2() -> None:
+    async with stage(say_hello) as s:
+        client = await s.client()
+        await client.send(get() + b"GET / HTTP/1.1\r\n\r\n" + get("/never"))
+        assert (await client.answer()).status == 200
+        assert (await client.answer()).status == 400
+        assert await client.is_closed()
+        assert len(s.replicas[0].heads) == 1
+
+
+async def test_nothing_follows_connection_close_rfc9112_9_6() -> None:
+    async with stage(say_hello) as s:
+        client = await s.client()
+        await client.send(get("/", "Connection: close") + get("/never"))
+        assert (await client.answer()).status == 200
+        assert await client.is_closed()
+        assert len(s.replicas[0].heads) == 1
+
+
+async def test_no_route_is_a_404_and_the_connection_stays() -> None:
+    async with stage(say_hello, hosts=("only.test",)) as s:
+        client = await s.client()
+        answer = await client.ask(get(host="other.test"))
+        assert (answer.status, b'"no-route"' in answer.body) == (404, True)
+        assert (await client.ask(post(b"body"))).status == 404
+        page = await client.ask(get("/", "Accept: text/html", host="other.test"))
+        assert page.value("Content-Type") == "text/html; charset=utf-8"
+        empty = await client.ask(get(host="other.test", method="HEAD"), to_head=True)
+        assert empty.status == 404
+        assert (await client.ask(get(host="only.test"))).status == 200
+        assert s.gateway.stats(0.0).unrouted == {404: 4}
+
+
+@pytest.mark.parametrize(
+    ("data", "limits", "status"),
+    [
+        (get("/" + "a" * 100), {"url": 50}, 414),
+        (get("/", "X: " + "a" * 100), {"headers": 50}, 431),
+        (get("/", "A: 1", "B: 2"), {"header_count": 2}, 431),
+        (get("/", "Content-Length: 11", method="POST"), {"body": 10}, 413),
+        (
+            get("/", "Transfer-Encoding: chunked", method="POST")
+            + b"b\r\nhello world\r\n0\r\n\r\n",
+            {"body": 10},
+            413,
+        ),
+    ],
+)
+async def test_limits(data: bytes, limits: dict[str, Any], status: int) -> None:
+    async with stage(say_hello, **limits) as s:
+        client = await s.client()
+        answer = await client.ask(data)
+        assert (answer.status, answer.value("Connection")) == (status, "close")
+        assert s.replicas[0].heads == []
+
+
+async def test_a_chunked_body_is_counted_as_it_comes() -> None:
+    async with stage(say_hello, body=10) as s:
+        client = await s.client()
+        await client.send(
+            get("/", "Transfer-Encoding: chunked", method="POST") + b"6\r\nhello!\r\n"
+        )
+        await until(lambda: s.replicas[0].heads)
+        answer = await client.ask(b"6\r\nhello!\r\n")
+        assert answer.status == 413
+        await until(lambda: s.replicas[0].open == 0)
+        assert s.replicas[0].bodies == []
+
+
+async def test_a_bad_chunk_later_aborts_the_replica_too() -> None:
+    async with stage(say_hello) as s:
+        client = await s.client()
+        await client.send(get("/", "Transfer-Encoding: chunked", method="POST") + b"5\r\nhello\r\n")
+        await until(lambda: s.replicas[0].heads)
+        assert (await client.ask(b"zz\r\n")).status == 400
+        await until(lambda: s.replicas[0].open == 0)
+        assert s.replicas[0].bodies == []
+
+
+async def test_a_refused_upload_is_answered_although_it_goes_on_rfc9112_9_6() -> None:
+    async with stage(say_hello, body=10) as s:
+        client = await s.client()
+        await client.send(get("/", "Content-Length: 300000", method="POST"))
+        client.writer.write(b"x" * 300_000)
+        assert (await client.answer()).status == 413
+        assert await client.is_closed()
+
+
+async def test_a_head_that_drips_is_a_408_counted_from_its_first_byte() -> None:
+    async with stage(say_hello, header_timeout=0.3) as s:
+        client = await s.client()
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+
+        async def drip() -> None:
+            for byte in get("/", "X: " + "a" * 1000):
+                client.writer.write(bytes([byte]))
+                await asyncio.sleep(0.02)
+
+        task = loop.create_task(drip())
+        answer = await client.answer()
+        assert (answer.status, answer.value("Connection")) == (408, "close")
+        assert 0.25 < loop.time() - started < 1.0
+        task.cancel()
+
+
+async def test_an_idle_connection_is_closed_without_a_word() -> None:
+    async with stage(say_hello, idle_timeout=0.2) as s:
+        client = await s.client()
+        await client.ask(get())
+        assert await client.is_closed()
+        fresh = await s.client()
+        assert await fresh.is_closed()
+
+
+async def test_connections_are_limited() -> None:
+    async with stage(say_hello, connections=2) as s:
+        first, second = await s.client(), await s.client()
+        await first.ask(get())
+        await second.ask(get())
+        third = await s.client()
+        answer = await third.answer()
+        assert (answer.status, b"too-many-connections" in answer.body) == (503, True)
+        assert await third.is_closed()
+        third.writer.close()
+        first.writer.close()
+        await until(lambda: sum(s.gateway.stats(0.0).connections.values()) == 1)
+        assert (await (await s.client()).ask(get())).status == 200
+
+
+async def test_early_pipelined_bytes_are_bounded() -> None:
+    go = asyncio.Event()
+
+    async def script(call: Call) -> None:
+        await call.request()
+        await go.wait()
+        await call.send(HELLO)
+        await say_hello(call)
+
+    async with stage(script, concurrency=1) as s:
+        client = await s.client()
+        await client.send(get("/first"))
+        await until(lambda: s.replicas[0].heads)
+        request = get("/", "X: " + "y" * 3000)
+        count = 16 * 2**20 // len(request)
+        client.writer.write(request * count)
+        last = -1
+        while (left := client.writer.transport.get_write_buffer_size()) != last:
+            last = left
+            await asyncio.sleep(0.1)
+        assert left > 4 * 2**20
+        go.set()
+        async with asyncio.timeout(30):
+            for _ in range(count + 1):
+                await client.answer()
+
+
+async def test_services_are_told_apart() -> None:
+    services = {
+        "one": Service(name="one", hosts=("one.test",)),
+        "two": Service(name="two", paths=("/two",), hosts=("one.test",)),
+        "three": Service(name="three"),
+    }
+    async with stage(services=services) as s:
+        for name in services:
+            s.publish(await s.replica(name), service=name)
+        client = await s.client()
+        asked = [("one.test", "/"), ("ONE.test.:80", "/two/x"), ("three.localhost:9", "/two")]
+        for host, path in asked:
+            assert (await client.ask(get(path, host=host))).status == 200
+        assert [s.stats(name).requests for name in services] == [{200: 1}] * 3

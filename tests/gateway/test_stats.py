@@ -1,0 +1,53 @@
+"""Counting."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.stats import BOUNDS, Counters, Histogram
+
+
+def test_the_integral_of_the_level_is_exact() -> None:
+    counters = Counters(10.0)
+    counters.enter(10.0)
+    counters.enter(11.0)
+    counters.leave(200, 10.0, 13.0)
+    span = counters.span(14.0)
+    assert (span.seconds, span.busy_seconds, span.requests) == (4.0, 1 + 4 + 1, 2)
+    counters.leave(200, 11.0, 14.5)
+    span = counters.span(15.0)
+    assert (span.seconds, span.busy_seconds, span.requests) == (1.0, 0.5, 0)
+
+
+@given(st.lists(st.floats(0.001, 5), min_size=1, max_size=20), st.data())
+def test_spans_add_up(steps: list[float], data: st.DataObject) -> None:
+    """However it is cut, the sum over all spans is the time that all requests took."""
+    counters, now, total, busy = Counters(0.0), 0.0, 0.0, 0.0
+    for step in steps:
+        counters.enter(now)
+        started, now = now, now + step
+        total += now - started
+        if data.draw(st.booleans()):
+            busy += counters.span(now).busy_seconds
+        counters.leave(200, started, now)
+    busy += counters.span(now).busy_seconds
+    assert busy == pytest.approx(total)
+
+
+def test_a_histogram_counts_up_to_its_bounds() -> None:
+    histogram = Histogram()
+    for seconds in (0.0, BOUNDS[0], BOUNDS[0] * 1.01, BOUNDS[-1] * 2):
+        histogram.observe(seconds)
+    assert histogram.buckets[0] == 2
+    assert histogram.buckets[1] == 1
+    assert histogram.buckets[-1] == 1
+
+
+def test_a_copy_does_not_change() -> None:
+    counters = Counters(0.0)
+    counters.enter(0.0)
+    copy = counters.copy(1, (("web-0", 2),))
+    counters.leave(200, 0.0, 1.0)
+    assert (copy.in_flight, copy.queued, copy.requests) == (0, 1, {})
+    assert copy.endpoints == {"web-0": 2}
+    assert sum(copy.duration.buckets) == 0
