@@ -174,16 +174,17 @@ class Placing:
             await asyncio.sleep(FREEZE_AGAIN_AFTER)
 
     async def _thaw(self, replica: str) -> None:
+        """Ready before it is thawed: the kernel takes connections and bytes for a frozen replica,
+        so its requests are on their way while the engine is still at work."""
         known = self._registry.replica(replica)
         if known is None or known.instance is None:
             return
+        self._registry.advance(replica, Event.THAW, "woken", self._clock())
         try:
             await self._calls("thaw", self._runtime.thaw(known.instance))
         except RuntimeFailure as failure:
             self._failures.why(replica, failure.code)
             self._registry.advance(replica, Event.EXITED, failure.message, self._clock())
-            return
-        self._registry.advance(replica, Event.THAW, "woken", self._clock())
 
     async def _stop_instance(self, instance: str, grace: float) -> None:
         """Until it worked: an engine that is away for a while must not leave leaks behind."""

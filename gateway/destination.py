@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cluster.messages import EndpointSnapshot
-from config.service import Service
 from gateway.dispatch import Dispatcher
 from gateway.problems import Problem
 from gateway.retry import Budget
+from gateway.routed import Routed
 from gateway.stats import Counters
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ _WAKE_AGAIN = 1.0
 class Route:
     """A configured service, asleep or not."""
 
-    service: Service
+    service: Routed
     snapshot: EndpointSnapshot | None = None
     destination: "Destination | None" = None
 
@@ -38,7 +38,7 @@ class Destination:
         "reporting", "response_timeout", "service", "snapshot", "woken_at",
     )  # fmt: skip
 
-    def __init__(self, service: Service, rng: random.Random, now: float) -> None:
+    def __init__(self, service: Routed, rng: random.Random, now: float) -> None:
         self.name = service.name
         self.dispatcher: Dispatcher[Exchange] = Dispatcher(rng)
         self.counters = Counters(now)
@@ -49,7 +49,7 @@ class Destination:
         self.removed = False
         self.configure(service)
 
-    def configure(self, service: Service) -> None:
+    def configure(self, service: Routed) -> None:
         self.service = service
         timeouts = service.timeouts
         self.connect_timeout = timeouts.connect or math.inf

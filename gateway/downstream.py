@@ -9,7 +9,7 @@ import asyncio
 import math
 from typing import TYPE_CHECKING, cast
 
-from gateway import problems, recovery
+from gateway import problems, recovery, tunnel
 from gateway.access_log import Entry
 from gateway.bulk import HIGH_WATER, BulkReader, is_worth_it
 from gateway.context import Context
@@ -299,7 +299,7 @@ class Downstream(asyncio.Protocol):
 
     def eof_received(self) -> bool | None:
         self.saw_eof = True
-        return self.exchange is not None and self.exchange.client_eof()
+        return self.exchange is not None and tunnel.client_eof(self.exchange)
 
     def connection_lost(self, error: Exception | None) -> None:
         self.context.connections.discard(self)

@@ -8,9 +8,9 @@ import math
 from typing import TYPE_CHECKING
 
 from cluster.messages import OutcomeKind
-from gateway import problems, recovery
+from gateway import problems
 from gateway.access_log import Entry
-from gateway.fields import Malformed, unframed
+from gateway.fields import unframed
 from gateway.framing import CHUNKED, UNTIL_CLOSE
 from gateway.head import Request, Response
 from gateway.phase import Phase
@@ -289,42 +289,6 @@ class Exchange:
             self.client.deadline = now + self.patience()
         else:
             self.stream_deadline()
-
-    # Tunnels
-
-    def switch_protocols(self, response: Response, rest: bytes) -> None:
-        """RFC 9110 §7.8: from here on bytes pass both ways, but only if the client asked."""
-        wanted, given = self.request.fields.upgrade, response.fields.upgrade
-        if not wanted or not given or self.client.body is not None:
-            recovery.bad_answer(
-                self, Malformed(502, "bad-response", "The replica switched unasked.")
-            )
-            return
-        self.status = 101
-        self.phase = Phase.TUNNEL
-        head = b"%b%b\r\nConnection: Upgrade\r\nUpgrade: %b\r\n\r\n"
-        self.client.transport.write(head % (response.line, response.forward, given) + rest)
-        self.stream_deadline()
-        self.client.open_tunnel()
-
-    def client_eof(self) -> bool:
-        """The client has closed its side. True: the other side stays open (a tunnel)."""
-        if self.phase is not Phase.TUNNEL or self.upstream is None:
-            self.abandon()
-            return False
-        if self.upstream.saw_eof:
-            self.end(self.status, self.client.context.loop.time())
-            return False
-        self.upstream.transport.write_eof()
-        return True
-
-    def upstream_eof(self) -> bool:
-        """The replica has closed its side. True: the other side stays open (a tunnel)."""
-        if self.phase is not Phase.TUNNEL or self.client.transport.is_closing():
-            return False
-        if self.client.transport.can_write_eof():
-            self.client.transport.write_eof()
-        return not self.client.saw_eof
 
     # What ends it early
 

@@ -3,17 +3,17 @@
 import asyncio
 import random
 import socket
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from cluster.messages import Drained, EndpointSnapshot
 from cluster.model import Address
 from config import settings as config
-from config.service import Service
 from gateway import problems
 from gateway.access_log import access_log
 from gateway.context import Context, GatewayEvents
 from gateway.destination import Destination, Route
 from gateway.listener import Listener, ListenError, bind_all, trusted_networks
+from gateway.routed import Routed
 from gateway.routing import Table
 from gateway.stats import GatewayStats
 from gateway.sweep import Sweep, interval
@@ -38,20 +38,23 @@ class Gateway:
         self._routes: dict[str, Route] = {}
         self._listeners: list[Listener] = []
 
-    def configure(self, services: Mapping[str, Service], settings: config.Gateway) -> None:
+    def configure(self, services: Iterable[Routed], settings: config.Gateway) -> None:
         """Take over services and settings, at the start and on reload.
 
         What is in flight goes on; a removed service is unknown from now on. `listen` is only read
         by `start`.
         """
         context = self._context
-        removed = [route for name, route in self._routes.items() if name not in services]
-        self._routes = {name: self._route(name, service) for name, service in services.items()}
+        former = self._routes
+        self._routes = {service.name: self._route(service) for service in services}
+        removed = [route for name, route in former.items() if name not in self._routes]
         context.table = Table(_entries(self._routes))
         self._settings = settings
         context.limits = settings.limits
         context.access_log = access_log(settings.access_log)
-        context.sweep.interval = interval(settings.limits, services.values())
+        context.sweep.interval = interval(
+            settings.limits, (route.service for route in self._routes.values())
+        )
         trusted = trusted_networks(settings.trusted_proxies)
         for listener in self._listeners:
             listener.trusted = trusted
@@ -123,14 +126,13 @@ class Gateway:
             connections={str(one.address): one.connections for one in self._listeners},
         )
 
-    def _route(self, name: str, service: Service) -> Route:
-        route = self._routes.get(name)
-        named = service if service.name else service.model_copy(update={"name": name})
+    def _route(self, service: Routed) -> Route:
+        route = self._routes.get(service.name)
         if route is None:
-            return Route(named)
-        route.service = named
+            return Route(service)
+        route.service = service
         if route.destination is not None:
-            route.destination.configure(named)
+            route.destination.configure(service)
             self._context.admit(route.destination)
         return route
 
@@ -187,7 +189,7 @@ class Gateway:
 
 
 def _entries(routes: Mapping[str, Route]) -> Iterator[tuple[str, str, Route]]:
-    for name, route in routes.items():
-        for host in route.service.hosts or (f"{name}.localhost",):
+    for route in routes.values():
+        for host in route.service.hosts:
             for path in route.service.paths:
                 yield host, path, route

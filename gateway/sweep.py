@@ -7,9 +7,9 @@ import asyncio
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from config.service import Service
 from config.settings import Limits
 from gateway.destination import Destination
+from gateway.routed import Routed
 
 if TYPE_CHECKING:
     from gateway.context import Context
@@ -19,7 +19,7 @@ _REPORT_EVERY = 1.0
 _SHORTEST, _LONGEST = 0.02, 0.25
 
 
-def interval(limits: Limits, services: Iterable[Service]) -> float:
+def interval(limits: Limits, services: Iterable[Routed]) -> float:
     """Seconds between two sweeps: a tenth of the shortest timeout, within bounds."""
     timeouts = [limits.header_timeout, limits.idle_timeout]
     for service in services:

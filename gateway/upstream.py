@@ -9,7 +9,7 @@ import math
 from typing import TYPE_CHECKING, cast
 
 from cluster.messages import OutcomeKind
-from gateway import recovery
+from gateway import recovery, tunnel
 from gateway.bulk import HIGH_WATER, BulkReader, is_worth_it
 from gateway.dispatch import Slot
 from gateway.fields import Malformed
@@ -183,7 +183,7 @@ class Upstream(asyncio.Protocol):
         rest = data[response.end :]
         if response.status == 101:
             self.body = UntilClose()
-            exchange.switch_protocols(response, rest)
+            tunnel.switch_protocols(exchange, response, rest)
             return
         if self._informational > _MAX_INFORMATIONAL:
             flood = Malformed(502, "bad-response", "Too many interim answers.")
@@ -200,7 +200,7 @@ class Upstream(asyncio.Protocol):
         if self.exchange is None:
             self._forget()
             return False
-        return self.exchange.upstream_eof()
+        return tunnel.upstream_eof(self.exchange)
 
     def connection_lost(self, error: Exception | None) -> None:
         exchange, self.exchange = self.exchange, None

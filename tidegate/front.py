@@ -8,6 +8,7 @@ from cluster.model import Address
 from config.service import Service
 from config.settings import Gateway as Settings
 from gateway.gateway import Gateway
+from gateway.routed import routed
 from gateway.stats import GatewayStats
 
 
@@ -26,11 +27,13 @@ class Inside:
     """A gateway in the control process itself: its counts are always fresh."""
 
     def __init__(self, gateway: Gateway) -> None:
-        self.configure = gateway.configure
         self.apply = gateway.apply
         self.drain = gateway.drain
         self.stats = gateway.stats
         self._gateway = gateway
+
+    def configure(self, services: Mapping[str, Service], settings: Settings) -> None:
+        self._gateway.configure((routed(name, one) for name, one in services.items()), settings)
 
     async def start(self) -> list[Address]:
         return await self._gateway.start()

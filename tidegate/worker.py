@@ -21,6 +21,7 @@ from cluster.tasks import Tasks
 from config.service import Service
 from config.settings import Gateway as Settings
 from gateway.gateway import Gateway
+from gateway.routed import routed
 from tidegate import log as logs
 from tidegate.link import Link
 
@@ -90,10 +91,9 @@ class Worker:
         await self._gateway.drain(0)
 
     def _configure(self, message: wire.Configure) -> None:
-        services = {
-            name: Service.model_validate({**facts, "name": name})
-            for name, facts in message.services.items()
-        }
+        services = (
+            routed(name, Service.model_validate(facts)) for name, facts in message.services.items()
+        )
         self._gateway.configure(services, Settings.model_validate(message.gateway))
         # What was configured lives on: later collections need not look at it.
         gc.collect()

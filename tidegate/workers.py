@@ -24,6 +24,7 @@ from config.service import Service
 from config.settings import Gateway as Settings
 from gateway.gateway import GatewayEvents
 from gateway.listener import bind_all
+from gateway.routed import FIELDS
 from gateway.stats import GatewayStats
 from tidegate.link import Link
 from tidegate.tally import merged, of_the_dead
@@ -33,8 +34,6 @@ log = logging.getLogger("tidegate.workers")
 START_DEADLINE = 30.0
 COUNT_DEADLINE = 1.0
 RESTART_PAUSE = 1.0
-# All that a gateway process must know of a service: no environment, no secret goes there.
-ROUTED = {"hosts", "paths", "concurrency", "queue", "balance", "timeouts", "retries"}
 
 _STATS = TypeAdapter(GatewayStats)
 
@@ -157,7 +156,7 @@ class Workers:
         return wire.Configure(
             self._settings.model_dump(mode="json", exclude_defaults=True),
             {
-                name: service.model_dump(mode="json", exclude_defaults=True, include=ROUTED)
+                name: service.model_dump(mode="json", exclude_defaults=True, include=set(FIELDS))
                 for name, service in self._services.items()
             },
         )

@@ -11,6 +11,7 @@ from cluster.model import Address
 from config.service import Service
 from config.settings import Gateway as Settings
 from gateway.gateway import Gateway, ListenError
+from gateway.routed import routed
 from tests.support.raw_http import (
     HELLO,
     Call,
@@ -35,7 +36,7 @@ def held(go: asyncio.Event) -> Script:
 
 
 def test_ten_thousand_sleeping_services_cost_little() -> None:
-    services = {f"s{i}": Service(name=f"s{i}", hosts=(f"s{i}.test",)) for i in range(10_000)}
+    services = [routed(f"s{i}", Service(hosts=(f"s{i}.test",))) for i in range(10_000)]
     settings, events = Settings(), Recorder()
     gateway = Gateway(settings, events, random.Random(1))
     tracemalloc.start()
@@ -69,7 +70,7 @@ async def test_a_removed_service_is_unknown_and_what_runs_goes_on() -> None:
         await until(lambda: s.replicas[0].heads)
         await waiting.send(get())
         await until(lambda: s.stats().queued == 1)
-        s.gateway.configure({}, s.settings)
+        s.gateway.configure([], s.settings)
         assert (await waiting.answer()).status == 404
         assert s.events.of(Drained) == []
         go.set()
@@ -85,7 +86,7 @@ async def test_a_reload_raises_the_limit_for_those_who_wait() -> None:
         for client in clients:
             await client.send(get())
         await until(lambda: s.stats().queued == 1)
-        s.gateway.configure({"web": Service(name="web", hosts=("*",), concurrency=2)}, s.settings)
+        s.gateway.configure([routed("web", Service(hosts=("*",), concurrency=2))], s.settings)
         await until(lambda: len(s.replicas[0].heads) == 2)
         go.set()
         for client in clients:

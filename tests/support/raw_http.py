@@ -26,6 +26,7 @@ from config.service import Service
 from config.settings import Gateway as GatewaySettings
 from config.settings import Limits
 from gateway.gateway import Gateway
+from gateway.routed import routed
 from gateway.stats import Counters, ServiceStats
 
 T = TypeVar("T")
@@ -241,7 +242,7 @@ class Stage:
         self.settings = settings
         self.services = services
         self.gateway = Gateway(settings, self.events, random.Random(7))
-        self.gateway.configure(services, settings)
+        self.gateway.configure([routed(name, one) for name, one in services.items()], settings)
         self.port = 0
         self.replicas: list[Replica] = []
         self._stack = contextlib.AsyncExitStack()

@@ -1,0 +1,51 @@
+"""After 101 a request becomes a tunnel: bytes pass both ways until either side is done.
+
+RFC 9110 §7.8. It counts as in flight all the while, and each side may close its half first.
+"""
+
+from typing import TYPE_CHECKING
+
+from gateway import recovery
+from gateway.fields import Malformed
+from gateway.head import Response
+from gateway.phase import Phase
+
+if TYPE_CHECKING:
+    from gateway.exchange import Exchange
+
+
+def switch_protocols(exchange: "Exchange", response: Response, rest: bytes) -> None:
+    """RFC 9110 §7.8: from here on bytes pass both ways, but only if the client asked."""
+    wanted, given = exchange.request.fields.upgrade, response.fields.upgrade
+    if not wanted or not given or exchange.client.body is not None:
+        recovery.bad_answer(
+            exchange, Malformed(502, "bad-response", "The replica switched unasked.")
+        )
+        return
+    exchange.status = 101
+    exchange.phase = Phase.TUNNEL
+    head = b"%b%b\r\nConnection: Upgrade\r\nUpgrade: %b\r\n\r\n"
+    exchange.client.transport.write(head % (response.line, response.forward, given) + rest)
+    exchange.stream_deadline()
+    exchange.client.open_tunnel()
+
+
+def client_eof(exchange: "Exchange") -> bool:
+    """The client has closed its side. True: the other side stays open (a tunnel)."""
+    if exchange.phase is not Phase.TUNNEL or exchange.upstream is None:
+        exchange.abandon()
+        return False
+    if exchange.upstream.saw_eof:
+        exchange.end(exchange.status, exchange.client.context.loop.time())
+        return False
+    exchange.upstream.transport.write_eof()
+    return True
+
+
+def upstream_eof(exchange: "Exchange") -> bool:
+    """The replica has closed its side. True: the other side stays open (a tunnel)."""
+    if exchange.phase is not Phase.TUNNEL or exchange.client.transport.is_closing():
+        return False
+    if exchange.client.transport.can_write_eof():
+        exchange.client.transport.write_eof()
+    return not exchange.client.saw_eof
