@@ -5,12 +5,13 @@ import asyncio
 import pytest
 
 from cluster.lifecycle import State
-from cluster.model import Exit
+from cluster.model import Exit, InstanceStatus
 from cluster.placing import FREEZE_AGAIN_AFTER
+from cluster.registry import Registry
 from cluster.runtime import RuntimeFailure
 from config.scaling import Idle, Scaling
 from config.service import Health, Probe, Service
-from runtimes.simulated_engine import Behaviour, SimulatedEngine
+from runtimes.simulated_engine import Behaviour, SimulatedEngine, Specimen
 from tests.cluster.builders import a_service
 from tests.support.control_world import control_world, reconfigure
 from tests.support.virtual_time import run
@@ -174,6 +175,43 @@ def test_an_engine_that_cannot_freeze_is_not_asked_all_the_time() -> None:
             assert 2 <= engine.asked <= 100 / FREEZE_AGAIN_AFTER + 1
             world.wake()
             assert world.running()
+
+    run(story())
+
+
+def test_a_woken_replica_is_routed_before_the_engine_has_thawed_it() -> None:
+    """The kernel takes its connections meanwhile; if the thaw fails, it is replaced."""
+
+    class Slow(SimulatedEngine):
+        registry: Registry
+        routed_at_thaw: int | None = None
+        fails = False
+
+        def thaw(self, specimen: Specimen) -> None:
+            self.routed_at_thaw = len(self.registry.snapshot("web").endpoints)
+            if self.fails and specimen.instance.status is InstanceStatus.FROZEN:
+                self.fails = False
+                raise RuntimeFailure("engine-unavailable", "cannot thaw", transient=True)
+            super().thaw(specimen)
+
+    engine = Slow()
+
+    async def story() -> None:
+        service = sleeper(stop_after=600.0, freeze_after=10.0)
+        async with control_world(service, engine=engine) as world:
+            engine.registry = world.registry
+            world.wake()
+            await world.until(lambda: world.ready() == 1)
+            (first,) = world.replicas()
+            await world.until(lambda: world.replicas(State.FROZEN))
+            world.wake()
+            await world.until(lambda: engine.routed_at_thaw is not None, within=0.01)
+            assert engine.routed_at_thaw == 1
+            await world.until(lambda: world.replicas(State.FROZEN))
+            engine.fails = True
+            world.wake()
+            await world.until(lambda: world.ready() == 1 and first.id not in world.running())
+            assert any("cannot thaw" in line for line in world.happened("replica-failed"))
 
     run(story())
 
