@@ -24,11 +24,14 @@ class Failures:
         events: Events,
         metrics: ClusterMetrics,
         clock: Callable[[], float],
+        *,
+        engine_owns_count: bool = False,
     ) -> None:
         self._registry = registry
         self._events = events
         self._metrics = metrics
         self._clock = clock
+        self._engine_owns_count = engine_owns_count
         self._backoff: dict[str, Backoff] = {}
         self._ready_since: dict[str, float] = {}
         self._codes: dict[str, str] = {}
@@ -60,7 +63,7 @@ class Failures:
     def _record(self, replica: Replica) -> None:
         now = self._clock()
         ready_since = self._ready_since.pop(replica.id, None)
-        if self._can_be_spared(replica.service):
+        if self._engine_owns_count and self._can_be_spared(replica.service):
             return
         served_for = 0.0 if ready_since is None else now - ready_since
         backoff = self._backoff.get(replica.service, _NONE).failed(served_for, now)
@@ -72,7 +75,7 @@ class Failures:
         self._tell(replica, code, backoff, now)
 
     def _can_be_spared(self, service: str) -> bool:
-        """An engine that owns the count takes surplus replicas away by itself."""
+        """Such an engine takes surplus replicas away by itself: that is no failure."""
         present = self._registry.replicas(service)
         capable = sum(replica.state in (State.STARTING, State.READY) for replica in present)
         return capable >= self._registry.desired(service).replicas

@@ -1,4 +1,7 @@
-"""Counts of several gateway processes as one. Pure."""
+"""Counts of several gateway processes as one.
+
+Pure. A process that ended keeps its share of what was counted.
+"""
 
 from collections import Counter
 from collections.abc import Sequence

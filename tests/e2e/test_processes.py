@@ -247,7 +247,11 @@ async def test_a_killed_replica_is_replaced(tmp_path: Path) -> None:
             return bool(present) and present[0]["id"] != first["id"]
 
         await running.until(replaced)
-        assert any("code 7" in line for line in running.said("replica-failed"))
+
+        async def told() -> bool:
+            return any("code 7" in line for line in running.said("replica-failed"))
+
+        await running.until(told)
 
 
 async def test_scaling_by_hand_and_back(tmp_path: Path) -> None:

@@ -107,7 +107,7 @@ async def control_world(
     collectors = CollectorRegistry()
     registry, events = Registry(), Events(clock)
     metrics = ClusterMetrics(collectors)
-    failures = Failures(registry, events, metrics, clock)
+    failures = Failures(registry, events, metrics, clock, engine_owns_count=counted)
     collectors.register(ReplicaLedger(registry, clock))
     rng = random.Random(7)
 

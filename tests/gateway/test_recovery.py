@@ -1,0 +1,177 @@
+"""Replicas that refuse, reset, lie or break off, and what their clients see."""
+
+import pytest
+
+from cluster.messages import Endpoint, Outcome, OutcomeKind
+from cluster.model import Address
+from config.service import Queue, Retries
+from tests.support.raw_http import (
+    HELLO,
+    Call,
+    always,
+    free_port,
+    get,
+    once,
+    post,
+    say_hello,
+    stage,
+    until,
+)
+
+BROKEN = [
+    pytest.param(
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
+        id="cl+te",
+    ),
+    pytest.param(
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\nhello",
+        id="two cl",
+    ),
+    pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: +5\r\n\r\nhello", id="odd cl"),
+    pytest.param(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n", id="unknown te"),
+    pytest.param(b"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", id="te in 1.0"),
+    pytest.param(b"HTTP/1.1 999 No\r\n\r\n", id="status out of range"),
+    pytest.param(b"HTTP/1.1 20 OK\r\n\r\n", id="short status"),
+    pytest.param(b"ICY 200 OK\r\n\r\n", id="other protocol"),
+    pytest.param(b"hello\r\n\r\n", id="http/0.9"),
+    pytest.param(b"HTTP/1.1 200 OK\r\nA: b\r\n c\r\n\r\n", id="obs-fold"),
+    pytest.param(b"HTTP/1.1 200 OK\r\nA : b\r\n\r\n", id="space before colon"),
+    pytest.param(b"HTTP/1.1 200 OK\r\nA: \x00\r\n\r\n", id="control"),
+    pytest.param(b"HTTP/1.1 200 OK\nA: b\n\n", id="bare lf"),
+    pytest.param(b"HTTP/1.1 200 OK\r\nA: " + b"x" * 70_000, id="endless head"),
+]
+
+
+@pytest.mark.parametrize("answer", BROKEN)
+async def test_a_broken_answer_is_a_502_rfc9112_6_3(answer: bytes) -> None:
+    async with stage(always(answer)) as s:
+        client = await s.client()
+        got = await client.ask(get())
+        assert (got.status, got.value("Content-Type")) == (502, "application/problem+json")
+        assert b'"code": "bad-response"' in got.body
+        await until(lambda: s.replicas[0].open == 0)
+        assert s.events.of(Outcome)[0].kind is OutcomeKind.RESET
+        assert len(s.replicas[0].heads) == 1
+
+
+@pytest.mark.parametrize(
+    ("head", "body"),
+    [
+        (b"Content-Length: 10", b"short"),
+        (b"Transfer-Encoding: chunked", b"5\r\nhello\r\n"),
+        (b"Transfer-Encoding: chunked", b"5\r\nhello\r\nzz\r\n"),
+        (b"Transfer-Encoding: chunked", b"5\r\nhello\r\n0\r\nContent-Length: 1\r\n\r\n"),
+    ],
+)
+async def test_a_body_that_breaks_is_cut_never_ended_rfc9112_8(head: bytes, body: bytes) -> None:
+    async with stage(once(b"HTTP/1.1 200 OK\r\n" + head + b"\r\n\r\n" + body)) as s:
+        client = await s.client()
+        await client.send(get())
+        await client.head()
+        got = await client.rest()
+        assert b"0\r\n\r\n" not in got
+        assert len(got) < 15
+        assert s.events.of(Outcome) == [Outcome("web", "web-0", OutcomeKind.RESET)]
+        assert s.stats().in_flight == 0
+
+
+async def test_a_refusing_replica_is_left_for_another() -> None:
+    async with stage(say_hello) as s:
+        dead = Endpoint("web-dead", Address("127.0.0.1", free_port()))
+        s.publish(dead, *s.replicas)
+        client = await s.client()
+        assert (await client.ask(post(b"body"))).body == b"hello"
+        assert s.replicas[0].bodies == [b"body"]
+        assert s.events.of(Outcome) == [Outcome("web", "web-dead", OutcomeKind.REFUSED)]
+        assert s.stats().retries == {"refused": 1}
+
+
+async def test_the_only_replica_refuses() -> None:
+    async with stage(queue=Queue(timeout=0.3)) as s:
+        s.publish(Endpoint("web-dead", Address("127.0.0.1", free_port())))
+        answer = await (await s.client()).ask(get())
+        assert (answer.status, answer.value("Content-Type")) == (502, "application/problem+json")
+        assert b"replica-unreachable" in answer.body
+
+
+async def test_a_request_outlives_the_moment_between_death_and_replacement() -> None:
+    async with stage(queue=Queue(timeout=5.0)) as s:
+        s.publish(Endpoint("web-dead", Address("127.0.0.1", free_port())))
+        client = await s.client()
+        await client.send(post(b"x"))
+        await until(lambda: s.events.of(Outcome))
+        s.publish(await s.replica("web-new"))
+        assert (await client.answer()).body == b"hello"
+
+
+async def reset_at_once(call: Call) -> None:
+    await call.request()
+    call.reset()
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"])
+async def test_a_safe_request_is_retried_after_a_reset_rfc9110_9_2_2(method: str) -> None:
+    async with stage(reset_at_once, say_hello) as s:
+        client = await s.client()
+        assert (await client.ask(get(method=method), to_head=method == "HEAD")).status == 200
+        assert s.stats().retries == {"reset": 1}
+
+
+@pytest.mark.parametrize("request_bytes", [post(b""), post(b"body"), post(b"body", method="PUT")])
+async def test_an_unsafe_request_is_never_sent_twice_rfc9110_9_2_2(request_bytes: bytes) -> None:
+    async def script(call: Call) -> None:
+        await call.body(await call.request())
+        call.reset()
+
+    async with stage(script, script) as s:
+        client = await s.client()
+        answer = await client.ask(request_bytes)
+        assert answer.status == 502
+        assert len(s.replicas[0].heads) + len(s.replicas[1].heads) == 1
+        assert (await client.ask(request_bytes)).status == 502
+
+
+async def test_attempts_and_budget_bound_retries() -> None:
+    async with stage(*[reset_at_once] * 5, retries=Retries(attempts=2)) as s:
+        client = await s.client()
+        assert (await client.ask(get())).status == 502
+        assert sum(len(replica.heads) for replica in s.replicas) == 3
+        for _ in range(60):
+            assert (await client.ask(get())).status == 502
+        # Ten from the floor, a fifth of the requests, and some that time has earned.
+        assert sum(s.stats().retries.values()) <= 10 + 61 * 0.2 + 10
+
+
+async def test_no_retries_when_told_so() -> None:
+    async with stage(reset_at_once, say_hello, retries=Retries(attempts=0)) as s:
+        assert (await (await s.client()).ask(get())).status == 502
+
+
+async def test_a_connection_that_went_stale_costs_the_client_nothing() -> None:
+    async def one_each(call: Call) -> None:
+        await call.body(await call.request())
+        await call.send(HELLO)
+        await call.request()  # read the second one, and close without a word
+
+    async with stage(one_each) as s:
+        client = await s.client()
+        for _ in range(4):
+            assert (await client.ask(get())).body == b"hello"
+        assert s.events.of(Outcome) == []
+        assert s.stats().retries["stale"] == 3
+
+
+async def test_server_errors_are_told_and_the_recovery_too() -> None:
+    answers = iter([b"500 Bad", b"200 OK", b"200 OK"])
+
+    async def script(call: Call) -> None:
+        while True:
+            await call.request()
+            await call.send(b"HTTP/1.1 " + next(answers) + b"\r\nContent-Length: 0\r\n\r\n")
+
+    async with stage(script) as s:
+        client = await s.client()
+        for _ in range(3):
+            await client.ask(get())
+        kinds = [outcome.kind for outcome in s.events.of(Outcome)]
+        assert kinds == [OutcomeKind.SERVER_ERROR, OutcomeKind.OK]
