@@ -126,7 +126,8 @@ class AdminServer:
             raise Problem("cross-site", "a page of another web site may not change anything here")
         if self._token is not None and request.path not in OPEN_PATHS:
             self._demand_token(request, self._token)
-        await self._plane.refresh()
+        if request.path not in OPEN_PATHS:
+            await self._plane.refresh()
         return await handler(request)
 
     def _demand_token(self, request: web.Request, token: str) -> None:

@@ -35,7 +35,8 @@ class ControlPlane(Protocol):
     def events(self) -> "Events": ...
 
     async def refresh(self) -> None:
-        """Make what is read next as fresh as can be; called before each request is answered."""
+        """Make what is read next as fresh as can be; called before a request is
+        answered, but not for the checks of liveness and readiness."""
 
     def services(self) -> Sequence[ServiceView]:
         """All of them, in the order of the file."""

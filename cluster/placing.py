@@ -6,6 +6,8 @@ registry; nothing here decides.
 
 import asyncio
 import contextlib
+import itertools
+import logging
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -188,22 +190,29 @@ class Placing:
 
     async def _stop_instance(self, instance: str, grace: float) -> None:
         """Until it worked: an engine that is away for a while must not leave leaks behind."""
-        for pause in (*STOP_AGAIN_AFTER, None):
+        pauses = itertools.chain(STOP_AGAIN_AFTER, itertools.repeat(STOP_AGAIN_AFTER[-1]))
+        for attempt, pause in enumerate(pauses):
             try:
                 await self._calls("stop", self._runtime.stop(instance, grace))
                 return
             except RuntimeFailure as failure:
-                if pause is None:
-                    self._events.emit("stop-failed", f"cannot stop {instance}: {failure.message}")
-                    return
+                if attempt == 0:
+                    self._tell_stop_failed(instance, failure, "it is tried again until it works")
                 await asyncio.sleep(pause)
 
     async def _stop_for_good(self, replica: Replica, grace: float) -> None:
         self._registry.advance(replica.id, Event.DRAIN, "Tidegate stops", self._clock())
         if replica.instance is not None:
-            with contextlib.suppress(RuntimeFailure):
+            try:
                 await self._calls("stop", self._runtime.stop(replica.instance, grace))
+            except RuntimeFailure as failure:
+                hint = "it is left behind; the next Tidegate with this owner takes it over"
+                self._tell_stop_failed(replica.instance, failure, hint)
         self._registry.forget(replica.id)
+
+    def _tell_stop_failed(self, instance: str, failure: RuntimeFailure, hint: str) -> None:
+        message = f"cannot stop {instance}: {failure.message}; {hint}"
+        self._events.emit("stop-failed", message, level=logging.ERROR)
 
     # Bookkeeping
 

@@ -150,7 +150,8 @@ async def _start(system: System, tasks: Tasks) -> None:
 async def _stop(system: System, stopping: Stopping, keep_replicas: bool) -> None:
     """The gateway finishes first, while everything behind it still works."""
     system.control.is_now("draining")
-    log.info("stopping: requests in flight may finish; a second signal stops at once")
+    if stopping.asked.is_set():
+        log.info("stopping: requests in flight may finish; a second signal stops at once")
     longest = max((spec.drain for spec in system.registry.specs.values()), default=0.0)
     await _unless_at_once(system.gateway.drain(longest), stopping)
     if keep_replicas:

@@ -312,6 +312,22 @@ def test_an_engine_that_is_away_keeps_what_runs_and_comes_back() -> None:
     run(story())
 
 
+def test_a_stop_that_an_absent_engine_misses_is_made_good() -> None:
+    async def story() -> None:
+        async with control_world(sleeper(stop_after=5.0)) as world:
+            world.wake()
+            await world.until(lambda: world.ready() == 1)
+            world.engine.break_down()
+            await asyncio.sleep(600)
+            assert len(world.running()) == 1
+            assert len(world.happened("stop-failed")) == 1
+            world.engine.mend()
+            await world.until(lambda: not world.running(), within=31)
+            assert world.replicas() == []
+
+    run(story())
+
+
 def test_a_drain_overtakes_a_start_that_is_under_way() -> None:
     engine = SimulatedEngine(Behaviour(start_delay=5))
 
