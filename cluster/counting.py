@@ -15,7 +15,7 @@ from cluster.failures import Failures
 from cluster.lifecycle import Event, State
 from cluster.messages import Drained
 from cluster.metrics import ClusterMetrics
-from cluster.model import Address, Instance, Replica, Trouble
+from cluster.model import Instance, Replica, Trouble
 from cluster.registry import Registry
 from cluster.routed import Routed
 from cluster.runtime import CountRuntime, RuntimeFailure
@@ -35,7 +35,6 @@ class Counting:
         events: Events,
         metrics: ClusterMetrics,
         clock: Callable[[], float],
-        wall: Callable[[], float],
     ) -> None:
         self._registry = registry
         self._runtime = runtime
@@ -44,7 +43,6 @@ class Counting:
         self._events = events
         self._calls = Calls(metrics, clock)
         self._clock = clock
-        self._wall = wall
         self._routed = Routed(registry)
         self._told: dict[str, tuple[str, int]] = {}
         self._telling: set[str] = set()
@@ -79,12 +77,6 @@ class Counting:
 
     def discard(self, instance: Instance) -> None:
         self._tasks.start(self._remove_service(instance.service), f"remove {instance.service}")
-
-    def add_endpoint(self, service: str, replica: str, address: Address) -> None:
-        now = self._clock()
-        self._registry.add(
-            Replica(replica, service, "", State.READY, self._wall(), now, None, address)
-        )
 
     def drained(self, message: Drained) -> None:
         self._routed.drained(message)

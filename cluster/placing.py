@@ -17,7 +17,7 @@ from cluster.failures import Failures
 from cluster.lifecycle import Event, State
 from cluster.messages import Drained
 from cluster.metrics import ClusterMetrics
-from cluster.model import Address, Instance, Replica
+from cluster.model import Instance, Replica
 from cluster.registry import Registry
 from cluster.routed import Routed
 from cluster.runtime import InstanceRuntime, RuntimeFailure
@@ -94,12 +94,6 @@ class Placing:
         """An instance of ours that no service claims."""
         self._unless_busy(
             instance.replica, "discard", lambda: self._stop_instance(instance.id, DISCARD_GRACE)
-        )
-
-    def add_endpoint(self, service: str, replica: str, address: Address) -> None:
-        now = self._clock()
-        self._registry.add(
-            Replica(replica, service, "", State.READY, self._wall(), now, None, address)
         )
 
     def drained(self, message: Drained) -> None:

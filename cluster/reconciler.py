@@ -9,10 +9,10 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Protocol, assert_never
 
+from cluster.endpoints import StaticEndpoints
 from cluster.failures import Failures
-from cluster.lifecycle import State
 from cluster.messages import Drained
-from cluster.model import Address, Desired
+from cluster.model import Desired
 from cluster.plan import Drain, Freeze, Remove, Scene, Start, Thaw, plan, surge_of
 from cluster.registry import Registry
 from cluster.workload import Workload, workload_of
@@ -32,7 +32,6 @@ class Performer(Protocol):
     def remove(self, replica: str, grace: float) -> None: ...
     def freeze(self, replica: str, limit: float) -> None: ...
     def thaw(self, replica: str) -> None: ...
-    def add_endpoint(self, service: str, replica: str, address: Address) -> None: ...
     def drained(self, message: Drained) -> None: ...
     async def stop_all(self, grace: float | None = None) -> None: ...
 
@@ -42,11 +41,13 @@ class Reconciler:
         self,
         registry: Registry,
         performer: Performer,
+        static: StaticEndpoints,
         failures: Failures,
         pending: Callable[[str], Mapping[str, int]],
     ) -> None:
         self._registry = registry
         self._performer = performer
+        self._static = static
         self._failures = failures
         self._pending = pending
         self._due: dict[str, asyncio.Handle] = {}
@@ -153,15 +154,8 @@ class Reconciler:
             self._act(action, Service(name=service), Workload(service, ""))
 
     def _follow_endpoints(self, spec: Service) -> None:
-        """Addresses that others run are replicas without an instance, ready until found not."""
-        wanted = {_endpoint_id(spec.name, address): address for address in spec.endpoints}
-        present = {replica.id: replica for replica in self._registry.replicas(spec.name)}
-        for replica, address in wanted.items():
-            if replica not in present:
-                self._performer.add_endpoint(spec.name, replica, Address.parse(address))
-        for replica, known in present.items():
-            if replica not in wanted and known.state is not State.DRAINING:
-                self._performer.drain(replica, "removed from the configuration", spec.drain, 0)
+        for replica in self._static.follow(spec):
+            self._performer.drain(replica, "removed from the configuration", spec.drain, 0)
 
     def _look_in(self, seconds: float, service: str) -> None:
         if (former := self._later.pop(service, None)) is not None:
@@ -183,7 +177,3 @@ class Reconciler:
             workload = former
         self._workloads[spec.name] = (spec, workload)
         return workload
-
-
-def _endpoint_id(service: str, address: str) -> str:
-    return f"{service}-{address}"

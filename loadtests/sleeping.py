@@ -23,7 +23,7 @@ import yaml
 from loadtests.client import Place, WrongAnswer, get
 from loadtests.footprint import Memory, cpu_seconds, memory
 from loadtests.report import print_table, save
-from loadtests.system import NotReached, free_port, running, states, wait_until
+from loadtests.system import NotReached, free_ports, running, states, wait_until
 from tests.support import replica_app
 
 ANSWERED_WITHIN = 120.0
@@ -64,7 +64,7 @@ def measured(services: int, idle: float) -> Cost:
     print(f"{services} services")
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        gateway, admin = free_port(), free_port()
+        gateway, admin = free_ports(2)
         config = folder / "tidegate.yaml"
         config.write_text(yaml.safe_dump(_config(services, folder, gateway, admin)))
         name = _name(services // 2)

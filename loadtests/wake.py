@@ -23,7 +23,7 @@ import yaml
 from loadtests.alone import Containers, Engine, Processes, container_of, gone
 from loadtests.client import Place, get
 from loadtests.report import print_table, save, summary
-from loadtests.system import NotReached, free_port, states, tidegate
+from loadtests.system import NotReached, free_ports, states, tidegate
 from tests.support import replica_app
 from tests.support.docker_engine import App, app_image
 
@@ -157,7 +157,7 @@ async def _bench(runtime: str) -> AsyncIterator[Bench]:
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         owner = f"bench-wake-{os.getpid()}"
-        gateway, admin = free_port(), free_port()
+        gateway, admin = free_ports(2)
         app = stack.enter_context(app_image()) if runtime == "docker" else None
         service = _service(app)
         config = folder / "tidegate.yaml"

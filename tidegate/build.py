@@ -12,6 +12,7 @@ from admin.app import AdminServer
 from autoscaler.metrics import AutoscalerMetrics
 from autoscaler.scaler import Scaler
 from cluster.discovery import Discovery
+from cluster.endpoints import StaticEndpoints
 from cluster.events import Events
 from cluster.failures import Failures
 from cluster.metrics import ClusterMetrics, ReplicaLedger
@@ -74,7 +75,8 @@ def build(
     placing = Placing(
         registry, runtime, tasks, failures, events, cluster_metrics, clock, wall, replica_names(rng)
     )
-    reconciler = Reconciler(registry, placing, failures, spine.pending)
+    static = StaticEndpoints(registry, clock, wall)
+    reconciler = Reconciler(registry, placing, static, failures, spine.pending)
 
     scaler = Scaler(registry, events, clock, wall, AutoscalerMetrics(collectors))
     health_metrics = HealthMetrics(collectors)

@@ -16,6 +16,7 @@ from autoscaler.metrics import AutoscalerMetrics
 from autoscaler.scaler import Scaler
 from cluster.counting import Counting
 from cluster.discovery import Discovery
+from cluster.endpoints import StaticEndpoints
 from cluster.events import Events
 from cluster.failures import Failures
 from cluster.lifecycle import State
@@ -120,14 +121,15 @@ async def control_world(
         performer: Placing | Counting
         if counted:
             runtime = SimulatedCountRuntime("us", engine, choose_victim=choose_victim)
-            performer = Counting(registry, runtime, tasks, failures, events, metrics, clock, clock)
+            performer = Counting(registry, runtime, tasks, failures, events, metrics, clock)
         else:
             runtime = SimulatedRuntime("us", engine)
             performer = Placing(
                 registry, runtime, tasks, failures, events, metrics, clock, clock,
                 lambda service: f"{service}-{rng.getrandbits(24):06x}",
             )  # fmt: skip
-        reconciler = Reconciler(registry, performer, failures, lambda service: {})
+        static = StaticEndpoints(registry, clock, clock)
+        reconciler = Reconciler(registry, performer, static, failures, lambda service: {})
         scaler = Scaler(registry, events, clock, clock, AutoscalerMetrics(collectors))
         prober = Prober(
             registry, runtime.execute, tasks, events, clock, rng, HealthMetrics(collectors),
