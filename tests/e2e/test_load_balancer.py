@@ -78,20 +78,17 @@ async def test_a_dead_server_is_left_out_and_comes_back(tmp_path: Path, ports: l
     file = configuration(tmp_path, {"lb": balanced(ports[:2], health={"readiness": readiness})})
     async with server(ports[0]), tidegate(file) as running:
         async with server(ports[1]):
+            await running.until(lambda: ready(running, 2))
             assert len(await by_port(running, 10)) == 2
         assert set(await by_port(running, 20)) == {str(ports[0])}
-
-        async def one_left() -> bool:
-            return len(await running.replicas("lb", "ready")) == 1
-
-        await running.until(one_left)
+        await running.until(lambda: ready(running, 1))
         async with server(ports[1]):
-
-            async def both() -> bool:
-                return len(await running.replicas("lb", "ready")) == 2
-
-            await running.until(both)
+            await running.until(lambda: ready(running, 2))
             assert len(await by_port(running, 10)) == 2
+
+
+async def ready(running: Running, count: int) -> bool:
+    return len(await running.replicas("lb", "ready")) == count
 
 
 async def test_a_server_of_errors_is_ejected_and_returns(tmp_path: Path, ports: list[int]) -> None:
