@@ -100,7 +100,8 @@ async def serve(
         except (ListenError, AdminListenError, TimeoutError) as error:
             return _cannot_start(error)
         finally:
-            await _stop(system, stopping, keep_replicas)
+            # One that could not start leaves what it adopted to the next one.
+            await _stop(system, stopping, keep_replicas or not stopping.asked.is_set())
     return 0
 
 

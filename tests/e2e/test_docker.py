@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import socket
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 import yaml
 
 from tests.support.docker_engine import App, containers_of, docker_app, docker_engine, engine
-from tests.support.running import Running, configuration, cpu_seconds, tidegate
+from tests.support.running import Running, configuration, cpu_seconds, tidegate, write
 
 __all__ = ["docker_app", "docker_engine"]
 pytestmark = pytest.mark.docker
@@ -97,6 +98,24 @@ async def test_kill_9_then_adoption_then_sigterm_leaves_none(
         assert again.said("replica-started") == []
         assert await again.end() == 0
     assert await containers_of(owner_of(file)) == []
+
+
+async def test_one_that_cannot_start_stops_nothing(tmp_path: Path, docker_app: App) -> None:
+    file = on_docker(tmp_path, {"web": service(docker_app, scaling={"min": 2})})
+    async with tidegate(file) as running:
+        await running.until(lambda: ready(running, "web", 2))
+        await running.end(signal.SIGKILL)
+    before = await containers_of(owner_of(file))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        content = yaml.safe_load(file.read_text())
+        content["gateway"]["listen"] = [f"127.0.0.1:{taken.getsockname()[1]}"]
+        write(tmp_path / "taken.yaml", content)
+        with pytest.raises(BaseExceptionGroup, match="unhandled errors"):
+            async with tidegate(tmp_path / "taken.yaml"):
+                pass
+    assert sorted(await containers_of(owner_of(file))) == sorted(before)
+    async with tidegate(file) as again:
+        await again.until(lambda: ready(again, "web", 2))
 
 
 async def ready(running: Running, name: str, count: int) -> bool:
