@@ -45,6 +45,19 @@ class ReplicaView:
 
 
 @dataclass(frozen=True, slots=True)
+class TroubleView:
+    """`message` includes what the replica itself said: the API is for operators."""
+
+    code: str
+    message: str
+    retry_after: float
+
+    @classmethod
+    def of(cls, trouble: Trouble) -> "TroubleView":
+        return cls(trouble.code, str(trouble), trouble.retry_after)
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceView:
     """One service now. `desired` is what the autoscaler wants, `ready` how many may serve."""
 
@@ -56,7 +69,7 @@ class ServiceView:
     queued: int
     replicas: tuple[ReplicaView, ...] = ()
     last_decision: Mapping[str, object] | None = None  # as ControlPlane.decisions tells it
-    trouble: Trouble | None = None
+    trouble: TroubleView | None = None
     hosts: tuple[str, ...] = ()
     min: int = 0
     max: int = 0

@@ -13,9 +13,9 @@ from collections.abc import Callable, Sequence
 from cluster.calls import Calls
 from cluster.events import Events
 from cluster.failures import Failures
-from cluster.lifecycle import Event, State
+from cluster.lifecycle import Event, State, may
 from cluster.metrics import ClusterMetrics
-from cluster.model import Instance, InstanceStatus, Replica
+from cluster.model import Exit, Instance, InstanceStatus, Replica
 from cluster.registry import Registry
 from cluster.runtime import Runtime, RuntimeFailure
 
@@ -144,10 +144,12 @@ class Discovery:
         )
 
     def _note_end(self, instance: Instance) -> None:
-        reason = str(instance.exit) if instance.exit else "ended"
-        if instance.exit and instance.exit.oom:
-            self._failures.why(instance.replica, "out-of-memory")
-        self._registry.advance(instance.replica, Event.EXITED, reason, self._clock())
+        known = self._registry.replica(instance.replica)
+        if known is None or not may(known.state, Event.EXITED):
+            return
+        end = instance.exit or Exit()
+        self._failures.why(instance.replica, "out-of-memory" if end.oom else "", end.message)
+        self._registry.advance(instance.replica, Event.EXITED, end.cause, self._clock())
 
     def _take_in(self, strangers: Sequence[Instance]) -> None:
         wanted: list[Instance] = []

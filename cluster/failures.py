@@ -34,16 +34,17 @@ class Failures:
         self._engine_owns_count = engine_owns_count
         self._backoff: dict[str, Backoff] = {}
         self._ready_since: dict[str, float] = {}
-        self._codes: dict[str, str] = {}
+        self._causes: dict[str, tuple[str, str]] = {}
         registry.on_replica(self._follow)
 
     def wait(self, service: str) -> float:
         """Seconds until the next start of that service is due; 0 is now."""
         return self._backoff.get(service, _NONE).remaining(self._clock())
 
-    def why(self, replica: str, code: str) -> None:
-        """The stable code of the failure that this replica is about to have."""
-        self._codes[replica] = code
+    def why(self, replica: str, code: str, detail: str = "") -> None:
+        """The stable code of the failure that this replica is about to have, if one is known, and
+        what the replica said."""
+        self._causes[replica] = code, detail
 
     def forgive(self, service: str) -> None:
         """What runs has changed: former failures say nothing about it."""
@@ -58,7 +59,7 @@ class Failures:
             self._record(replica)
         elif replica.state is State.STOPPED:
             self._ready_since.pop(replica.id, None)
-            self._codes.pop(replica.id, None)
+            self._causes.pop(replica.id, None)
 
     def _record(self, replica: Replica) -> None:
         now = self._clock()
@@ -68,11 +69,10 @@ class Failures:
         served_for = 0.0 if ready_since is None else now - ready_since
         backoff = self._backoff.get(replica.service, _NONE).failed(served_for, now)
         self._backoff[replica.service] = backoff
-        code = self._codes.pop(
-            replica.id, "start-failed" if ready_since is None else "replica-died"
-        )
+        known, detail = self._causes.pop(replica.id, ("", ""))
+        code = known or ("start-failed" if ready_since is None else "replica-died")
         self._metrics.evictions.labels(replica.service, code).inc()
-        self._tell(replica, code, backoff, now)
+        self._tell(replica, code, detail, backoff)
 
     def _can_be_spared(self, service: str) -> bool:
         """Such an engine takes surplus replicas away by itself: that is no failure."""
@@ -80,18 +80,19 @@ class Failures:
         capable = sum(replica.state in (State.STARTING, State.READY) for replica in present)
         return capable >= self._registry.desired(service).replicas
 
-    def _tell(self, replica: Replica, code: str, backoff: Backoff, now: float) -> None:
-        wait = backoff.remaining(now)
+    def _tell(self, replica: Replica, code: str, detail: str, backoff: Backoff) -> None:
+        wait = backoff.remaining(self._clock())
         if backoff.failures >= LOOPING_AFTER and code in ("start-failed", "replica-died"):
             code = "crash-looping"
         message = replica.reason
         if backoff.failures > 1:
             message = f"{message} ({backoff.failures} failures in a row)"
         retry_after = wait + (self._registry.start_seconds(replica.service) or 1.0)
-        self._registry.set_trouble(replica.service, Trouble(code, message, retry_after))
+        trouble = Trouble(code, message, retry_after, detail)
+        self._registry.set_trouble(replica.service, trouble)
         self._events.emit(
             "replica-failed",
-            f"{replica.id} failed: {message}; next start in {wait:.0f} s",
+            f"{replica.id} failed: {trouble}; next start in {wait:.0f} s",
             service=replica.service,
             replica=replica.id,
             level=logging.WARNING,

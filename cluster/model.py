@@ -3,7 +3,7 @@
 Pure and immutable: a change is a new value.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 from cluster.lifecycle import State
@@ -42,11 +42,15 @@ class Exit:
     oom: bool = False
     message: str = ""
 
+    @property
+    def cause(self) -> str:
+        """Without the words of the instance itself, which are not for everybody."""
+        if self.oom:
+            return "killed: out of memory"
+        return "ended" if self.code is None else f"exited with code {self.code}"
+
     def __str__(self) -> str:
-        cause = "killed: out of memory" if self.oom else f"exited with code {self.code}"
-        if self.code is None and not self.oom:
-            cause = "ended"
-        return f"{cause}: {self.message}" if self.message else cause
+        return f"{self.cause}: {self.message}" if self.message else self.cause
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +113,14 @@ class Trouble:
     """Why a service can have no replica now, for clients, `status` and the log.
 
     `code` is stable (start-failed, crash-looping, image-missing, engine-unavailable, …);
-    `retry_after` is in seconds.
+    `retry_after` is in seconds. `detail` is what the replica itself said: it may hold anything, so
+    it is for operators and never told to clients.
     """
 
     code: str
     message: str
-    retry_after: float = field(default=1.0)
+    retry_after: float = 1.0
+    detail: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.message}: {self.detail}" if self.detail else self.message

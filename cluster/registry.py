@@ -216,4 +216,6 @@ def _endpoints(record: _Record) -> tuple[Endpoint, ...]:
 def _trouble_to_tell(record: _Record) -> Trouble | None:
     """None while a replica is on its way: its waiting requests may still be served."""
     on_its_way = any(replica.state is State.STARTING for replica in record.replicas.values())
-    return None if on_its_way else record.trouble
+    if on_its_way or record.trouble is None:
+        return None
+    return replace(record.trouble, detail="")

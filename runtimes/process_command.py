@@ -70,9 +70,7 @@ def unheeded(workload: Workload) -> list[str]:
 def _check_program(program: str, search: str, directory: Path) -> None:
     if "/" not in program:
         if shutil.which(program, path=search) is None:
-            raise RuntimeFailure(
-                "start-failed", f'command "{program}" not found in PATH ({search})'
-            )
+            raise RuntimeFailure("start-failed", f'command "{program}" not found in PATH')
         return
     path = directory / program
     if not path.is_file():

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 
 from admin.ports import ReloadResult
-from admin.views import ReplicaView, ServiceView
+from admin.views import ReplicaView, ServiceView, TroubleView
 from autoscaler.scaler import Scaler
 from cluster.events import Events
 from cluster.lifecycle import State
@@ -85,7 +85,7 @@ class Control:
     def explain(self, name: str) -> Mapping[str, object]:
         story = dict(self._scaler.explain(name, self._clock()))
         trouble = self._registry.trouble(name)
-        story["trouble"] = trouble and {"code": trouble.code, "message": trouble.message}
+        story["trouble"] = trouble and {"code": trouble.code, "message": str(trouble)}
         return story
 
     def logs(self, name: str, tail: int, follow: bool) -> AsyncIterator[LogLine]:
@@ -158,6 +158,7 @@ class Control:
         desired = self._registry.desired(name)
         replicas = self._registry.replicas(name)
         decisions = self._scaler.decisions(name)[:1]
+        trouble = self._registry.trouble(name)
         return ServiceView(
             name=name,
             revision=self._revision(spec),
@@ -170,7 +171,7 @@ class Control:
                 for replica in replicas
             ),
             last_decision=decisions[0].to_dict() if decisions else None,
-            trouble=self._registry.trouble(name),
+            trouble=TroubleView.of(trouble) if trouble else None,
             hosts=spec.hosts,
             min=spec.scaling.min,
             max=spec.scaling.max,

@@ -141,6 +141,18 @@ async def test_kept_replicas_are_adopted_and_not_restarted(tmp_path: Path) -> No
         assert not descendants(os.getpid()) & {again.process.pid}
 
 
+async def test_what_a_replica_says_is_for_operators_only(tmp_path: Path) -> None:
+    """Its last words may hold anything, a password too."""
+    code = "raise SystemExit('cannot log in with hunter2')"
+    service = {"command": [sys.executable, "-c", code]}
+    async with tidegate(configuration(tmp_path, {"web": service})) as running:
+        answer = await running.get("web")
+        assert answer.status == 503
+        assert "exited with code 1" in answer.json["detail"]
+        assert b"hunter2" not in answer.body
+        assert "hunter2" in (await running.service("web"))["trouble"]["message"]
+
+
 BROKEN: list[Any] = [
     pytest.param(
         {"command": [sys.executable, "-c", "raise SystemExit(3)"]},

@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from admin.ports import ReloadResult
-from admin.views import ReplicaView, ServiceView
+from admin.views import ReplicaView, ServiceView, TroubleView
 from cluster.events import Events
 from cluster.lifecycle import State
-from cluster.model import Address, Mode, Replica, Trouble
+from cluster.model import Address, Mode, Replica
 from cluster.runtime import LogLine, RuntimeFailure
 
 NOON = 1_700_000_000.0  # 2023-11-14T22:13:20Z
@@ -92,7 +92,7 @@ def asleep(name: str = "api") -> ServiceView:
 
 
 def broken(name: str = "job") -> ServiceView:
-    trouble = Trouble("crash-looping", "exited with code 1: [boom]", 4.0)
+    trouble = TroubleView("crash-looping", "exited with code 1: [boom]", 4.0)
     return replace(asleep(name), desired=1, mode=Mode.STABLE, trouble=trouble)
 
 
