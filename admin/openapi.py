@@ -193,7 +193,7 @@ _BY_HAND: dict[str, Any] = {
         panic_ends_in=_or_null(_NUMBER),
         next_step_down_in=_or_null(_NUMBER),
         idle_seconds=_or_null(_NUMBER),
-        trouble=_or_null(_ref("Trouble")),
+        trouble=_or_null(_ref("TroubleView")),
     ),
     "Event": _object(
         id=_WHOLE,
