@@ -1,12 +1,19 @@
 """One load on one proxy: what the clients saw, and what it cost the proxy's processes."""
 
+import contextlib
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from loadtests.footprint import cpu_seconds, memory
-from loadtests.peers.cases import Case
+from loadtests.peers.cases import CASES, Case
+from loadtests.peers.held import idle
+from loadtests.peers.paced import paced
 from loadtests.peers.proxies import Standing
 from loadtests.peers.wrk import Loaded, load
+
+# More than this, the paced client is not sure to send in time while it shares its core.
+FASTEST_PACE = 4000.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +32,36 @@ class Reading:
         return asdict(self)
 
 
-def measured(standing: Standing, case: Case, seconds: float, folder: Path) -> Reading:
-    """Processor time is of all the proxy's processes together."""
-    scheme, port = ("https", standing.tls) if case.tls else ("http", standing.port)
-    before = cpu_seconds(standing.pid)
-    url = f"{scheme}://127.0.0.1:{port}{case.path}"
-    seen = load(url, case.script, case.connections, seconds, folder)
-    return _reading(seen, cpu_seconds(standing.pid) - before, standing.pid)
+@dataclass(frozen=True, slots=True)
+class Load:
+    """A case with what this run adds: how long, and for a paced one how many a second."""
+
+    case: Case
+    seconds: float
+    folder: Path
+    pace: float = 0.0
+
+    def on(self, standing: Standing) -> Reading:
+        """Processor time is of all the proxy's processes together. Raises ChildProcessError."""
+        with contextlib.ExitStack() as stack:
+            if self.case.idle:
+                stack.enter_context(idle(standing.port, self.case.idle))
+            before = cpu_seconds(standing.pid)
+            seen = self._seen(standing)
+            return _reading(seen, cpu_seconds(standing.pid) - before, standing.pid)
+
+    def _seen(self, standing: Standing) -> Loaded:
+        if self.case.half:
+            return paced(standing.port, self.pace, self.seconds)
+        scheme, port = ("https", standing.tls) if self.case.tls else ("http", standing.port)
+        url = f"{scheme}://127.0.0.1:{port}{self.case.path}"
+        return load(url, self.case.script, self.case.connections, self.seconds, self.folder)
+
+
+def half_of_the_slowest(proxies: Sequence[Standing], folder: Path) -> float:
+    """Requests a second that every one of them has time for."""
+    short = Load(CASES["varied"], 1.0, folder)
+    return min(min(short.on(proxy).rate for proxy in proxies) / 2, FASTEST_PACE)
 
 
 def _reading(seen: Loaded, cpu: float, pid: int) -> Reading:

@@ -3,6 +3,7 @@
 import statistics
 from collections.abc import Sequence
 
+from loadtests.peers.held import Grown
 from loadtests.peers.measure import Reading
 from loadtests.report import print_table
 
@@ -36,6 +37,29 @@ def show(read: dict[str, list[Reading]]) -> dict[str, dict[str, dict[str, float]
     ratio_names = tuple(f"{key}/{yardstick}" for key in RATIOS)
     print_table(HEADER + ratio_names, [_row(name, **one) for name, one in told.items()])
     return told
+
+
+def show_grown(grown: dict[str, list[Grown]]) -> dict[str, dict[str, float]]:
+    """The same for held connections."""
+    yardstick = YARDSTICK if YARDSTICK in grown else next(iter(grown))
+    one = statistics.median(each.each for each in grown[yardstick])
+    told = {name: _memory(rounds, one) for name, rounds in grown.items()}
+    header = ("", "before MiB", "most MiB", "grown MiB", "KiB each", f"each/{yardstick}")
+    print_table(header, [(name, *values.values()) for name, values in told.items()])
+    return told
+
+
+def _memory(rounds: Sequence[Grown], one: float) -> dict[str, float]:
+    before = statistics.median(each.before for each in rounds) / 1024
+    most = statistics.median(each.most for each in rounds) / 1024
+    each = statistics.median(each.each for each in rounds)
+    return {
+        "before_mib": round(before, 1),
+        "most_mib": round(most, 1),
+        "grown_mib": round(most - before, 1),
+        "each_kib": round(each, 2),
+        "ratio": round(each / one, 2) if one else 0.0,
+    }
 
 
 def _row(name: str, median: dict[str, float], ratio: dict[str, float]) -> tuple[object, ...]:
