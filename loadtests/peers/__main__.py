@@ -32,6 +32,8 @@ EVERY_CASE = [*CASES, *HOLDINGS]
 
 def main() -> int:
     arguments = _arguments()
+    # A shell's background job inherits that interrupts are ignored: not so here.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     many_open_files()
     os.nice(arguments.nice)

@@ -4,7 +4,6 @@ import contextlib
 import os
 import resource
 import subprocess
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -16,13 +15,18 @@ OPEN_FILES = 65_536
 STOPPED_WITHIN = 20.0
 
 
+def on_core(core: int, command: Sequence[str]) -> list[str]:
+    """The same command on one core; it ends when the process ends that started it."""
+    return ["setpriv", "--pdeathsig", "TERM", "taskset", "-c", str(core), *command]
+
+
 @contextlib.contextmanager
 def pinned(
     command: Sequence[str], core: int, log: Path, env: Mapping[str, str] | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run this on one core, its output in `log`; stopped at the end, and when we are killed."""
     # A session of its own: an interrupt at the terminal reaches us alone, and we stop the rest.
-    bound = ["setpriv", "--pdeathsig", "TERM", "taskset", "-c", str(core), *command]
+    bound = on_core(core, command)
     with log.open("wb") as output:
         process = subprocess.Popen(
             bound,
@@ -68,8 +72,3 @@ def many_open_files() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (OPEN_FILES, OPEN_FILES))
             return
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, OPEN_FILES), hard))
-
-
-def settle(seconds: float) -> None:
-    """Let what just ended be cleaned up by those who are measured next."""
-    time.sleep(seconds)

@@ -14,7 +14,7 @@ import sys
 import time
 from collections import deque
 
-from loadtests.peers.machine import LOAD_CORE
+from loadtests.peers.machine import LOAD_CORE, on_core
 from loadtests.peers.wrk import Loaded
 from loadtests.report import percentile
 
@@ -79,9 +79,8 @@ def moments(rate: float, seconds: float, chance: random.Random) -> deque[float]:
 
 def paced(port: int, rate: float, seconds: float) -> Loaded:
     """Raises ChildProcessError."""
-    command = ["taskset", "-c", str(LOAD_CORE), sys.executable, "-m", __name__]
-    command += [str(port), str(rate), str(seconds)]
-    done = subprocess.run(command, capture_output=True, text=True)
+    command = [sys.executable, "-m", __name__, str(port), str(rate), str(seconds)]
+    done = subprocess.run(on_core(LOAD_CORE, command), capture_output=True, text=True)
     if done.returncode:
         raise ChildProcessError(done.stderr)
     return Loaded(**json.loads(done.stdout))

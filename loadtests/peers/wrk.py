@@ -5,7 +5,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from loadtests.peers.machine import LOAD_CORE
+from loadtests.peers.machine import LOAD_CORE, on_core
 
 REPORT = """
 function done(summary, latency, requests)
@@ -33,9 +33,9 @@ def load(url: str, script: str, connections: int, seconds: float, folder: Path) 
     """Send as fast as the answers come. Raises ChildProcessError when wrk fails."""
     lua = folder / "load.lua"
     lua.write_text(script + REPORT)
-    command = ["taskset", "-c", str(LOAD_CORE), "wrk", "-t1", f"-c{connections}"]
-    command += [f"-d{seconds:g}s", "--timeout", "30s", "-s", str(lua), url]
-    done = subprocess.run(command, capture_output=True, text=True)
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s"]
+    command += ["--timeout", "30s", "-s", str(lua), url]
+    done = subprocess.run(on_core(LOAD_CORE, command), capture_output=True, text=True)
     for line in done.stdout.splitlines():
         if line.startswith("REPORT "):
             return Loaded(**json.loads(line.removeprefix("REPORT ")))
