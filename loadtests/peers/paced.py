@@ -44,6 +44,10 @@ class Pace:
                 self._receive(ready)
         self.failed += len(due) + len(self._busy)
 
+    def close(self) -> None:
+        for connection in (*self._free, *self._busy):
+            connection.close()
+
     def _send(self, due: deque[float]) -> None:
         while due and self._free and due[0] <= time.perf_counter():
             connection = self._free.popleft()
@@ -92,6 +96,7 @@ def main() -> None:
     due = moments(rate, seconds, random.Random(1))
     began = due[0]
     pace.run(due)
+    pace.close()
     told = {
         "requests": len(pace.waited),
         "seconds": time.perf_counter() - began,
