@@ -78,7 +78,9 @@ def _loaded(
     able = _able(case, proxies)
     if not able:
         return {}
-    pace = half_of_the_slowest(able, here.folder) if case.half else 0.0
+    pace = 0.0
+    if case.half:
+        pace = arguments.pace or half_of_the_slowest(able, here.folder)
     if pace:
         print(f"{pace:.0f} requests a second")
     load = Load(case, arguments.seconds, here.folder, pace)
@@ -122,6 +124,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--cases", type=_names(EVERY_CASE), default=EVERY_CASE, metavar="NAME,…")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=5.0, help="of each load")
+    parser.add_argument("--pace", type=float, help="requests a second of `half`, if not half")
     parser.add_argument("--nice", type=int, default=0, help="below 0 (root): ahead of other work")
     return parser.parse_args()
 
