@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 WITH_VENV := PATH="$(CURDIR)/$(BIN):$$PATH"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check format loadtest bench-wake bench-sleeping lock clean
+.PHONY: help setup run test check format loadtest bench-wake bench-sleeping bench-peers lock clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,10 +47,13 @@ bench-wake: $(READY)  ## what a wake costs beyond the engine's own start; real D
 bench-sleeping: $(READY)  ## what 10,000 sleeping services cost: start, memory, idle CPU
 	@$(WITH_VENV) $(BIN)/python -m loadtests.sleeping $(ARGS)
 
+bench-peers: $(READY)  ## beside nginx, HAProxy, Envoy, Traefik, Caddy; ARGS="--only tidegate,nginx --cases small"
+	@$(WITH_VENV) $(BIN)/python -m loadtests.peers $(ARGS)
+
 lock:  ## resolve the dependencies anew into requirements.lock; ARGS=--upgrade takes newer ones
 	@scripts/lock $(ARGS)
 
 clean:  ## remove everything that was made here, the virtual environment too
-	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis \
+	rm -rf $(VENV) .venv-peers dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis \
 	    .import_linter_cache loadtests/results
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
