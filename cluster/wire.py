@@ -23,6 +23,33 @@ class Configure:
 
     gateway: dict[str, Any]
     services: dict[str, dict[str, Any]]
+    lines: dict[str, int] = field(default_factory=dict)  # of services whose limit is shared
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """The places of a replica are shared under that number; the descriptor comes apart."""
+
+    service: str
+    replica: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unshare:
+    """They are shared no more, and the number may be another's next."""
+
+    service: str
+    replica: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """Nothing of the replica is in this process, as of that version of the service's snapshot."""
+
+    drained: Drained
+    version: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +96,10 @@ Message = (
     | LoadReport
     | Wake
     | Outcome
-    | Drained
     | Configure
+    | Share
+    | Unshare
+    | Left
     | Begin
     | Began
     | Drain
@@ -86,8 +115,10 @@ _KINDS: dict[str, TypeAdapter[Any]] = {
         LoadReport,
         Wake,
         Outcome,
-        Drained,
         Configure,
+        Share,
+        Unshare,
+        Left,
         Begin,
         Began,
         Drain,

@@ -113,10 +113,6 @@ def _add_later(file: dict[str, Any], definitions: dict[str, Any]) -> None:
     for later in OF_SERVICE:
         if later.place[0] == "rollout":
             definitions["Rollout"]["properties"][later.place[1]]["description"] += LATER
-    workers = gateway["workers"]
-    workers["description"] += " More than one:" + LATER.lower()
-    count = {key: workers.pop(key) for key in ("type", "minimum")}
-    workers["anyOf"] = [count, {"const": "auto"}]
     rules = definitions["Scaling"]["properties"]["rules"]
     rules["items"] = {"anyOf": [*rules["items"]["oneOf"], dict(SCHEDULE)]}
 

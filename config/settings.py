@@ -5,7 +5,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from config.addresses import OWNER
 from config.fields import Count, Flag, Listen, Listens, Model, Networks, Text
@@ -29,12 +29,25 @@ class Limits(Model):
     connections: Count = Field(10_000, ge=0, description="Clients at once.")
 
 
+def _count_or_auto(value: object) -> object:
+    if value == "auto":
+        return value
+    if type(value) is not int:
+        raise ValueError(f"must be a whole number or auto, got {shown(value)}")
+    if value < 0:
+        raise ValueError(f"must be at least 0, got {value}")
+    return value
+
+
+Workers = Annotated[Annotated[int, Field(ge=0)] | Literal["auto"], BeforeValidator(_count_or_auto)]
+
+
 class Gateway(Model):
     """Where clients come in."""
 
     listen: Listens = Field(("0.0.0.0:8080",), description='"host:port" or ":port", one or many.')
-    workers: Count = Field(
-        1, ge=0, description="Gateway processes; 0 is inside the control process."
+    workers: Workers = Field(
+        1, description="Gateway processes; auto is one per core, 0 inside the control process."
     )
     trusted_proxies: Networks = Field(
         (), description="CIDRs of proxies whose X-Forwarded-* are believed."

@@ -89,11 +89,6 @@ OF_FILE = (
         _TLS,
     ),
     Later(
-        ("gateway", "workers"),
-        lambda value: value == "auto" or (type(value) is int and value > 1),
-        lambda value: f"{value} {NOT_YET}: use 0 or 1",
-    ),
-    Later(
         ("runtime",),
         lambda value: _later_runtime(value) is not None,
         lambda value: f"{_later_runtime(value)} {NOT_YET}: use {either(RUNTIMES)}",

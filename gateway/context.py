@@ -14,6 +14,7 @@ from gateway.access_log import AccessLog, access_log
 from gateway.bulk import LONG
 from gateway.destination import Destination, Route
 from gateway.dispatch import Slot
+from gateway.peers import Everyone
 from gateway.routing import Table
 
 if TYPE_CHECKING:
@@ -34,18 +35,24 @@ class Context:
     """The shared state of one gateway."""
 
     __slots__ = (
-        "access_log", "connections", "date", "draining", "emptied", "events", "id_line",
-        "id_prefix", "ids", "limits", "loop", "read_buffer", "rng", "source", "sweep", "table",
-        "tasks", "unrouted",
+        "access_log", "connections", "date", "draining", "emptied", "events", "everyone",
+        "id_line", "id_prefix", "ids", "limits", "loop", "read_buffer", "rng", "source", "sweep",
+        "table", "tasks", "unrouted",
     )  # fmt: skip
 
     loop: asyncio.AbstractEventLoop
     sweep: "Sweep"
 
     def __init__(
-        self, settings: GatewaySettings, events: GatewayEvents, rng: random.Random, source: str
+        self,
+        settings: GatewaySettings,
+        events: GatewayEvents,
+        rng: random.Random,
+        source: str,
+        everyone: Everyone | None = None,
     ) -> None:
         self.events = events
+        self.everyone = everyone
         self.rng = rng
         self.source = source
         self.limits = settings.limits
@@ -70,7 +77,9 @@ class Context:
         destination = route.destination
         if destination is None:
             now = self.loop.time()
-            destination = route.destination = Destination(route.service, self.rng, now)
+            destination = route.destination = Destination(
+                route.service, self.rng, now, self.everyone
+            )
             destination.snapshot = route.snapshot
             if route.snapshot is not None:
                 destination.dispatcher.update(route.snapshot.endpoints)

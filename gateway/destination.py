@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from cluster.messages import EndpointSnapshot
 from gateway.dispatch import Dispatcher
+from gateway.peers import Everyone
 from gateway.problems import Problem
 from gateway.retry import Budget
 from gateway.routed import Routed
@@ -34,11 +35,14 @@ class Destination:
     """One service in use."""
 
     __slots__ = (
-        "budget", "connect_timeout", "counters", "dispatcher", "name", "queue_timeout", "removed",
-        "reporting", "response_timeout", "service", "snapshot", "woken_at",
+        "_everyone", "budget", "connect_timeout", "counters", "dispatcher", "name",
+        "queue_timeout", "removed", "reporting", "response_timeout", "service", "snapshot",
+        "woken_at",
     )  # fmt: skip
 
-    def __init__(self, service: Routed, rng: random.Random, now: float) -> None:
+    def __init__(
+        self, service: Routed, rng: random.Random, now: float, everyone: Everyone | None = None
+    ) -> None:
         self.name = service.name
         self.dispatcher: Dispatcher[Exchange] = Dispatcher(rng)
         self.counters = Counters(now)
@@ -47,6 +51,7 @@ class Destination:
         self.woken_at = -math.inf
         self.reporting = False
         self.removed = False
+        self._everyone = everyone
         self.configure(service)
 
     def configure(self, service: Routed) -> None:
@@ -60,6 +65,8 @@ class Destination:
             queue_size=service.queue.size,
             balance=service.balance,
         )
+        if self._everyone is not None:
+            self.dispatcher.share(self._everyone.peers(service.name))
 
     def may_wake(self, now: float) -> bool:
         """Whether a wake is due: a herd sends one, later requests repeat it each second."""

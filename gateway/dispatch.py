@@ -2,7 +2,8 @@
 
 Pure. A request that finds no endpoint with room waits in arrival order, and is bound when a place
 falls free. Nobody overtakes: while one waits, a new one waits too. The counts are exact: what
-`acquire` and `admit` take, `release` gives back.
+`acquire` and `admit` take, `release` gives back. With peers, every place is also one of those that
+all gateway processes have together.
 """
 
 from collections import OrderedDict
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from cluster.messages import Endpoint
 from config.service import Balance
 from gateway.balancer import Draws, picker
+from gateway.peers import BOUND_BEFORE, JUST_CAME, Peers, Tokens
 
 if TYPE_CHECKING:
     from gateway.exchange import Exchange
@@ -23,10 +25,16 @@ W = TypeVar("W")
 
 @dataclass(slots=True, eq=False)
 class Slot:
-    """One endpoint and what it is doing. `leaving`: it is no longer in the snapshot."""
+    """One endpoint and what it is doing. `leaving`: it is no longer in the snapshot.
+
+    `held` of what is in flight has taken one of the `tokens`: all of it, but for requests that were
+    there before the service had a limit.
+    """
 
     endpoint: Endpoint
+    tokens: Tokens | None = None
     in_flight: int = 0
+    held: int = 0
     leaving: bool = False
     failed: bool = False
     connecting: int = 0
@@ -42,8 +50,8 @@ class Dispatcher(Generic[W]):
     """Endpoints, their counts, and the queue of one service."""
 
     __slots__ = (
-        "_balance", "_leaving", "_open", "_pick", "_rng", "concurrency", "queue_size", "slots",
-        "waiting",
+        "_balance", "_leaving", "_open", "_peers", "_pick", "_rng", "concurrency", "queue_size",
+        "slots", "waiting",
     )  # fmt: skip
 
     def __init__(self, rng: Draws) -> None:
@@ -55,7 +63,8 @@ class Dispatcher(Generic[W]):
         self.queue_size = 0
         self.slots: list[Slot] = []
         self._open: list[Slot] = self.slots
-        self.waiting: OrderedDict[W, None] = OrderedDict()
+        self._peers: Peers | None = None
+        self.waiting: OrderedDict[W, int] = OrderedDict()  # each with its stamp
 
     def configure(self, *, concurrency: int, queue_size: int, balance: Balance) -> None:
         """`concurrency` 0 is no limit."""
@@ -65,36 +74,65 @@ class Dispatcher(Generic[W]):
             self._balance = balance
             self._pick = picker(balance, self._rng)
 
+    def share(self, peers: Peers | None) -> None:
+        """From now on every place is shared with them, or, with None, with nobody."""
+        if peers is self._peers:
+            return
+        for slot in (*self.slots, *self._leaving.values()):
+            while slot.held and slot.tokens is not None:
+                slot.held -= 1
+                slot.tokens.give()
+            slot.held = 0
+            slot.tokens = peers.tokens(slot.endpoint.replica) if peers is not None else None
+        if self._peers is not None:
+            self._peers.waiting(0)
+        self._peers = peers
+        for waiter in self.waiting:
+            self.waiting[waiter] = self._stamp()
+        self._tell_peers()
+
+    @property
+    def is_shared(self) -> bool:
+        return self._peers is not None
+
     def acquire(self) -> Slot | None:
         """A place for a new request, or None: then it must wait."""
-        return None if self.waiting else self._take(self._open)
+        return None if self.waiting else self._take(self._open, JUST_CAME)
 
     def acquire_other(self, avoid: Slot) -> Slot | None:
         """A place for a request that was bound before and failed on `avoid`."""
-        return self._take([slot for slot in self._open if slot is not avoid])
+        return self._take([slot for slot in self._open if slot is not avoid], BOUND_BEFORE)
 
-    def reacquire(self, slot: Slot) -> None:
-        """One more request for a slot that was just released."""
+    def reacquire(self, slot: Slot) -> bool:
+        """One more request for a slot that was just released; False if a peer was faster."""
+        if slot.tokens is not None and not _take_token(slot.tokens, slot, BOUND_BEFORE):
+            return False
         slot.in_flight += 1
+        return True
 
     def wait(self, waiter: W, *, first: bool = False) -> bool:
         """Join the queue; False when it is full. `first` is for one that was bound before."""
         if first:
-            self.waiting[waiter] = None
+            self.waiting[waiter] = next(iter(self.waiting.values()), self._stamp())
             self.waiting.move_to_end(waiter, last=False)
-            return True
-        if len(self.waiting) >= self.queue_size:
+        elif len(self.waiting) >= self.queue_size:
             return False
-        self.waiting[waiter] = None
+        else:
+            self.waiting[waiter] = self._stamp()
+        self._tell_peers()
         return True
 
     def abandon(self, waiter: W) -> None:
         """Leave the queue; one that does not wait is ignored."""
         self.waiting.pop(waiter, None)
+        self._tell_peers()
 
     def release(self, slot: Slot) -> bool:
         """Give a place back. True when the endpoint had left and is now drained."""
         slot.in_flight -= 1
+        if slot.tokens is not None and slot.held > slot.in_flight:
+            slot.held -= 1
+            slot.tokens.give()
         if slot.leaving and slot.in_flight == 0:
             replica = slot.endpoint.replica
             if self._leaving.get(replica) is slot:
@@ -106,10 +144,12 @@ class Dispatcher(Generic[W]):
         """The next one in the queue, bound; None when nobody waits or nothing is free."""
         if not self.waiting:
             return None
-        slot = self._take(self._open)
+        slot = self._take(self._open, next(iter(self.waiting.values())))
         if slot is None:
             return None
-        return self.waiting.popitem(last=False)[0], slot
+        waiter, _ = self.waiting.popitem(last=False)
+        self._tell_peers()
+        return waiter, slot
 
     def update(self, endpoints: Iterable[Endpoint]) -> tuple[list[Slot], list[str]]:
         """Replace the endpoints. Returns the slots that left now and the replicas drained now."""
@@ -147,13 +187,33 @@ class Dispatcher(Generic[W]):
         busy = [slot for slot in (*self.slots, *self._leaving.values()) if slot.in_flight]
         return tuple((slot.endpoint.replica, slot.in_flight) for slot in busy)
 
-    def _take(self, slots: list[Slot]) -> Slot | None:
+    def _take(self, slots: list[Slot], since: int) -> Slot | None:
         index = self._pick(slots, self.concurrency)
         if index < 0:
             return None
         slot = slots[index]
+        if slot.tokens is not None and not _take_token(slot.tokens, slot, since):
+            return self._take_elsewhere(slots, slot, since)
         slot.in_flight += 1
         return slot
+
+    def _take_elsewhere(self, slots: list[Slot], full: Slot, since: int) -> Slot | None:
+        """Peers have all places of the one that was picked: any other that has room."""
+        for slot in slots:
+            tokens = slot.tokens
+            if slot is full or tokens is None or slot.in_flight >= self.concurrency:
+                continue
+            if _take_token(tokens, slot, since):
+                slot.in_flight += 1
+                return slot
+        return None
+
+    def _stamp(self) -> int:
+        return self._peers.stamp() if self._peers is not None else 0
+
+    def _tell_peers(self) -> None:
+        if self._peers is not None:
+            self._peers.waiting(next(iter(self.waiting.values()), 0))
 
     def _slot(self, endpoint: Endpoint, former: dict[str, Slot]) -> Slot:
         slot = former.get(endpoint.replica)
@@ -168,4 +228,11 @@ class Dispatcher(Generic[W]):
             back.endpoint = endpoint
             return back
         self._leaving.pop(endpoint.replica, None)
-        return Slot(endpoint)
+        peers = self._peers
+        return Slot(endpoint, peers.tokens(endpoint.replica) if peers is not None else None)
+
+
+def _take_token(tokens: Tokens, slot: Slot, since: int) -> bool:
+    taken = tokens.take(since)
+    slot.held += taken
+    return taken

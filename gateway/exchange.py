@@ -85,10 +85,13 @@ class Exchange:
         if not destination.reporting:
             self.client.context.sweep.activate(destination, now)
         slot = destination.dispatcher.acquire()
-        if slot is None:
-            self.wait(now)
-        else:
+        if slot is not None:
             self.bind(slot, now)
+            return
+        self.wait(now)
+        if destination.dispatcher.is_shared:
+            # A peer may have given a place back just before it could see that one waits here.
+            self.client.context.admit(destination)
 
     def wait(self, now: float, *, first: bool = False) -> None:
         destination, context = self.destination, self.client.context

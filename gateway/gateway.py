@@ -13,6 +13,7 @@ from gateway.access_log import access_log
 from gateway.context import Context, GatewayEvents
 from gateway.destination import Destination, Route
 from gateway.listener import Listener, ListenError, bind_all, trusted_networks
+from gateway.peers import Everyone
 from gateway.routed import Routed
 from gateway.routing import Table
 from gateway.stats import GatewayStats
@@ -31,9 +32,11 @@ class Gateway:
         rng: random.Random,
         *,
         source: str = "gateway",
+        everyone: Everyone | None = None,
     ) -> None:
+        """`everyone`: the gateway processes that limits are shared with; None when alone."""
         self._settings = settings
-        self._context = Context(settings, events, rng, source)
+        self._context = Context(settings, events, rng, source, everyone)
         self._context.sweep = Sweep(self._context)
         self._routes: dict[str, Route] = {}
         self._listeners: list[Listener] = []
@@ -75,6 +78,12 @@ class Gateway:
             self._replace_endpoints(route.destination, snapshot)
         elif former is not None:
             self._drained_unused(former, snapshot)
+
+    def admit(self, service: str) -> None:
+        """Places may have fallen free in another process: bind who waits here."""
+        route = self._routes.get(service)
+        if route is not None and route.destination is not None:
+            self._context.admit(route.destination)
 
     async def start(self, sockets: Sequence[socket.socket] = ()) -> list[Address]:
         """Listen on everything in `settings.listen`; the addresses, with the real ports.

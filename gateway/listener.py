@@ -74,6 +74,26 @@ def bind_all(texts: Sequence[str]) -> list[socket.socket]:
     return sockets
 
 
+def bind_for_many(texts: Sequence[str], count: int) -> list[list[socket.socket]]:
+    """For each of `count` processes its own sockets, all on the same ports: the kernel spreads
+    the connections (SO_REUSEPORT). All of them or none. Raises ListenError.
+    """
+    with contextlib.ExitStack() as bound:
+        columns = [_bind_shared(text, count, bound) for text in texts]
+        bound.pop_all()
+    return [list(row) for row in zip(*columns, strict=True)]
+
+
+def _bind_shared(text: str, count: int, bound: contextlib.ExitStack) -> list[socket.socket]:
+    # Another program of this user that shares the port would go unnoticed: first try without.
+    with bind(text) as alone:
+        family, name = alone.family, alone.getsockname()
+    try:
+        return [bound.enter_context(_bound(family, name, shared=True)) for _ in range(count)]
+    except OSError as error:
+        raise _refusal(text, error) from error
+
+
 def bind(text: str) -> socket.socket:
     """A bound socket for `host:port`, `[::1]:port` or `:port`. Raises ListenError."""
     try:
@@ -85,10 +105,14 @@ def bind(text: str) -> socket.socket:
         )[0]
         return _bound(family, name)
     except (OSError, ValueError) as error:
-        reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else error
-        raise ListenError(
-            f"cannot listen on {text}: {reason}; stop what uses it or change gateway.listen"
-        ) from error
+        raise _refusal(text, error) from error
+
+
+def _refusal(text: str, error: OSError | ValueError) -> ListenError:
+    reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else error
+    return ListenError(
+        f"cannot listen on {text}: {reason}; stop what uses it or change gateway.listen"
+    )
 
 
 def _bind_everywhere(port: int) -> socket.socket:
@@ -97,9 +121,11 @@ def _bind_everywhere(port: int) -> socket.socket:
     return _bound(socket.AF_INET, ("0.0.0.0", port))
 
 
-def _bound(family: int, name: object) -> socket.socket:
+def _bound(family: int, name: object, *, shared: bool = False) -> socket.socket:
     listening = socket.socket(family, socket.SOCK_STREAM)
     try:
+        if shared:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(name[0] != "::"))  # type: ignore[index]

@@ -155,7 +155,9 @@ def _again(exchange: "Exchange", slot: "Slot", now: float, *, fresh: bool) -> No
 
 
 def _on_the_same(exchange: "Exchange", slot: "Slot") -> None:
-    exchange.destination.dispatcher.reacquire(slot)
+    if not exchange.destination.dispatcher.reacquire(slot):
+        exchange.wait(exchange.client.context.loop.time(), first=True)
+        return
     exchange.slot = slot
     exchange.connect(slot)
 

@@ -23,7 +23,9 @@ from config.settings import Gateway as Settings
 from gateway.gateway import Gateway
 from gateway.routed import routed
 from tidegate import log as logs
+from tidegate.board import Board
 from tidegate.link import Link
+from tidegate.shares import Shares
 
 
 def main() -> None:
@@ -31,22 +33,30 @@ def main() -> None:
     logs.configure(arguments.log_format, arguments.log_level)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    uvloop.run(_serve(arguments.link, arguments.name))
+    uvloop.run(_serve(arguments))
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="One gateway process; started by tidegate run.")
     parser.add_argument("--link", type=int, required=True)
     parser.add_argument("--name", required=True)
+    parser.add_argument("--row", type=int, default=0)
+    parser.add_argument("--board", type=int, default=-1)
+    parser.add_argument("--descriptors", type=int, default=-1)
+    parser.add_argument("--bells", type=int, nargs="*", default=())
     parser.add_argument("--log-format", default="text")
     parser.add_argument("--log-level", default="info")
     return parser.parse_args()
 
 
-async def _serve(link: int, name: str) -> None:
-    end = await Link.over(socket.socket(fileno=link))
+async def _serve(arguments: argparse.Namespace) -> None:
+    end = await Link.over(socket.socket(fileno=arguments.link))
     async with Tasks() as tasks:
-        worker = Worker(end, name, tasks)
+        worker = Worker(end, arguments.name, tasks)
+        if arguments.bells:
+            board = Board(arguments.board, len(arguments.bells))
+            descriptors = socket.socket(fileno=arguments.descriptors)
+            worker.share(Shares(board, arguments.row, arguments.bells, worker.admit), descriptors)
         async for message in end.messages():
             worker.obey(message)
         await worker.abandon()
@@ -57,13 +67,32 @@ class Worker:
 
     def __init__(self, link: Link, name: str, tasks: Tasks) -> None:
         self._link = link
+        self._name = name
         self._tasks = tasks
-        self._gateway = Gateway(Settings(), Telling(link), random.Random(), source=name)
+        self._versions: dict[str, int] = {}
+        self._shares: Shares | None = None
+        self._gateway = self._made()
+
+    def share(self, shares: Shares, descriptors: socket.socket) -> None:
+        """Limits hold over several processes; to be called before anything else."""
+        self._shares = shares
+        self._gateway = self._made()
+        shares.listen(asyncio.get_running_loop(), descriptors)
+
+    def admit(self, service: str) -> None:
+        self._gateway.admit(service)
 
     def obey(self, message: wire.Message) -> None:
         match message:
             case EndpointSnapshot():
+                self._versions[message.service] = message.version
                 self._gateway.apply(message)
+            case wire.Share(service, replica, number):
+                if self._shares is not None:
+                    self._shares.open(service, replica, number)
+            case wire.Unshare(service, replica, number):
+                if self._shares is not None:
+                    self._shares.close(service, replica, number)
             case wire.Configure():
                 self._configure(message)
             case wire.Begin(sockets):
@@ -77,7 +106,7 @@ class Worker:
                 LoadReport()
                 | Wake()
                 | Outcome()
-                | Drained()
+                | wire.Left()
                 | wire.Began()
                 | wire.DrainedAll()
                 | wire.Counts()
@@ -90,7 +119,15 @@ class Worker:
         """The control process is gone: nobody would start what clients wait for."""
         await self._gateway.drain(0)
 
+    def _made(self) -> Gateway:
+        telling = Telling(self._link, self._versions)
+        return Gateway(
+            Settings(), telling, random.Random(), source=self._name, everyone=self._shares
+        )
+
     def _configure(self, message: wire.Configure) -> None:
+        if self._shares is not None:
+            self._shares.configure(message.lines)
         services = (
             routed(name, Service.model_validate(facts)) for name, facts in message.services.items()
         )
@@ -111,11 +148,16 @@ class Worker:
 class Telling:
     """Implements GatewayEvents by sending."""
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: Link, versions: dict[str, int]) -> None:
         self.wake = link.send
         self.report = link.send
         self.outcome = link.send
-        self.drained = link.send
+        self._link = link
+        self._versions = versions
+
+    def drained(self, message: Drained) -> None:
+        """With the version it belongs to: the next one may have the replica again."""
+        self._link.send(wire.Left(message, self._versions.get(message.service, 0)))
 
 
 if __name__ == "__main__":

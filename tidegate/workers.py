@@ -7,11 +7,12 @@ refuses nobody: clients wait in the backlog until its successor accepts. What a 
 
 import asyncio
 import dataclasses
+import itertools
 import logging
 import os
 import socket
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from pydantic import TypeAdapter
 
@@ -23,10 +24,12 @@ from cluster.tasks import Tasks
 from config.service import Service
 from config.settings import Gateway as Settings
 from gateway.gateway import GatewayEvents
-from gateway.listener import bind_all
+from gateway.listener import bind_all, bind_for_many
 from gateway.routed import FIELDS
 from gateway.stats import GatewayStats
+from tidegate.descriptors import Passing
 from tidegate.link import Link
+from tidegate.sharing import Shared, Sharing
 from tidegate.tally import merged, of_the_dead
 
 log = logging.getLogger("tidegate.workers")
@@ -36,6 +39,11 @@ COUNT_DEADLINE = 1.0
 RESTART_PAUSE = 1.0
 
 _STATS = TypeAdapter(GatewayStats)
+
+
+def count(settings: Settings) -> int:
+    """Gateway processes; `auto` is one for each core that we may use."""
+    return len(os.sched_getaffinity(0)) if settings.workers == "auto" else settings.workers
 
 
 class Workers:
@@ -56,7 +64,9 @@ class Workers:
         self._log_arguments = log_arguments
         self._services: Mapping[str, Service] = {}
         self._snapshots: dict[str, EndpointSnapshot] = {}
-        self._sockets: list[socket.socket] = []
+        self._count = count(settings)
+        self._sharing = Sharing(self._count) if self._count > 1 else None
+        self._sockets: list[list[socket.socket]] = []  # for each process its own
         self._workers: dict[str, Worker] = {}
         self._before = GatewayStats(0.0, {}, {}, {})
         self._draining = False
@@ -65,27 +75,42 @@ class Workers:
         self._services, self._settings = services, settings
         for name in self._snapshots.keys() - services.keys():
             del self._snapshots[name]
+        limits = {name: service.concurrency for name, service in services.items()}
+        unlimited = self._sharing.configure(limits) if self._sharing else ()
         for worker in self._workers.values():
             worker.link.send(self._configure())
+            for (service, replica), number in unlimited:
+                worker.link.send(wire.Unshare(service, replica, number))
+        self._share(self._snapshots.values())
 
     def apply(self, snapshot: EndpointSnapshot) -> None:
         self._snapshots[snapshot.service] = snapshot
         for worker in self._workers.values():
             worker.apply(snapshot)
+        self._share([snapshot])
+
+    def _share(self, snapshots: Iterable[EndpointSnapshot]) -> None:
+        """Places of new replicas of services with a limit are shared by all processes."""
+        for key, shared in self._sharing.meet(snapshots) if self._sharing else ():
+            for worker in self._workers.values():
+                worker.share(key, shared)
 
     async def start(self) -> list[Address]:
-        """Raises ListenError when an address is taken, TimeoutError when no worker comes up."""
-        self._sockets = bind_all(self._settings.listen)
-        began = asyncio.Event()
-        for number in range(self._settings.workers):
-            self._tasks.start(self._keep_alive(f"gateway-{number}", began), f"gateway {number}")
+        """Raises ListenError when an address is taken, TimeoutError when one does not come up."""
+        if self._count > 1:
+            self._sockets = bind_for_many(self._settings.listen, self._count)
+        else:
+            self._sockets = [bind_all(self._settings.listen)]
+        began = [asyncio.Event() for _ in range(self._count)]
+        for row, event in enumerate(began):
+            self._tasks.start(self._keep_alive(row, event), f"gateway {row}")
         async with asyncio.timeout(START_DEADLINE):
-            await began.wait()
-        return [Address(*end.getsockname()[:2]) for end in self._sockets]
+            await asyncio.gather(*(event.wait() for event in began))
+        return [Address(*end.getsockname()[:2]) for end in self._sockets[0]]
 
     async def drain(self, timeout: float) -> None:
         self._draining = True
-        for end in self._sockets:
+        for end in itertools.chain(*self._sockets):
             end.close()
         await asyncio.gather(*(worker.drain(timeout) for worker in self._workers.values()))
 
@@ -99,12 +124,13 @@ class Workers:
 
     # One worker after the other
 
-    async def _keep_alive(self, name: str, began: asyncio.Event) -> None:
+    async def _keep_alive(self, row: int, began: asyncio.Event) -> None:
         """Started again at once when it dies; with a pause when it dies again and again."""
         loop = asyncio.get_running_loop()
+        name = f"gateway-{row}"
         while not self._is_over():
             begun = loop.time()
-            await self._live(name, began)
+            await self._live(row, name, began)
             if self._is_over():
                 return
             self._happenings.emit(
@@ -118,39 +144,57 @@ class Workers:
     def _is_over(self) -> bool:
         return self._draining
 
-    async def _live(self, name: str, began: asyncio.Event) -> None:
+    async def _live(self, row: int, name: str, began: asyncio.Event) -> None:
         ours, theirs = socket.socketpair()
-        with theirs:
-            process = await self._spawn(name, theirs)
-        worker = Worker(await Link.over(ours), name)
+        passing = Passing(asyncio.get_running_loop())
+        with theirs, passing.theirs:
+            process = await self._spawn(row, name, theirs, passing.theirs)
+        worker = Worker(await Link.over(ours), name, passing)
         self._workers[name] = worker
         try:
-            self._instruct(worker)
+            if self._is_over():
+                worker.link.close()
+            else:
+                self._instruct(row, worker)
             async for message in worker.link.messages():
                 self._hear(worker, message, began)
         finally:
             del self._workers[name]
             worker.link.close()
+            passing.close()
             await process.wait()
+            if self._sharing:
+                self._sharing.bury(row)
             self._bury(worker)
 
-    async def _spawn(self, name: str, theirs: socket.socket) -> asyncio.subprocess.Process:
+    async def _spawn(
+        self, row: int, name: str, theirs: socket.socket, descriptors: socket.socket
+    ) -> asyncio.subprocess.Process:
         """With our import path, and without what the working directory may hold."""
-        passed = [theirs.fileno(), *(end.fileno() for end in self._sockets)]
+        passed = [theirs.fileno(), *(end.fileno() for end in self._sockets[row])]
+        sharing: list[str] = []
+        if self._sharing:
+            bells, board = self._sharing.bells, self._sharing.board.descriptor
+            passed += [descriptors.fileno(), board, *bells]
+            sharing = ["--row", str(row), "--board", str(board)]
+            sharing += ["--descriptors", str(descriptors.fileno()), "--bells", *map(str, bells)]
         path = os.pathsep.join(os.path.abspath(entry) for entry in sys.path)  # noqa: ASYNC240
         return await asyncio.create_subprocess_exec(
             *(sys.executable, "-P", "-m", "tidegate.worker"),
             *("--link", str(theirs.fileno()), "--name", name, *self._log_arguments),
+            *sharing,
             stdin=asyncio.subprocess.DEVNULL,
             env={**os.environ, "PYTHONPATH": path},
             pass_fds=passed,
         )
 
-    def _instruct(self, worker: "Worker") -> None:
+    def _instruct(self, row: int, worker: "Worker") -> None:
         worker.link.send(self._configure())
         for snapshot in self._snapshots.values():
             worker.apply(snapshot)
-        worker.link.send(wire.Begin(tuple(end.fileno() for end in self._sockets)))
+        for key, shared in self._sharing.everything() if self._sharing else ():
+            worker.share(key, shared)
+        worker.link.send(wire.Begin(tuple(end.fileno() for end in self._sockets[row])))
 
     def _configure(self) -> wire.Configure:
         return wire.Configure(
@@ -159,6 +203,7 @@ class Workers:
                 name: service.model_dump(mode="json", exclude_defaults=True, include=set(FIELDS))
                 for name, service in self._services.items()
             },
+            self._sharing.lines_in_use() if self._sharing else {},
         )
 
     def _hear(self, worker: "Worker", message: wire.Message, began: asyncio.Event) -> None:
@@ -170,9 +215,12 @@ class Workers:
                 self._events.wake(message)
             case Outcome():
                 self._events.outcome(message)
-            case Drained():
-                worker.holds.discard((message.service, message.replica))
-                self._pass_on(message)
+            case wire.Left(drained, version):
+                key = drained.service, drained.replica
+                # Not when it was sent the replica again meanwhile.
+                if worker.holds.get(key, -1) <= version:
+                    worker.holds.pop(key, None)
+                    self._pass_on(drained)
             case wire.Began():
                 began.set()
             case wire.Counts(ticket, stats):
@@ -186,7 +234,16 @@ class Workers:
         """A replica is drained when no worker has anything of it."""
         key = message.service, message.replica
         if not any(key in worker.holds for worker in self._workers.values()):
+            self._unshare(key)
             self._events.drained(message)
+
+    def _unshare(self, key: tuple[str, str]) -> None:
+        snapshot = self._snapshots.get(key[0])
+        if not self._sharing or (snapshot and key[1] in {e.replica for e in snapshot.endpoints}):
+            return
+        if (number := self._sharing.forget(key)) is not None:
+            for worker in self._workers.values():
+                worker.link.send(wire.Unshare(*key, number))
 
     def _bury(self, worker: "Worker") -> None:
         """What was in flight there is over; what it counted counts on."""
@@ -212,19 +269,26 @@ class Workers:
 class Worker:
     """What is known of one living gateway process."""
 
-    def __init__(self, link: Link, name: str) -> None:
+    def __init__(self, link: Link, name: str, passing: Passing) -> None:
         self.link = link
         self.name = name
+        self._passing = passing
         self.stats = GatewayStats(0.0, {}, {}, {})
-        self.holds: set[tuple[str, str]] = set()
+        # With the version of the last snapshot that had the replica.
+        self.holds: dict[tuple[str, str], int] = {}
         self.busy: dict[str, LoadReport] = {}
         self.is_empty = asyncio.Event()
         self._tickets = 0
         self._counting: dict[int, asyncio.Event] = {}
 
     def apply(self, snapshot: EndpointSnapshot) -> None:
-        self.holds.update((snapshot.service, endpoint.replica) for endpoint in snapshot.endpoints)
+        for endpoint in snapshot.endpoints:
+            self.holds[snapshot.service, endpoint.replica] = snapshot.version
         self.link.send(snapshot)
+
+    def share(self, key: tuple[str, str], shared: Shared) -> None:
+        self.link.send(wire.Share(*key, shared.number))
+        self._passing.send(shared)
 
     def note(self, report: LoadReport) -> None:
         """Remember who was busy here, to end it if this process ends."""

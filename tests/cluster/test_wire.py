@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cluster import wire
-from cluster.messages import Drained, EndpointSnapshot, LoadReport, Outcome, Wake
+from cluster.messages import EndpointSnapshot, LoadReport, Outcome, Wake
 
 messages = st.one_of(
     *(
@@ -15,7 +15,9 @@ messages = st.one_of(
             LoadReport,
             Wake,
             Outcome,
-            Drained,
+            wire.Left,
+            wire.Share,
+            wire.Unshare,
             wire.Begin,
             wire.Began,
             wire.Drain,

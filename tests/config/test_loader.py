@@ -82,8 +82,8 @@ class TestDefaultsOfAFile:
         settings = parse("gateway: {listen: ':80'}\nservices: {a: {command: x}}")
         assert settings.gateway.listen == ("0.0.0.0:80",)
 
-    @pytest.mark.parametrize("workers", [0, 1])
-    def test_no_worker_and_one_worker_are_supported(self, workers: int) -> None:
+    @pytest.mark.parametrize("workers", [0, 1, 4, "auto"])
+    def test_workers_are_a_number_or_auto(self, workers: int | str) -> None:
         settings = parse(f"gateway: {{workers: {workers}}}\nservices: {{a: {{command: x}}}}")
         assert settings.gateway.workers == workers
 

@@ -10,7 +10,8 @@ the time that Python itself needs. One thread for each connection; keep-alive.
     /ready /live     200 or 503                     /toggle/ready /toggle/live
     /exit?code=N     ends at once                   /memory?mib=N takes N MiB and keeps it
     /env?name=X      an environment variable
-    /stats           JSON: in_flight, most_in_flight, served
+    /stats           JSON: in_flight, most_in_flight, served; and of /sleep alone, before its
+                     answer is sent (so that the next may come): asleep, most_asleep
 
 From the environment: PORT; START_DELAY seconds before it listens; FAIL_READY_FILE: not ready while
 this file exists; RESPONSE_MS before each answer; IGNORE_TERM=1: only SIGKILL ends it. On SIGTERM
@@ -32,6 +33,8 @@ class Replica:
         self.lock = threading.Lock()
         self.in_flight = 0
         self.most_in_flight = 0
+        self.asleep = 0
+        self.most_asleep = 0
         self.served = 0
         self.stopping = False
         self.kept: list[bytearray] = []
@@ -41,6 +44,14 @@ class Replica:
             self.in_flight += 1
             self.most_in_flight = max(self.most_in_flight, self.in_flight)
 
+    def sleep(self, seconds: float) -> None:
+        with self.lock:
+            self.asleep += 1
+            self.most_asleep = max(self.most_asleep, self.asleep)
+        time.sleep(seconds)
+        with self.lock:
+            self.asleep -= 1
+
     def leave(self) -> None:
         with self.lock:
             self.in_flight -= 1
@@ -49,7 +60,8 @@ class Replica:
     def stats(self) -> str:
         return (
             f'{{"in_flight": {self.in_flight}, "most_in_flight": {self.most_in_flight}, '
-            f'"served": {self.served}}}'
+            f'"served": {self.served}, '
+            f'"asleep": {self.asleep}, "most_asleep": {self.most_asleep}}}'
         )
 
 
@@ -114,7 +126,7 @@ class Connection:
             case "echo":
                 self.answer(200, body)
             case "sleep":
-                time.sleep(float(asked.get("ms", "0")) / 1000)
+                self.replica.sleep(float(asked.get("ms", "0")) / 1000)
                 self.answer(200, "slept")
             case "status":
                 self.answer(int(rest), f"status {rest}")

@@ -1,0 +1,205 @@
+"""Places shared by several processes: never too many, none lost, nobody forgotten.
+
+Real eventfds and real shared memory; the processes are Shares objects of this one.
+"""
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cluster.messages import Endpoint, EndpointSnapshot
+from cluster.model import Address
+from gateway.peers import JUST_CAME
+from tidegate.board import STEP
+from tidegate.shares import Line, Share, Shares
+from tidegate.sharing import Shared, Sharing
+
+KEY = ("web", "web-1")
+SNAPSHOT = EndpointSnapshot("web", 1, (Endpoint("web-1", Address("127.0.0.1", 80)),))
+
+
+class World:
+    """A control process and some gateway processes that share one replica."""
+
+    def __init__(self, processes: int, limit: int) -> None:
+        self.control = Sharing(processes)
+        self.control.configure({"web": limit, "other": 0})
+        ((_, self.shared),) = self.control.meet([SNAPSHOT])
+        self.admitted: list[int] = []
+        self.processes = [self.process(row) for row in range(processes)]
+
+    def process(self, row: int) -> Shares:
+        control = self.control
+        made = Shares(control.board, row, control.bells, lambda _: self.admitted.append(row))
+        made.configure(control.lines_in_use())
+        made.open(*KEY, self.shared.number)
+        made.arrived(self.shared.number, self.shared.descriptor)
+        return made
+
+    def line(self, row: int) -> Line:
+        line = self.processes[row].peers("web")
+        assert line is not None
+        return line
+
+    def share(self, row: int) -> Share:
+        return self.line(row).tokens("web-1")
+
+    def rung(self) -> list[int]:
+        """The processes whose bells rang since the last look."""
+        found = []
+        for row, bell in enumerate(self.control.bells):
+            try:
+                os.eventfd_read(bell)
+                found.append(row)
+            except BlockingIOError:
+                pass
+        return found
+
+    def takes(self, *rows: int) -> list[bool]:
+        return [self.share(row).take(JUST_CAME) for row in rows]
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    made = World(3, 2)
+    made.rung()
+    yield made
+    made.control.close()
+
+
+def free(shared: Shared) -> int:
+    count = 0
+    with contextlib.suppress(BlockingIOError):
+        while os.eventfd_read(shared.descriptor):
+            count += 1
+    os.eventfd_write(shared.descriptor, count)
+    return count
+
+
+def test_the_limit_is_one_for_all(world: World) -> None:
+    assert world.takes(0, 1, 2, 0) == [True, True, False, False]
+    world.share(1).give()
+    assert world.takes(2, 1) == [True, False]
+
+
+def test_a_service_without_a_limit_has_no_peers(world: World) -> None:
+    assert world.processes[0].peers("other") is None
+
+
+def test_nothing_is_taken_before_the_descriptor_is_there(world: World) -> None:
+    late = Shares(world.control.board, 2, world.control.bells, lambda _: None)
+    late.configure(world.control.lines_in_use())
+    late.open(*KEY, world.shared.number)
+    line = late.peers("web")
+    assert line is not None
+    assert not line.tokens("web-1").take(JUST_CAME)
+    late.arrived(world.shared.number, world.shared.descriptor)
+    assert line.tokens("web-1").take(JUST_CAME)
+
+
+def test_one_that_just_came_leaves_its_place_to_one_that_waits(world: World) -> None:
+    world.line(2).waiting(50)
+    assert world.takes(0) == [False]
+    assert world.rung() == [2]
+    assert free(world.shared) == 2
+    assert world.share(2).take(50)
+
+
+def test_who_gives_back_rings_for_the_longest_waiting_only(world: World) -> None:
+    assert world.takes(0, 0) == [True, True]
+    world.line(1).waiting(70)
+    world.line(2).waiting(60)
+    world.share(0).give()
+    assert world.rung() == [2]
+    assert not world.share(1).take(70)
+    assert world.share(2).take(60)
+
+
+def test_who_leaves_the_line_passes_on_what_it_was_told(world: World) -> None:
+    world.line(1).waiting(70)
+    world.line(2).waiting(60)
+    world.rung()
+    world.line(2).waiting(0)
+    assert world.rung() == [1]
+
+
+def test_equal_stamps_do_not_wait_for_each_other(world: World) -> None:
+    for row in range(3):
+        world.line(row).waiting(60)
+    assert [world.share(row).take(60) for row in (2, 1, 0)] == [False, False, True]
+
+
+def test_nobody_rings_when_nobody_waits(world: World) -> None:
+    assert world.takes(0) == [True]
+    world.share(0).give()
+    assert world.rung() == []
+
+
+@given(st.lists(st.integers(0, 2), max_size=3), st.integers(0, 2), st.booleans())
+@settings(deadline=None)
+async def test_a_dead_process_leaves_nothing_behind(
+    takers: list[int], dead: int, in_between: bool
+) -> None:
+    """Whatever it held, and if it died while a token was on its way in or out."""
+    world = World(3, 3)
+    world.takes(*takers)
+    words, at = world.control.board.words, world.control.board.share(dead, world.shared.number)
+    if in_between:
+        words[at] += STEP
+        if free(world.shared):
+            os.eventfd_read(world.shared.descriptor)
+    world.line(dead).waiting(10)
+    world.rung()
+    world.control.bury(dead)
+    left = 3 - sum(row != dead for row in takers)
+    assert free(world.shared) == left
+    assert world.rung() == [0, 1, 2]
+    assert world.takes((dead + 1) % 3) == [left > 0]
+    world.control.close()
+
+
+async def test_a_token_on_its_way_in_a_living_process_is_waited_for(world: World) -> None:
+    assert world.takes(0, 1) == [True, True]
+    words, at = world.control.board.words, world.control.board.share(1, world.shared.number)
+    words[at] += STEP
+    world.control.bury(0)
+    assert free(world.shared) == 0
+    os.eventfd_write(world.shared.descriptor, 1)
+    words[at] += STEP - 1
+    async with asyncio.timeout(5):
+        while free(world.shared) != 2:  # noqa: ASYNC110 (eventfds are looked at, not told)
+            await asyncio.sleep(0.001)
+
+
+async def test_a_lower_limit_takes_away_what_comes_back(world: World) -> None:
+    assert world.takes(0, 1) == [True, True]
+    world.control.configure({"web": 1})
+    world.share(0).give()
+    async with asyncio.timeout(5):
+        while world.shared.owed:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+    assert free(world.shared) == 0
+    world.share(1).give()
+    assert free(world.shared) == 1
+
+
+async def test_a_higher_limit_is_there_at_once_and_told(world: World) -> None:
+    assert world.takes(0, 1, 2) == [True, True, False]
+    world.control.configure({"web": 3})
+    assert world.rung() == [0, 1, 2]
+    assert world.takes(2) == [True]
+
+
+def test_without_a_limit_nothing_is_shared_and_the_number_is_used_again(world: World) -> None:
+    ((key, number),) = world.control.configure({"web": 0})
+    assert (key, number) == (KEY, world.shared.number)
+    assert world.control.everything() == []
+    world.control.configure({"web": 2})
+    ((_, again),) = world.control.meet([SNAPSHOT])
+    assert again.number == number
+    assert world.control.meet([SNAPSHOT]) == []

@@ -1,0 +1,187 @@
+"""Limits that hold over all gateway processes, seen from one of them.
+
+The places of a replica are the count of an eventfd in semaphore mode: a read takes one, a write
+gives it back, and neither waits. Who finds none publishes since when it waits and sleeps until its
+bell rings. Who gives one back rings for the one that has waited longest, and who sees that somebody
+waits longer hands on what it took: the order of arrival holds over all processes.
+"""
+
+import asyncio
+import os
+import socket
+from collections.abc import Callable, Mapping
+
+from tidegate.board import STEP, WORD, Board
+
+
+class Shares:
+    """Implements gateway.peers.Everyone. `admit` is told the service that may go on."""
+
+    def __init__(self, board: Board, row: int, bells: list[int], admit: Callable[[str], None]):
+        self.board = board
+        self.row = row
+        self.bells = bells
+        self._admit = admit
+        self._lines: dict[str, Line] = {}
+        self._expected: dict[int, Share] = {}
+        self._arrived: dict[int, int] = {}
+        self.waiting: dict[Line, None] = {}
+
+    def peers(self, service: str) -> "Line | None":
+        return self._lines.get(service)
+
+    def configure(self, lines: Mapping[str, int]) -> None:
+        """The number of the line of each service that has a limit."""
+        self._lines = {
+            name: self._lines.get(name) or Line(self, name, number)
+            for name, number in lines.items()
+        }
+
+    def open(self, service: str, replica: str, number: int) -> None:
+        """The replica's places are that share; its descriptor comes by another way."""
+        line = self._lines.get(service)
+        if line is None:
+            return
+        self._expected[number] = line.tokens(replica)
+        self._join(number)
+
+    def close(self, service: str, replica: str, number: int) -> None:
+        share = self._expected.pop(number, None)
+        if share is not None:
+            share.close()
+            if share.line.shares.get(replica) is share:
+                del share.line.shares[replica]
+        if (descriptor := self._arrived.pop(number, None)) is not None:
+            os.close(descriptor)
+
+    def arrived(self, number: int, descriptor: int) -> None:
+        self._arrived[number] = descriptor
+        self._join(number)
+
+    def _join(self, number: int) -> None:
+        if number in self._expected and number in self._arrived:
+            share = self._expected[number]
+            share.open(self.board.share(self.row, number), self._arrived[number])
+            self._admit(share.line.service)
+
+    def listen(self, loop: asyncio.AbstractEventLoop, descriptors: socket.socket) -> None:
+        """To the bell, and for descriptors."""
+        descriptors.setblocking(False)
+        loop.add_reader(self.bells[self.row], self._rung)
+        loop.add_reader(descriptors, self._receive, loop, descriptors)
+
+    def _rung(self) -> None:
+        os.eventfd_read(self.bells[self.row])
+        for line in list(self.waiting):
+            self._admit(line.service)
+
+    def _receive(self, loop: asyncio.AbstractEventLoop, descriptors: socket.socket) -> None:
+        try:
+            number, passed, _, _ = socket.recv_fds(descriptors, 8, 1)
+        except BlockingIOError:
+            return
+        except OSError:
+            number = b""
+        if not number:
+            loop.remove_reader(descriptors)
+            return
+        for descriptor in passed:
+            self.arrived(int.from_bytes(number, "little"), descriptor)
+
+
+class Line:
+    """Implements gateway.peers.Peers."""
+
+    __slots__ = ("_cells", "_since", "_words", "all", "service", "shares")
+
+    def __init__(self, everyone: Shares, service: str, number: int) -> None:
+        board = everyone.board
+        self.all = everyone
+        self.service = service
+        self.shares: dict[str, Share] = {}
+        self._words = board.words
+        self._cells = [board.line(row, number) for row in range(board.rows)]
+        self._since = 0
+
+    def tokens(self, replica: str) -> "Share":
+        if (share := self.shares.get(replica)) is None:
+            share = self.shares[replica] = Share(self)
+        return share
+
+    def stamp(self) -> int:
+        """Microseconds of the loop's clock, which is the same in all processes."""
+        return int(asyncio.get_running_loop().time() * 1_000_000)
+
+    def waiting(self, since: int) -> None:
+        if since == self._since:
+            return
+        self._since = self._words[self._cells[self.all.row]] = since
+        if since:
+            self.all.waiting[self] = None
+        else:
+            del self.all.waiting[self]
+            # What it was told of, or left over, is the next one's.
+            self.ring()
+
+    def elder(self, since: int) -> int:
+        """The process in which somebody has waited longest, and longer than `since`; or -1."""
+        longest, found, words, own = since, -1, self._words, self.all.row
+        for row, cell in enumerate(self._cells):
+            other = words[cell]
+            if row == own or not other:
+                continue
+            # Equal stamps: the first process goes first.
+            if not longest or other < longest or (other == longest and found < 0 and row < own):
+                longest, found = other, row
+        return found
+
+    def ring(self) -> None:
+        """For the one that has waited longest, unless that is here."""
+        elder = self.elder(self._since)
+        if elder >= 0:
+            os.eventfd_write(self.all.bells[elder], 1)
+
+
+class Share:
+    """Implements gateway.peers.Tokens: the places of one replica, as far as they are ours."""
+
+    __slots__ = ("_at", "_descriptor", "_words", "line")
+
+    def __init__(self, line: Line) -> None:
+        self.line = line
+        self._words = line.all.board.words
+        self._at = -1
+        self._descriptor = -1
+
+    def open(self, at: int, descriptor: int) -> None:
+        self._at, self._descriptor = at, descriptor
+
+    def close(self) -> None:
+        self._at = self._descriptor = -1
+
+    def take(self, since: int) -> bool:
+        if self._descriptor < 0:
+            return False
+        words, at = self._words, self._at
+        before = words[at]
+        words[at] = before + STEP & WORD
+        try:
+            os.eventfd_read(self._descriptor)
+        except BlockingIOError:
+            words[at] = before
+            return False
+        words[at] = before + STEP + STEP + 1 & WORD
+        if self.line.elder(since) >= 0:
+            self.give()
+            return False
+        return True
+
+    def give(self) -> None:
+        if self._descriptor < 0:
+            return
+        words, at = self._words, self._at
+        before = words[at]
+        words[at] = before + STEP & WORD
+        os.eventfd_write(self._descriptor, 1)
+        words[at] = before + STEP + STEP - 1 & WORD
+        self.line.ring()
