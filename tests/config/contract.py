@@ -60,7 +60,6 @@ services:
 # What the contract has beyond that: (in the text above, in the contract).
 NOT_YET = [
     ("workers: 1", "workers: auto"),
-    ("tls: []", 'tls: [{listen: ":8443", certificates: [{cert: a.pem, key: a.key}]}]'),
     ("runtime: docker", "runtime: kubernetes"),
     (
         "        - {metric: rps, target: 100}\n",
