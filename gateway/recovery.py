@@ -32,6 +32,17 @@ def refused(exchange: "Exchange") -> None:
     _fail(exchange, "refused", OutcomeKind.REFUSED, problems.UNREACHABLE)
 
 
+def starved(exchange: "Exchange") -> None:
+    """No descriptor was left to connect with, for which no replica is to blame: it waits until
+    another connection is free, or for the next sweep."""
+    context, slot = exchange.client.context, exchange.slot
+    assert slot is not None
+    exchange.upstream = None
+    slot.parked[exchange] = None
+    exchange.client.deadline = context.loop.time() + exchange.destination.queue_timeout
+    context.sweep.close_one_idle()
+
+
 def upstream_lost(exchange: "Exchange", upstream: "Upstream", error: Exception | None) -> None:
     """The replica's connection is gone."""
     exchange.upstream = None
