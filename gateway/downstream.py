@@ -291,11 +291,10 @@ class Downstream(asyncio.Protocol):
         self.deadline = self.context.loop.time() + _LINGER
         if self.transport.is_closing():
             return
+        # TLS has no half that could be closed alone: the client is to close all of it.
         if self.transport.can_write_eof():
             self.transport.write_eof()
-            self.resume()
-        else:
-            self.transport.close()
+        self.resume()
 
     def _discard(self, data: bytes) -> None:
         self._lingered += len(data)

@@ -23,7 +23,7 @@ from cluster.tasks import Tasks
 from config.service import Service
 from config.settings import Gateway as Settings
 from gateway.gateway import GatewayEvents
-from gateway.listener import bind_all
+from gateway.listener import bind_all, staying, wanted
 from gateway.routed import FIELDS
 from gateway.stats import GatewayStats
 from tidegate.link import Link
@@ -62,7 +62,9 @@ class Workers:
         self._draining = False
 
     def configure(self, services: Mapping[str, Service], settings: Settings) -> None:
-        self._services, self._settings = services, settings
+        # A gateway process that is started later has the sockets that we have now.
+        self._services = services
+        self._settings = staying(self._settings, settings) if self._sockets else settings
         for name in self._snapshots.keys() - services.keys():
             del self._snapshots[name]
         for worker in self._workers.values():
@@ -75,7 +77,7 @@ class Workers:
 
     async def start(self) -> list[Address]:
         """Raises ListenError when an address is taken, TimeoutError when no worker comes up."""
-        self._sockets = bind_all(self._settings.listen)
+        self._sockets = bind_all(wanted(self._settings))
         began = asyncio.Event()
         for number in range(self._settings.workers):
             self._tasks.start(self._keep_alive(f"gateway-{number}", began), f"gateway {number}")
