@@ -1,7 +1,8 @@
 """Which certificate a TLS listener shows to whom, and how it is changed while it runs.
 
 Chosen by the name that the client asks for (SNI, RFC 6066 §3): the name itself, then a wildcard
-for its first label (RFC 9525 §6.3), then the first certificate of the list.
+for its first label (RFC 9525 §6.3), then the first certificate of the list. The process that
+shows them reads their files itself: no key ever stands in a message between processes.
 """
 
 import os

@@ -35,12 +35,8 @@ def refused(exchange: "Exchange") -> None:
 def starved(exchange: "Exchange") -> None:
     """No descriptor was left to connect with, for which no replica is to blame: it waits until
     another connection is free, or for the next sweep."""
-    context, slot = exchange.client.context, exchange.slot
-    assert slot is not None
-    exchange.upstream = None
-    slot.parked[exchange] = None
-    exchange.client.deadline = context.loop.time() + exchange.destination.queue_timeout
-    context.sweep.close_one_idle()
+    exchange.park()
+    exchange.client.context.sweep.close_one_idle()
 
 
 def upstream_lost(exchange: "Exchange", upstream: "Upstream", error: Exception | None) -> None:
@@ -91,7 +87,7 @@ def expired(exchange: "Exchange", now: float) -> None:
         exchange.renew_deadline(now)
         return
     match exchange.phase:
-        case Phase.QUEUED:
+        case Phase.CONNECTING | Phase.QUEUED if exchange.upstream is None:
             problem = problems.queue_timeout(exchange.destination.retry_after())
             exchange.reject(problem, "queue-timeout")
         case Phase.CONNECTING:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 import ssl
 import subprocess
 import sys
@@ -9,6 +10,12 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
+
+from cluster.messages import Outcome
+from config.service import Queue
+from gateway import recovery
+from gateway.upstream import Upstream
 from tests.support.certificates import issue
 from tests.support.raw_http import Client, abort, get, say_hello, stage, until
 
@@ -118,6 +125,43 @@ async def test_handshakes_that_take_every_descriptor_stop_nothing(tmp_path: Path
         client = Client(reader, writer)
         assert (await client.ask(get())).status == 200
         abort(writer)
+
+
+def starve(monkeypatch: pytest.MonkeyPatch, times: float) -> None:
+    """So many times there is no descriptor for a connection to a replica."""
+    connect, left = Upstream._connect, [times]
+
+    async def try_to(upstream: Upstream) -> None:
+        if left[0] <= 0:
+            await connect(upstream)
+        else:
+            left[0] -= 1
+            upstream._not_connected(recovery.starved)
+
+    monkeypatch.setattr(Upstream, "_connect", try_to)
+
+
+async def test_a_request_waits_for_a_descriptor_and_no_replica_is_blamed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    starve(monkeypatch, 2)
+    async with stage(say_hello) as s:
+        clients = [await s.client() for _ in range(2)]
+        for client in clients:
+            await client.send(get())
+        for client in clients:
+            assert (await client.answer()).status == 200
+        assert s.events.of(Outcome) == []
+        assert s.stats().retries == {}
+
+
+async def test_it_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    starve(monkeypatch, math.inf)
+    async with stage(say_hello, queue=Queue(timeout=0.3)) as s:
+        answer = await (await s.client()).ask(get())
+        assert (answer.status, b"queue-timeout" in answer.body) == (503, True)
+        assert s.events.of(Outcome) == []
+        assert s.stats().in_flight == 0
 
 
 def _trusting(cert: Path) -> ssl.SSLContext:

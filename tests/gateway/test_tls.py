@@ -240,6 +240,26 @@ async def test_a_refused_upload_is_answered_although_more_comes(a: Issued) -> No
         assert (answer.status, answer.value("Connection")) == (413, "close")
 
 
+@pytest.mark.parametrize("others", [0, 70])
+async def test_long_bodies_pass_unchanged_both_ways(others: int, a: Issued) -> None:
+    """With many clients, long bodies are read in another way."""
+    body = bytes(range(256)) * 12_000
+
+    async def mirror(call: Call) -> None:
+        received = await call.body(await call.request())
+        head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(received)
+        await call.send(head + received)
+
+    async with stage(mirror, tls=secure(a)) as s, contextlib.AsyncExitStack() as stack:
+        for _ in range(others):
+            await s.client()
+        clients = [await stack.enter_async_context(client_of(s, trusting(a))) for _ in range(3)]
+        async with asyncio.TaskGroup() as group:
+            asking = [group.create_task(client.ask(post(body))) for client in clients]
+        for answer in asking:
+            assert answer.result().body == body
+
+
 async def test_a_slow_client_holds_the_replica_back(a: Issued) -> None:
     """Back-pressure through TLS: what is not read is not taken from the replica."""
     sent = 0
