@@ -4,6 +4,7 @@ Pure. Services come and go and change while Tidegate runs; sockets that are open
 holds the replicas and the name that marks them do not.
 """
 
+import re
 from dataclasses import dataclass
 
 from config.fields import Model
@@ -11,7 +12,9 @@ from config.settings import Settings
 
 _OUTSIDE_SERVICES = ("owner", "state_dir", "runtime", "docker", "gateway", "admin")
 # What the gateway takes over while it runs; everything else out there is read once, at the start.
-_LIVE = ("gateway.limits", "gateway.trusted_proxies", "gateway.access_log")
+_LIVE = re.compile(
+    r"gateway\.(?:limits|trusted_proxies|access_log|tls\[\d+\]\.certificates)(?![a-z_])"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +41,8 @@ def diff(old: Settings, new: Settings) -> Changes:
         changed=tuple(
             sorted(name for name in before.keys() & after.keys() if before[name] != after[name])
         ),
-        restart_needed=tuple(path for path in paths if not path.startswith(_LIVE)),
-        live=tuple(path for path in paths if path.startswith(_LIVE)),
+        restart_needed=tuple(path for path in paths if not _LIVE.match(path)),
+        live=tuple(path for path in paths if _LIVE.match(path)),
     )
 
 
@@ -56,6 +59,14 @@ def _differing(path: str, old: object, new: object) -> list[str]:
     """The single keys below `path` that differ."""
     if old == new:
         return []
+    if isinstance(old, tuple) and isinstance(new, tuple) and len(old) == len(new):
+        if all(isinstance(item, Model) for item in (*old, *new)):
+            return [
+                found
+                for index, (one, other) in enumerate(zip(old, new, strict=True))
+                for found in _differing(f"{path}[{index}]", one, other)
+            ]
+        return [path]
     if not (isinstance(old, Model) and isinstance(new, Model)):
         return [path]
     return [

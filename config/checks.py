@@ -62,14 +62,16 @@ def of_routes(services: Iterable[Service]) -> Iterator[Finding]:
 
 def of_listeners(gateway: Gateway, admin: Admin) -> Iterator[Finding]:
     """Two listeners on one port, or an admin API that everybody can reach."""
-    for index, address in enumerate(gateway.listen):
-        if any(overlap(address, other) for other in gateway.listen[:index]):
-            yield Finding(("gateway", "listen", index), f"{address} is listened on already")
+    before: list[str] = []
+    for place, address in _listeners(gateway):
+        if any(overlap(address, other) for other in before):
+            yield Finding(place, f"{address} is listened on already", (("gateway", "listen"),))
+        before.append(address)
         if overlap(address, admin.listen):
             yield Finding(
                 ("admin", "listen"),
-                f"must be another port than gateway.listen ({address}), got {admin.listen}",
-                (("gateway", "listen"),),
+                f"must be another port than {_key(place)} ({address}), got {admin.listen}",
+                (place[:2],),
             )
     if not admin.token_file and not is_loopback(split(admin.listen)[0]):
         yield Finding(
@@ -78,6 +80,18 @@ def of_listeners(gateway: Gateway, admin: Admin) -> Iterator[Finding]:
             "or listen on 127.0.0.1",
             (("admin", "token_file"),),
         )
+
+
+def _listeners(gateway: Gateway) -> Iterator[tuple[Place, str]]:
+    for index, address in enumerate(gateway.listen):
+        yield ("gateway", "listen", index), address
+    for index, listener in enumerate(gateway.tls):
+        yield ("gateway", "tls", index, "listen"), listener.listen
+
+
+def _key(place: Place) -> str:
+    """Of which list it is, as the file names it."""
+    return "gateway.listen" if place[1] == "listen" else "gateway.tls"
 
 
 def _of_endpoints(service: Service) -> Iterator[Finding]:

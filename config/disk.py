@@ -1,7 +1,8 @@
-"""What a configuration names on this machine: environment files, secrets, volumes, the token.
+"""What a configuration names on this machine: environment files, secrets, volumes, certificates,
+the token.
 
-Relative paths start at the configuration's folder, `~` is the home of whoever runs Tidegate. Only
-environment files are read here; of the others it is enough that they are there.
+Relative paths start at the configuration's folder, `~` is the home of whoever runs Tidegate.
+Environment files and certificates are read here; of the others it is enough that they are there.
 """
 
 import os
@@ -11,8 +12,10 @@ from pathlib import Path
 
 from config import dotenv
 from config.addresses import is_path
+from config.certificates import BadCertificate, context_of
 from config.errors import Finding, Place
 from config.service import Secret, Service
+from config.settings import Certificate, Gateway
 
 
 @dataclass(slots=True)
@@ -40,6 +43,40 @@ class Disk:
         elif not os.access(absolute, os.R_OK):
             self.findings.append(Finding(place, f"{absolute} may not be read"))
         return absolute
+
+    def check_certificates(self, gateway: Gateway, place: Place) -> None:
+        """Those of every TLS listener; findings for what cannot be used."""
+        for number, listener in enumerate(gateway.tls):
+            for index, one in enumerate(listener.certificates):
+                self._check(one, (*place, "tls", number, "certificates", index))
+
+    def _check(self, certificate: Certificate, place: Place) -> None:
+        before = len(self.findings)
+        cert = self.present(certificate.cert, (*place, "cert"))
+        key = self.present(certificate.key, (*place, "key"))
+        if len(self.findings) > before:
+            return
+        try:
+            context_of(cert, key)
+        except BadCertificate as bad:
+            self.findings.append(Finding((*place, bad.which), str(bad)))
+
+    def settle_gateway(self, gateway: Gateway) -> Gateway:
+        """With absolute paths."""
+        if not gateway.tls:
+            return gateway
+        listeners = tuple(
+            listener.model_copy(
+                update={
+                    "certificates": tuple(
+                        Certificate(cert=self.resolve(one.cert), key=self.resolve(one.key))
+                        for one in listener.certificates
+                    )
+                }
+            )
+            for listener in gateway.tls
+        )
+        return gateway.model_copy(update={"tls": listeners})
 
     def settle(self, service: Service) -> Service:
         """The service with absolute paths, and its environment files under its `env`."""

@@ -48,7 +48,8 @@ def interpret(value: Any, disk: Disk) -> Meaning:
     findings += _sound(checks.of_listeners(file.gateway, file.admin), broken)
     if file.admin.token_file:
         disk.present(file.admin.token_file, ("admin", "token_file"))
-        findings += disk.take()
+    disk.check_certificates(file.gateway, ("gateway",))
+    findings += disk.take()
     if not file.services and ("services",) not in broken:
         findings.append(Finding(("services",), "no services: write at least one"))
     runtime = None if any(place[0] == "runtime" for place in broken) else runtime_of(file.runtime)
@@ -162,13 +163,9 @@ def _own(value: Mapping[str, Any]) -> tuple[Mapping[str, Any], list[Finding]]:
 def _supported(
     raw: Mapping[str, Any], later: tuple[Later, ...]
 ) -> tuple[Mapping[str, Any], list[Finding]]:
-    """What the models know, and what they will only know later. An empty `tls` asks for nothing."""
+    """What the models know, and what they will only know later."""
     findings = refused(raw, later)
-    raw = _pruned(raw, findings)
-    for entry in later:
-        if entry.schema is not None:
-            raw = _without(raw, entry.place)
-    return raw, findings
+    return _pruned(raw, findings), findings
 
 
 def _validated(model: type[M], raw: Mapping[str, Any]) -> tuple[M, list[Finding]]:

@@ -36,6 +36,8 @@ def page() -> str:
 _SECTIONS = {
     "Gateway": "gateway",
     "Limits": "gateway.limits",
+    "TlsListener": "gateway.tls[]",
+    "Certificate": "gateway.tls[].certificates[]",
     "Admin": "admin",
     "Docker": "runtime.docker",
     "Service": "services.NAME, defaults",

@@ -15,7 +15,7 @@ from config.errors import Place
 from config.fields import Model
 from config.service import Service
 from config.settings import RUNTIMES, File
-from config.unsupported import LATER, LATER_RUNTIMES, OF_FILE, OF_SERVICE, SCHEDULE
+from config.unsupported import LATER, LATER_RUNTIMES, OF_SERVICE, SCHEDULE
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _REF = "#/$defs/"
@@ -106,10 +106,6 @@ def _runtime(mapping: Mapping[str, Any], description: str) -> dict[str, Any]:
 
 
 def _add_later(file: dict[str, Any], definitions: dict[str, Any]) -> None:
-    gateway = definitions["Gateway"]["properties"]
-    for later in OF_FILE:
-        if later.schema:
-            gateway[later.place[-1]] = dict(later.schema)
     for later in OF_SERVICE:
         if later.place[0] == "rollout":
             definitions["Rollout"]["properties"][later.place[1]]["description"] += LATER

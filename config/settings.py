@@ -27,6 +27,32 @@ class Limits(Model):
     header_timeout: Duration = Field(10.0, description="Until the header is complete, else 408.")
     idle_timeout: Duration = Field(75.0, description="Between two requests of a connection.")
     connections: Count = Field(10_000, ge=0, description="Clients at once.")
+    connections_per_client: Count = Field(
+        0, ge=0, description="Of one address at once; trusted_proxies may have more."
+    )
+
+
+class Certificate(Model):
+    """What a TLS listener shows, in PEM form; read again on reload."""
+
+    cert: Text = Field(description="File: the certificate, then those that it was issued by.")
+    key: Text = Field(description="File: its private key, not encrypted.")
+
+
+def _some(certificates: tuple[Certificate, ...]) -> tuple[Certificate, ...]:
+    if not certificates:
+        raise ValueError("must not be empty")
+    return certificates
+
+
+class TlsListener(Model):
+    """Where clients come in with HTTPS: TLS 1.2 or newer, then HTTP/1.1."""
+
+    listen: Listen = Field(description='"host:port" or ":port".')
+    certificates: Annotated[tuple[Certificate, ...], AfterValidator(_some)] = Field(
+        description="Chosen by the name the client asks for, else the first.",
+        json_schema_extra={"minItems": 1},
+    )
 
 
 def _count_or_auto(value: object) -> object:
@@ -46,6 +72,7 @@ class Gateway(Model):
     """Where clients come in."""
 
     listen: Listens = Field(("0.0.0.0:8080",), description='"host:port" or ":port", one or many.')
+    tls: tuple[TlsListener, ...] = Field((), description="Where clients come in with HTTPS.")
     workers: Workers = Field(
         1, description="Gateway processes; auto is one per core, 0 inside the control process."
     )

@@ -21,17 +21,12 @@ LATER = " Not supported yet."
 class Later:
     """A place of the file, when its value asks for too much, and what to write instead.
 
-    "*" stands for every item of a list. With a `schema` the models do not know the key at all.
+    "*" stands for every item of a list.
     """
 
     place: tuple[str, ...]
     asks: Callable[[Any], bool]
     message: Callable[[Any], str]
-    schema: Mapping[str, Any] | None = None
-
-
-def _given(value: Any) -> bool:
-    return value not in (None, [], {})
 
 
 def _remove(_: Any) -> str:
@@ -48,25 +43,6 @@ def _other_metric(value: Any) -> bool:
     return isinstance(metric, str) and metric not in METRICS
 
 
-_TLS = {
-    "type": "array",
-    "description": "Listeners for HTTPS, chosen by SNI. Not supported yet.",
-    "items": {
-        "type": "object",
-        "additionalProperties": False,
-        "properties": {
-            "listen": {"type": "string"},
-            "certificates": {
-                "type": "array",
-                "items": {
-                    "type": "object",
-                    "additionalProperties": False,
-                    "properties": {"cert": {"type": "string"}, "key": {"type": "string"}},
-                },
-            },
-        },
-    },
-}
 SCHEDULE = {
     "type": "object",
     "description": "Bounds for a time of the week. Not supported yet.",
@@ -82,12 +58,6 @@ SCHEDULE = {
 }
 
 OF_FILE = (
-    Later(
-        ("gateway", "tls"),
-        _given,
-        lambda _: f"{NOT_YET}: let a proxy in front end TLS, and remove it",
-        _TLS,
-    ),
     Later(
         ("runtime",),
         lambda value: _later_runtime(value) is not None,

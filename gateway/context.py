@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from cluster.messages import Drained, LoadReport, Outcome, OutcomeKind, Wake
 from config.settings import Gateway as GatewaySettings
 from gateway.access_log import AccessLog, access_log
+from gateway.admission import Admission
 from gateway.bulk import LONG
 from gateway.destination import Destination, Route
 from gateway.dispatch import Slot
@@ -35,9 +36,9 @@ class Context:
     """The shared state of one gateway."""
 
     __slots__ = (
-        "access_log", "connections", "date", "draining", "emptied", "events", "everyone",
-        "id_line", "id_prefix", "ids", "limits", "loop", "read_buffer", "rng", "source", "sweep",
-        "table", "tasks", "unrouted",
+        "access_log", "admission", "connections", "date", "draining", "emptied", "events",
+        "everyone", "id_line", "id_prefix", "ids", "limits", "loop", "read_buffer", "rng",
+        "source", "sweep", "table", "tasks", "unrouted",
     )  # fmt: skip
 
     loop: asyncio.AbstractEventLoop
@@ -59,6 +60,7 @@ class Context:
         self.table: Table[Route] = Table()
         self.access_log: AccessLog | None = access_log(settings.access_log)
         self.connections: set[Downstream] = set()
+        self.admission = Admission(self)
         self.emptied = asyncio.Event()
         self.draining = False
         self.unrouted: defaultdict[int, int] = defaultdict(int)

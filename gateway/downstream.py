@@ -68,13 +68,10 @@ class Downstream(asyncio.Protocol):
         self.deadline = context.loop.time() + (context.limits.idle_timeout or math.inf)
         context.connections.add(self)
         context.sweep.start()
-        limit = context.limits.connections
         self.peer = self._listener.opened(transport)
-        if limit and len(context.connections) > limit:
-            context.unrouted[503] += 1
-            self.keep_alive = False
-            self.write_problem(problems.TOO_MANY_CONNECTIONS, None)
-            self._linger()
+        refusal = context.admission.enter(self.peer, transport.get_extra_info("socket"))
+        if refusal is not None:
+            self._turn_away(refusal)
 
     # Reading requests
 
@@ -238,6 +235,16 @@ class Downstream(asyncio.Protocol):
         self.write_problem(problem, None)
         self._linger()
 
+    def _turn_away(self, problem: Problem) -> None:
+        """Without having read anything. A descriptor is not held for politeness."""
+        self.context.unrouted[problem.status] += 1
+        self.keep_alive = False
+        self.write_problem(problem, None)
+        if problem is problems.NO_DESCRIPTOR:
+            self.close()
+        else:
+            self._linger()
+
     def _count_unrouted(self, status: int, request: Request | None) -> None:
         self.context.unrouted[status] += 1
         if self.context.access_log is not None:
@@ -284,11 +291,10 @@ class Downstream(asyncio.Protocol):
         self.deadline = self.context.loop.time() + _LINGER
         if self.transport.is_closing():
             return
+        # TLS has no half that could be closed alone: the client is to close all of it.
         if self.transport.can_write_eof():
             self.transport.write_eof()
-            self.resume()
-        else:
-            self.transport.close()
+        self.resume()
 
     def _discard(self, data: bytes) -> None:
         self._lingered += len(data)
@@ -303,6 +309,7 @@ class Downstream(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self.context.connections.discard(self)
+        self.context.admission.leave(self.peer)
         self._listener.closed()
         self.deadline = math.inf
         self._held = self._later = b""

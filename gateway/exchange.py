@@ -143,6 +143,13 @@ class Exchange:
         self.upstream = Upstream(self.client.context, slot, self)
         self.upstream.connect()
 
+    def park(self) -> None:
+        """Its connection could not even be begun; however often, it waits no longer in all."""
+        assert self.slot is not None
+        self.upstream = None
+        self.slot.parked[self] = None
+        self.client.deadline = self._started + self.destination.queue_timeout
+
     def requeue(self) -> None:
         """Its slot is no good any more and nothing was sent: back to the head of the queue."""
         self.unbind()

@@ -1,6 +1,7 @@
 """The gateway as others see it: configure, apply snapshots, start, drain, count."""
 
 import asyncio
+import logging
 import random
 import socket
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -10,14 +11,25 @@ from cluster.model import Address
 from config import settings as config
 from gateway import problems
 from gateway.access_log import access_log
+from gateway.certificates import BadCertificate
 from gateway.context import Context, GatewayEvents
 from gateway.destination import Destination, Route
-from gateway.listener import Listener, ListenError, bind_all, trusted_networks
+from gateway.listener import (
+    Listener,
+    ListenError,
+    bind_all,
+    certificates_of,
+    staying,
+    trusted_networks,
+    wanted,
+)
 from gateway.peers import Everyone
 from gateway.routed import Routed
 from gateway.routing import Table
 from gateway.stats import GatewayStats
 from gateway.sweep import Sweep, interval
+
+log = logging.getLogger("tidegate.gateway")
 
 __all__ = ["Gateway", "GatewayEvents", "ListenError"]
 
@@ -45,8 +57,11 @@ class Gateway:
         """Take over services and settings, at the start and on reload.
 
         What is in flight goes on; a removed service is unknown from now on. `listen` is only read
-        by `start`.
+        by `start`, certificates whenever their files have changed.
         """
+        if self._listeners:
+            settings = staying(self._settings, settings)
+            self._renew(settings)
         context = self._context
         former = self._routes
         self._routes = {service.name: self._route(service) for service in services}
@@ -86,15 +101,18 @@ class Gateway:
             self._context.admit(route.destination)
 
     async def start(self, sockets: Sequence[socket.socket] = ()) -> list[Address]:
-        """Listen on everything in `settings.listen`; the addresses, with the real ports.
+        """Listen on everything in `settings.listen` and `tls`; the addresses, with the real ports.
 
-        `sockets` are bound already, in the order of `listen`, and stand in for binding here.
-        Raises ListenError; then nothing is listened on.
+        `sockets` are bound already, in the order of `listener.wanted`, and stand in for binding
+        here. Raises ListenError; then nothing is listened on.
         """
         self._context.loop = asyncio.get_running_loop()
         trusted = trusted_networks(self._settings.trusted_proxies)
-        for listening in sockets or bind_all(self._settings.listen):
-            listener = Listener(self._context, trusted)
+        tls = [certificates_of(listener) for listener in self._settings.tls]
+        plain = [None] * len(self._settings.listen)
+        bound = sockets or bind_all(wanted(self._settings))
+        for listening, certificates in zip(bound, [*plain, *tls], strict=True):
+            listener = Listener(self._context, trusted, certificates)
             self._listeners.append(listener)
             await listener.open(listening)
         return [listener.address for listener in self._listeners]
@@ -134,6 +152,15 @@ class Gateway:
             unrouted=dict(self._context.unrouted),
             connections={str(one.address): one.connections for one in self._listeners},
         )
+
+    def _renew(self, settings: config.Gateway) -> None:
+        """What was checked may be broken by now: then the present certificates stay."""
+        secure = [one.certificates for one in self._listeners if one.certificates is not None]
+        for certificates, listener in zip(secure, settings.tls, strict=True):
+            try:
+                certificates.load(listener.certificates)
+            except BadCertificate as bad:
+                log.error("%s keeps its former certificates: %s", listener.listen, bad)
 
     def _route(self, service: Routed) -> Route:
         route = self._routes.get(service.name)

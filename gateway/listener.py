@@ -8,11 +8,15 @@ import socket
 from collections.abc import Sequence
 
 from cluster.model import Address
+from config.settings import Gateway, TlsListener
+from gateway.certificates import BadCertificate, Certificates
 from gateway.context import Context
 from gateway.downstream import Downstream
 from gateway.fields import Peer
 
 _BACKLOG = 4096
+HANDSHAKE_TIMEOUT = 10.0
+_GOODBYE = 2.0  # seconds for a client to confirm that the connection ends (RFC 8446 §6.1)
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -29,9 +33,14 @@ def trusted_networks(texts: Sequence[str]) -> tuple[Network, ...]:
 class Listener:
     """One listening socket and the connections that came through it."""
 
-    def __init__(self, context: Context, trusted: tuple[Network, ...]) -> None:
+    def __init__(
+        self, context: Context, trusted: tuple[Network, ...], certificates: Certificates | None
+    ) -> None:
+        """With certificates it is one for HTTPS."""
         self._context = context
         self._server: asyncio.AbstractServer | None = None
+        self.certificates = certificates
+        self._proto = b"http" if certificates is None else b"https"
         self.trusted = trusted
         self.connections = 0
         self.address = Address("", 0)
@@ -40,14 +49,23 @@ class Listener:
         """Accept on a bound socket, which is ours from now on."""
         host, port = listening.getsockname()[:2]
         self.address = Address(host, port)
+        secure = self.certificates is not None
         try:
             self._server = await self._context.loop.create_server(
-                lambda: Downstream(self._context, self), sock=listening, backlog=_BACKLOG
+                self._greet,
+                sock=listening,
+                backlog=_BACKLOG,
+                ssl=self.certificates.context if self.certificates else None,
+                ssl_handshake_timeout=HANDSHAKE_TIMEOUT if secure else None,
+                ssl_shutdown_timeout=_GOODBYE if secure else None,
             )
         except BaseException:
             listening.close()
             raise
         return self.address
+
+    def _greet(self) -> Downstream:
+        return Downstream(self._context, self)
 
     def close(self) -> None:
         """Accept no more; connections live on."""
@@ -60,10 +78,31 @@ class Listener:
         name = transport.get_extra_info("peername")
         host = name[0].removeprefix("::ffff:") if name else "127.0.0.1"
         trusted = bool(self.trusted) and _is_within(host, self.trusted)
-        return Peer(ip=host.encode(), trusted=trusted, authority=str(self.address).encode())
+        return Peer(host.encode(), self._proto, trusted, str(self.address).encode())
 
     def closed(self) -> None:
         self.connections -= 1
+
+
+def wanted(settings: Gateway) -> list[str]:
+    """All addresses to listen on, those of TLS last."""
+    return [*settings.listen, *(one.listen for one in settings.tls)]
+
+
+def certificates_of(listener: TlsListener) -> Certificates:
+    """Raises ListenError."""
+    try:
+        return Certificates(listener.certificates)
+    except BadCertificate as bad:
+        raise ListenError(f"cannot listen on {listener.listen}: {bad}") from bad
+
+
+def staying(former: Gateway, asked: Gateway) -> Gateway:
+    """What is asked for, as far as it can be had without a restart: sockets stay as they are, and
+    only their certificates change."""
+    present = {listener.listen: listener for listener in asked.tls}
+    tls = tuple(present.get(listener.listen, listener) for listener in former.tls)
+    return asked.model_copy(update={"listen": former.listen, "tls": tls})
 
 
 def bind_all(texts: Sequence[str]) -> list[socket.socket]:
@@ -111,7 +150,8 @@ def bind(text: str) -> socket.socket:
 def _refusal(text: str, error: OSError | ValueError) -> ListenError:
     reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else error
     return ListenError(
-        f"cannot listen on {text}: {reason}; stop what uses it or change gateway.listen"
+        f"cannot listen on {text}: {reason}; stop what uses it, "
+        "or change gateway.listen or gateway.tls"
     )
 
 

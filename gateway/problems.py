@@ -31,6 +31,12 @@ BAD_BODY = Problem(400, "bad-framing", "The body of the request is framed in an 
 TOO_MANY_CONNECTIONS = Problem(
     503, "too-many-connections", "The gateway has too many connections.", retry_after=1
 )
+TOO_MANY_OF_CLIENT = Problem(
+    503, "too-many-connections", "Too many connections come from this address.", retry_after=1
+)
+NO_DESCRIPTOR = Problem(
+    503, "too-many-connections", "The gateway has no room for another connection.", retry_after=1
+)
 
 
 def queue_full(retry_after: int) -> Problem:

@@ -32,6 +32,13 @@ def refused(exchange: "Exchange") -> None:
     _fail(exchange, "refused", OutcomeKind.REFUSED, problems.UNREACHABLE)
 
 
+def starved(exchange: "Exchange") -> None:
+    """No descriptor was left to connect with, for which no replica is to blame: it waits until
+    another connection is free, or for the next sweep."""
+    exchange.park()
+    exchange.client.context.sweep.close_one_idle()
+
+
 def upstream_lost(exchange: "Exchange", upstream: "Upstream", error: Exception | None) -> None:
     """The replica's connection is gone."""
     exchange.upstream = None
@@ -80,7 +87,7 @@ def expired(exchange: "Exchange", now: float) -> None:
         exchange.renew_deadline(now)
         return
     match exchange.phase:
-        case Phase.QUEUED:
+        case Phase.CONNECTING | Phase.QUEUED if exchange.upstream is None:
             problem = problems.queue_timeout(exchange.destination.retry_after())
             exchange.reject(problem, "queue-timeout")
         case Phase.CONNECTING:

@@ -72,9 +72,21 @@ class Sweep:
         if self._context.connections or self.destinations:
             self._timer = self._context.loop.call_later(self.interval, self._run)
 
+    def close_one_idle(self) -> None:
+        """Of any destination: the connection that was used least lately in its pool."""
+        for destination in self.destinations:
+            for slot in destination.dispatcher.slots:
+                if slot.idle:
+                    slot.idle[0].drop()
+                    return
+
     def _look_after(self, destination: Destination, now: float) -> None:
         if destination.dispatcher.reopen():
             self._context.admit(destination)
+        for slot in destination.dispatcher.slots:
+            if slot.parked and not slot.connecting:
+                # The next one is tried when this one succeeds.
+                slot.parked.popitem(last=False)[0].connect(slot)
         if destination.reporting and now - destination.counters.since >= _REPORT_EVERY - 0.01:
             self._report(destination, now)
         resting = self._close_idle(destination, now)

@@ -1,6 +1,7 @@
 """After 101 a request becomes a tunnel: bytes pass both ways until either side is done.
 
-RFC 9110 §7.8. It counts as in flight all the while, and each side may close its half first.
+RFC 9110 §7.8. It counts as in flight all the while, and each side may close its half first; with
+TLS, which has no halves, the tunnel ends as soon as one side does.
 """
 
 from typing import TYPE_CHECKING
@@ -32,7 +33,8 @@ def switch_protocols(exchange: "Exchange", response: Response, rest: bytes) -> N
 
 def client_eof(exchange: "Exchange") -> bool:
     """The client has closed its side. True: the other side stays open (a tunnel)."""
-    if exchange.phase is not Phase.TUNNEL or exchange.upstream is None:
+    halves = exchange.client.transport.can_write_eof()
+    if exchange.phase is not Phase.TUNNEL or exchange.upstream is None or not halves:
         exchange.abandon()
         return False
     if exchange.upstream.saw_eof:
@@ -46,6 +48,7 @@ def upstream_eof(exchange: "Exchange") -> bool:
     """The replica has closed its side. True: the other side stays open (a tunnel)."""
     if exchange.phase is not Phase.TUNNEL or exchange.client.transport.is_closing():
         return False
-    if exchange.client.transport.can_write_eof():
-        exchange.client.transport.write_eof()
+    if not exchange.client.transport.can_write_eof():
+        return False
+    exchange.client.transport.write_eof()
     return not exchange.client.saw_eof

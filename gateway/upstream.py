@@ -5,7 +5,9 @@ connection (RFC 9112 §9.2: it can no longer be known which answer is whose).
 """
 
 import asyncio
+import errno
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
 from cluster.messages import OutcomeKind
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
 _KEPT_HEAD = 4096
 _MAX_INFORMATIONAL = 16
+_NO_DESCRIPTOR = (errno.EMFILE, errno.ENFILE)
 
 
 class Upstream(asyncio.Protocol):
@@ -76,16 +79,17 @@ class Upstream(asyncio.Protocol):
         address = self.slot.endpoint.address
         try:
             await self._context.loop.create_connection(lambda: self, address.host, address.port)
-        except (OSError, ValueError):
-            self._not_connected()
+        except (OSError, ValueError) as error:
+            starved = isinstance(error, OSError) and error.errno in _NO_DESCRIPTOR
+            self._not_connected(recovery.starved if starved else recovery.refused)
 
-    def _not_connected(self) -> None:
+    def _not_connected(self, recover: Callable[["Exchange"], None]) -> None:
         if self._task is None:
             return
         exchange, self.exchange, self._task = self.exchange, None, None
         self.slot.connecting -= 1
         if exchange is not None:
-            recovery.refused(exchange)
+            recover(exchange)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)

@@ -12,6 +12,7 @@ import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from cluster import descriptors
 from runtimes.process_guard_program import signal_group
 
 # The guard knows of the group before the command runs: the child tells it on its way there. Its
@@ -31,7 +32,7 @@ def launch(
 ) -> int:
     """The process id of the leader of a new session that runs `command`. Raises OSError."""
     process = subprocess.Popen(
-        ["/bin/sh", "-c", _PROLOGUE, "sh", *_with_odd_names(command, env)],
+        ["/bin/sh", "-c", _prologue(), "sh", *_with_odd_names(command, env)],
         env=env,
         cwd=directory,
         stdin=guard,
@@ -42,6 +43,12 @@ def launch(
     # Its end comes through its pidfd: the object shall not wait for it, nor warn about it.
     process.returncode = 0
     return process.pid
+
+
+def _prologue() -> str:
+    """The command has the file descriptors that we were given, not those that we took."""
+    limit = descriptors.limit_of_others()
+    return _PROLOGUE if limit is None else f"ulimit -S -n {limit} && {_PROLOGUE}"
 
 
 def _with_odd_names(command: Sequence[str], env: Mapping[str, str]) -> list[str]:

@@ -19,6 +19,7 @@ import uvloop
 
 from admin.access import TokenError
 from admin.app import AdminListenError
+from cluster import descriptors
 from cluster.runtime import RuntimeFailure
 from cluster.tasks import Tasks
 from config.errors import ConfigError
@@ -44,6 +45,7 @@ def main(
 ) -> int:
     """Run until told to stop; the exit code of the process."""
     logs.configure(log_format, log_level)
+    descriptors.raise_limit()
     try:
         settings = load(config)
     except ConfigError as error:

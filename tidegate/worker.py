@@ -15,7 +15,7 @@ from typing import assert_never
 
 import uvloop
 
-from cluster import wire
+from cluster import descriptors, wire
 from cluster.messages import Drained, EndpointSnapshot, LoadReport, Outcome, Wake
 from cluster.tasks import Tasks
 from config.service import Service
@@ -31,6 +31,7 @@ from tidegate.shares import Shares
 def main() -> None:
     arguments = _arguments()
     logs.configure(arguments.log_format, arguments.log_level)
+    descriptors.raise_limit()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     uvloop.run(_serve(arguments))

@@ -24,7 +24,7 @@ from cluster.tasks import Tasks
 from config.service import Service
 from config.settings import Gateway as Settings
 from gateway.gateway import GatewayEvents
-from gateway.listener import bind_all, bind_for_many
+from gateway.listener import bind_all, bind_for_many, staying, wanted
 from gateway.routed import FIELDS
 from gateway.stats import GatewayStats
 from tidegate.descriptors import Passing
@@ -72,7 +72,9 @@ class Workers:
         self._draining = False
 
     def configure(self, services: Mapping[str, Service], settings: Settings) -> None:
-        self._services, self._settings = services, settings
+        # A gateway process that is started later has the sockets that we have now.
+        self._services = services
+        self._settings = staying(self._settings, settings) if self._sockets else settings
         for name in self._snapshots.keys() - services.keys():
             del self._snapshots[name]
         limits = {name: service.concurrency for name, service in services.items()}
@@ -98,9 +100,9 @@ class Workers:
     async def start(self) -> list[Address]:
         """Raises ListenError when an address is taken, TimeoutError when one does not come up."""
         if self._count > 1:
-            self._sockets = bind_for_many(self._settings.listen, self._count)
+            self._sockets = bind_for_many(wanted(self._settings), self._count)
         else:
-            self._sockets = [bind_all(self._settings.listen)]
+            self._sockets = [bind_all(wanted(self._settings))]
         began = [asyncio.Event() for _ in range(self._count)]
         for row, event in enumerate(began):
             self._tasks.start(self._keep_alive(row, event), f"gateway {row}")

@@ -59,7 +59,6 @@ services:
 
 # What the contract has beyond that: (in the text above, in the contract).
 NOT_YET = [
-    ("tls: []", 'tls: [{listen: ":8443", certificates: [{cert: a.pem, key: a.key}]}]'),
     ("runtime: docker", "runtime: kubernetes"),
     (
         "        - {metric: rps, target: 100}\n",

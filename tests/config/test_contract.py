@@ -29,7 +29,6 @@ class TestTheContract:
             text = text.replace(old, new)
         said = said_of(text).splitlines()
         assert [line.split(": ")[1] for line in said] == [
-            "gateway.tls",
             "runtime",
             "services.web.scaling.rules[2]",
             "services.web.rollout.healthy_for",

@@ -1,5 +1,6 @@
 """A file becomes settings: its defaults, its texts as written, the files around it, its reading."""
 
+import codecs
 import contextlib
 import os
 import tempfile
@@ -172,6 +173,8 @@ class TestFilesAround:
 def unprivileged() -> Iterator[None]:
     """Without root's right to read everything; whoever is not root has no such right anyway."""
     before = os.geteuid()
+    # Whoever owns nothing may not even look into Python's own folder to load it.
+    codecs.lookup("utf-8-sig")
     if before == 0:
         os.seteuid(NOBODY)
     try:

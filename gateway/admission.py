@@ -1,0 +1,46 @@
+"""Who may come in: so many clients, so many of one address, and never on the last descriptors."""
+
+import socket
+from typing import TYPE_CHECKING
+
+from cluster import descriptors
+from gateway import problems
+from gateway.problems import Problem
+
+if TYPE_CHECKING:
+    from gateway.context import Context
+    from gateway.fields import Peer
+
+
+class Admission:
+    """Counts connections by address. Every `enter` has its `leave`, refused or not."""
+
+    __slots__ = ("_context", "_counts", "_descriptors")
+
+    def __init__(self, context: "Context") -> None:
+        self._context = context
+        self._counts: dict[bytes, int] = {}
+        self._descriptors = descriptors.for_clients()
+
+    def enter(self, peer: "Peer", connection: socket.socket | None) -> Problem | None:
+        """Why it cannot stay, if so."""
+        count = self._counts[peer.ip] = self._counts.get(peer.ip, 0) + 1
+        limits = self._context.limits
+        if limits.connections and len(self._context.connections) > limits.connections:
+            return problems.TOO_MANY_CONNECTIONS
+        own = limits.connections_per_client
+        # A proxy that we trust stands for many clients.
+        if own and count > own and not peer.trusted:
+            return problems.TOO_MANY_OF_CLIENT
+        if connection is not None and connection.fileno() >= self._descriptors:
+            return problems.NO_DESCRIPTOR
+        return None
+
+    def is_full(self, number: int) -> bool:
+        """Whether a new descriptor of this number would be one of the last."""
+        return number >= self._descriptors
+
+    def leave(self, peer: "Peer") -> None:
+        count = self._counts.pop(peer.ip) - 1
+        if count:
+            self._counts[peer.ip] = count
