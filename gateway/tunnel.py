@@ -6,7 +6,7 @@ RFC 9110 §7.8. It counts as in flight all the while, and each side may close it
 from typing import TYPE_CHECKING
 
 from gateway import recovery
-from gateway.fields import Malformed
+from gateway.fields import Malformed, switches_as_asked, unframed
 from gateway.head import Response
 from gateway.phase import Phase
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def switch_protocols(exchange: "Exchange", response: Response, rest: bytes) -> None:
     """RFC 9110 §7.8: from here on bytes pass both ways, but only if the client asked."""
     wanted, given = exchange.request.fields.upgrade, response.fields.upgrade
-    if not wanted or not given or exchange.client.body is not None:
+    if not switches_as_asked(wanted, given) or exchange.client.body is not None:
         recovery.bad_answer(
             exchange, Malformed(502, "bad-response", "The replica switched unasked.")
         )
@@ -25,7 +25,9 @@ def switch_protocols(exchange: "Exchange", response: Response, rest: bytes) -> N
     exchange.status = 101
     exchange.phase = Phase.TUNNEL
     head = b"%b%b\r\nConnection: Upgrade\r\nUpgrade: %b\r\n\r\n"
-    exchange.client.transport.write(head % (response.line, response.forward, given) + rest)
+    exchange.client.transport.write(
+        head % (response.line, unframed(response.forward), given) + rest
+    )
     exchange.stream_deadline()
     exchange.client.open_tunnel()
 
