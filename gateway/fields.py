@@ -170,7 +170,8 @@ def _by_name(found: Found) -> dict[bytes, list[bytes]]:
         if b"_" in key:
             seen.setdefault(b"_", []).append(value)
         else:
-            seen.setdefault(key, []).append(value.strip(b" \t"))
+            # Only SP: "chunked" and a tab is chunked to us (RFC 9110 §5.5) but not to llhttp.
+            seen.setdefault(key, []).append(value.strip(b" "))
     return seen
 
 
