@@ -73,3 +73,21 @@ def _request_parser() -> HttpRequestParser:
 
 def _content(body: Any) -> bytes:
     return b"".join(getattr(body, "_buffer", ()))
+
+
+class Stream:
+    """Requests as they come, in any pieces."""
+
+    def __init__(self) -> None:
+        self._parser = _request_parser()
+        self._waiting: list[tuple[Any, Any]] = []
+
+    def feed(self, data: bytes) -> list[tuple[bytes, bool]]:
+        """Target, and whether an upgrade was asked, of each request that is complete now."""
+        found, _, _ = self._parser.feed_data(data)
+        self._waiting += found
+        complete = []
+        while self._waiting and self._waiting[0][1].is_eof():
+            raw, _ = self._waiting.pop(0)
+            complete.append((raw.path.encode("utf-8", "surrogateescape"), raw.upgrade))
+        return complete

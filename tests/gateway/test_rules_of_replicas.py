@@ -1,6 +1,7 @@
 """Replicas that break the rules of HTTP/1.1: nothing of it reaches a client as an answer."""
 
 import asyncio
+import pathlib
 
 import pytest
 
@@ -29,6 +30,7 @@ BAD_HEADS = {
     "TE list": ok(b"Transfer-Encoding: gzip, chunked"),
     "TE twice": ok(b"Transfer-Encoding: chunked", b"Transfer-Encoding: chunked"),
     "TE chunked twice": ok(b"Transfer-Encoding: chunked, chunked"),
+    "TE with a tab behind": ok(b"Transfer-Encoding: chunked\t"),
     "TE empty": ok(b"Transfer-Encoding:"),
     "TE quoted": ok(b'Transfer-Encoding: "chunked"'),
     # RFC 9112 §2.2, §5
@@ -239,6 +241,12 @@ async def test_a_cut_is_a_reset_for_a_client_of_1_0_rfc9112_8(head: bytes) -> No
             await client.reader.read()
 
 
+def established(port: int) -> int:
+    """Connections to a port of this machine that our side has not closed."""
+    rows = [line.split() for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return sum(row[2].endswith(f":{port:04X}") and row[3] == "01" for row in rows)
+
+
 async def test_a_replica_that_reads_no_more_is_let_go_rfc9112_9_6() -> None:
     go = asyncio.Event()
 
@@ -256,7 +264,8 @@ async def test_a_replica_that_reads_no_more_is_let_go_rfc9112_9_6() -> None:
         answer = await client.answer()
         assert (answer.status, answer.body, answer.value("Connection")) == (413, b"no", "close")
         await until(lambda: s.stats().in_flight == 0)
-        assert len(s.gateway._context.tasks) == 0
+        # A close that first writes what is left would wait for ever.
+        await until(lambda: established(s.replicas[0].address.port) == 0)
         s.replicas[0].calls[0].writer.transport.resume_reading()  # type: ignore[attr-defined]
         go.set()
         await until(lambda: s.replicas[0].open == 0)
