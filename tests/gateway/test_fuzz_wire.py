@@ -49,7 +49,7 @@ def expected(data: bytes) -> Expected | None:
         if not body.done:
             return targets, None
         targets.append(request.target)
-        if not request.fields.keep_alive or request.fields.upgrade:
+        if not request.fields.keep_alive:
             return targets, None
         data = body.rest
 
