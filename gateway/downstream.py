@@ -128,7 +128,7 @@ class Downstream(asyncio.Protocol):
             self._held = held[request.end :]
             self._begin(request)
         except Malformed as malformed:
-            self._refuse(malformed)
+            self._refuse(malformed, head=held.startswith(b"HEAD "))
             return False
         return True
 
@@ -215,7 +215,9 @@ class Downstream(asyncio.Protocol):
         """Whether the connection may serve another request after this one."""
         return self.keep_alive and self.body is None and not self.context.draining
 
-    def write_problem(self, problem: Problem, request: Request | None) -> None:
+    def write_problem(
+        self, problem: Problem, request: Request | None, *, head: bool = False
+    ) -> None:
         if not self.may_stay():
             self.keep_alive = False
         self.transport.write(
@@ -224,15 +226,15 @@ class Downstream(asyncio.Protocol):
                 date=self.context.date,
                 html_wanted=request is not None and wants_html(request.block),
                 close=not self.keep_alive,
-                head=request is not None and request.method == b"HEAD",
+                head=head or (request is not None and request.method == b"HEAD"),
             )
         )
 
-    def _refuse(self, malformed: Malformed) -> None:
+    def _refuse(self, malformed: Malformed, *, head: bool) -> None:
         self._count_unrouted(malformed.status, None)
         self.keep_alive = False
         problem = Problem(malformed.status, malformed.code, malformed.detail)
-        self.write_problem(problem, None)
+        self.write_problem(problem, None, head=head)
         self._linger()
 
     def _turn_away(self, problem: Problem) -> None:

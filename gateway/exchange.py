@@ -223,7 +223,8 @@ class Exchange:
             self._continued = True
             self.client.deadline = self.client.context.loop.time() + self.patience()
         if self.request.minor == 1:
-            self.client.transport.write(b"%b%b\r\n\r\n" % (response.line, response.forward))
+            block = unframed(response.forward)  # RFC 9110 §8.6: or a client waits for a body
+            self.client.transport.write(b"%b%b\r\n\r\n" % (response.line, block))
 
     def answer_whole(self, response: Response, body: bytes) -> None:
         """An answer that came in one piece."""
@@ -278,11 +279,13 @@ class Exchange:
         elif slot.failed:
             client.context.tell(self.destination, slot, OutcomeKind.OK)
         self.upstream = None
-        if client.body is None and upstream.keep_alive and not slot.leaving:
+        if client.body is None and upstream.keep_alive and upstream.writable and not slot.leaving:
             upstream.rest_idle(now)
-        else:
+        elif client.body is None and upstream.writable:
             upstream.exchange = None
             upstream.transport.close()
+        else:
+            upstream.drop()  # it may never read what is left of the request
         self.end(self.status, now)
         client.done(now)
 

@@ -27,7 +27,7 @@ _NEVER_NOMINATED = frozenset(
 _KEPT_IN_REQUEST = frozenset(b"host content-length transfer-encoding expect via".split())
 _KEPT_IN_RESPONSE = frozenset(b"content-length transfer-encoding date".split())
 _PASSED_FROM_PROXIES = frozenset(
-    b"x-forwarded-proto x-forwarded-host x-forwarded-port x-real-ip forwarded".split()
+    b"x-forwarded-proto x-forwarded-host x-forwarded-port x-real-ip".split()
 )
 
 
@@ -91,7 +91,7 @@ def request_fields(found: Found, minor: int, peer: Peer) -> RequestFields:
     expect = _expects_continue(seen.get(b"expect", []), minor)
     upgrade = b""
     if b"upgrade" in options and minor and len(seen.get(b"upgrade", ())) == 1:
-        upgrade = seen[b"upgrade"][0]
+        upgrade = _upgrade(seen[b"upgrade"][0])
     nominated = options - _NEVER_NOMINATED
     if b"expect" in seen and not expect:
         nominated |= {b"expect"}
@@ -170,7 +170,8 @@ def _by_name(found: Found) -> dict[bytes, list[bytes]]:
         if b"_" in key:
             seen.setdefault(b"_", []).append(value)
         else:
-            seen.setdefault(key, []).append(value.strip(b" \t"))
+            # Only SP: "chunked" and a tab is chunked to us (RFC 9110 §5.5) but not to llhttp.
+            seen.setdefault(key, []).append(value.strip(b" "))
     return seen
 
 
@@ -195,6 +196,18 @@ def _expects_continue(values: list[bytes], minor: int) -> bool:
     if len(values) != 1 or values[0].lower() != b"100-continue":
         raise Malformed(417, "expectation-failed", "The only known expectation is 100-continue.")
     return True
+
+
+def _upgrade(value: bytes) -> bytes:
+    """What may be asked of the replica. Not h2c, which RFC 9113 §3.1 has withdrawn: in such a
+    tunnel any number of requests would pass by all the rules of this gateway."""
+    return b"" if any(token.startswith(b"h2c") for token in _tokens((value,))) else value
+
+
+def switches_as_asked(wanted: bytes, given: bytes) -> bool:
+    """RFC 9110 §7.8: a server must not switch to a protocol that the client did not list."""
+    switched = _tokens((given,))
+    return bool(switched) and switched <= _tokens((wanted,))
 
 
 def _request_length(seen: dict[bytes, list[bytes]], minor: int) -> int:
@@ -252,6 +265,10 @@ def _added(
         yield b"\r\nX-Forwarded-Proto: " + peer.proto
     if b"x-forwarded-host" not in believed:
         yield b"\r\nX-Forwarded-Host: " + authority
+    if b"forwarded" in believed:
+        node = b'"[%b]"' % peer.ip if b":" in peer.ip else peer.ip
+        hops = [*believed[b"forwarded"], b"for=%b;proto=%b" % (node, peer.proto)]
+        yield b"\r\nForwarded: " + b", ".join(hops)
     for name in sorted(_PASSED_FROM_PROXIES & believed.keys()):
         yield b"\r\n%b: %b" % (name.title(), b", ".join(believed[name]))
     if (ids := believed.get(b"x-request-id")) and _request_id(seen, peer):

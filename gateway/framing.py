@@ -156,6 +156,10 @@ class Chunked:
         return match.end()
 
     def _hold_line(self, data: bytes, at: int) -> int:
+        if not self._first and data.startswith(b"\r\n", at):
+            # The end of a chunk passes at once: a reader may wait for it, as for an event.
+            self._first = True
+            at += 2
         begun = grammar.FIRST_CHUNK_BEGUN if self._first else grammar.NEXT_CHUNK_BEGUN
         if len(data) - at > _MAX_CHUNK_LINE or not begun.fullmatch(data, at):
             raise BadFraming("invalid chunk size")

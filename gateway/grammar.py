@@ -37,7 +37,10 @@ _HOP_BY_HOP = (
     rb"connection|te|upgrade|keep-alive|proxy-connection|proxy-authorization|proxy-authenticate"
     rb"|proxy-authentication-info"
 )
-_FORWARDING = rb"forwarded|x[-_]forwarded[-_][a-z_\-]+|x[-_]real[-_]ip|x[-_]request[-_]id"
+_FORWARDING = (
+    rb"forwarded|x[-_]forwarded[-_][a-z_\-]+|x[-_]real[-_]ip|x[-_]request[-_]id"
+    rb"|content_length|transfer_encoding"
+)
 _FRAMING = rb"content-length|transfer-encoding"
 REQUEST_FIELDS = re.compile(
     rb"\r\n(host|expect|via|" + _FRAMING + rb"|" + _HOP_BY_HOP + rb"|" + _FORWARDING
@@ -70,9 +73,10 @@ FIRST_CHUNK_BEGUN = re.compile(_CHUNK_BEGUN)
 NEXT_CHUNK_BEGUN = re.compile(rb"\r?|\r\n" + _CHUNK_BEGUN)
 
 # RFC 9110 §6.5.1: what must not come in a trailer, because it frames, routes or authenticates.
+# Content-Digest is meant to (RFC 9530 §2).
 TRAILERS = re.compile(rb"(?:" + _TCHAR + rb"++:" + _TEXT + rb"*+\r\n)*+\r\n")
 FORBIDDEN_TRAILER = re.compile(
-    rb"(?:^|\r\n)(?:content-|transfer-encoding|host|connection|te:|trailer|upgrade|keep-alive"
+    rb"(?:^|\r\n)(?:content-(?!digest:)|transfer-encoding|host|connection|te:|trailer|upgrade|keep-alive"
     rb"|proxy-|via|forwarded|x[-_]forwarded|x[-_]real|x[-_]request[-_]id|authorization|cookie"
     rb"|set-cookie|expect|cache-control|max-forwards|range|age:|date:|expires|location"
     rb"|retry-after|vary|warning|www-)",

@@ -4,6 +4,8 @@ A request without any byte of an answer may be retried when that is safe; one wh
 begun can only be cut, and the client must see the cut (RFC 9112 §8).
 """
 
+import socket
+import struct
 from typing import TYPE_CHECKING
 
 from cluster.messages import OutcomeKind
@@ -77,6 +79,10 @@ def cut(exchange: "Exchange", kind: OutcomeKind | None) -> None:
     if kind is not None and exchange.slot is not None:
         exchange.client.context.tell(exchange.destination, exchange.slot, kind)
     exchange.end(exchange.status, exchange.client.context.loop.time())
+    if not exchange.request.minor:
+        # Its answer may end with the connection (RFC 1945 §7.2.2): only a reset is no clean end.
+        sock = exchange.client.transport.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     exchange.client.transport.abort()
 
 

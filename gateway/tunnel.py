@@ -7,7 +7,7 @@ TLS, which has no halves, the tunnel ends as soon as one side does.
 from typing import TYPE_CHECKING
 
 from gateway import recovery
-from gateway.fields import Malformed
+from gateway.fields import Malformed, switches_as_asked, unframed
 from gateway.head import Response
 from gateway.phase import Phase
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def switch_protocols(exchange: "Exchange", response: Response, rest: bytes) -> None:
     """RFC 9110 §7.8: from here on bytes pass both ways, but only if the client asked."""
     wanted, given = exchange.request.fields.upgrade, response.fields.upgrade
-    if not wanted or not given or exchange.client.body is not None:
+    if not switches_as_asked(wanted, given) or exchange.client.body is not None:
         recovery.bad_answer(
             exchange, Malformed(502, "bad-response", "The replica switched unasked.")
         )
@@ -26,7 +26,9 @@ def switch_protocols(exchange: "Exchange", response: Response, rest: bytes) -> N
     exchange.status = 101
     exchange.phase = Phase.TUNNEL
     head = b"%b%b\r\nConnection: Upgrade\r\nUpgrade: %b\r\n\r\n"
-    exchange.client.transport.write(head % (response.line, response.forward, given) + rest)
+    exchange.client.transport.write(
+        head % (response.line, unframed(response.forward), given) + rest
+    )
     exchange.stream_deadline()
     exchange.client.open_tunnel()
 

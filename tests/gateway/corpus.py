@@ -47,6 +47,9 @@ HEADS = {
     "TE quoted": (_with(b'Transfer-Encoding: "chunked"'), 400),
     "TE with a parameter": (_with(b"Transfer-Encoding: chunked;a=b"), 400),
     "TE with a vertical tab": (_with(b"Transfer-Encoding: \x0bchunked"), 400),
+    "TE with a tab before": (_with(b"Transfer-Encoding:\tchunked"), 400),
+    "TE with a tab behind": (_with(b"Transfer-Encoding: chunked\t"), 400),
+    "CL with a tab behind": (_with(b"Content-Length: 5\t"), 400),
     "TE empty": (_with(b"Transfer-Encoding:"), 400),
     "TE in HTTP/1.0": (
         _with(b"Transfer-Encoding: chunked", first=b"POST / HTTP/1.0"), 400),

@@ -79,6 +79,22 @@ def test_a_follower_raises_only_its_own_error(data: bytes) -> None:
     assert data.startswith(passed)
 
 
+def test_a_digest_may_trail_rfc9530_2() -> None:
+    one = Chunked()
+    raw = b"1\r\nx\r\n0\r\nContent-Digest: sha-256=:YQ==:\r\nServer-Timing: a\r\n\r\n"
+    assert one.feed(raw) == raw
+    assert one.done
+    with pytest.raises(BadFraming):
+        Chunked().feed(b"0\r\nContent-Digests: x\r\n\r\n")
+
+
+def test_the_end_of_a_chunk_passes_at_once_rfc9112_7_1() -> None:
+    one = Chunked()
+    for part in (b"1\r\nx\r\n", b"1\r\n", b"x", b"\r\n", b"0\r\n\r\n"):
+        assert one.feed(part) == part
+    assert one.done
+
+
 def test_extensions_are_bounded() -> None:
     one = Chunked()
     with pytest.raises(BadFraming):
