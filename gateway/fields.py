@@ -4,7 +4,7 @@ Pure. A block goes in; out come the few facts a proxy acts on and the block to p
 all other lines are byte for byte what was received.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ from gateway.framing import CHUNKED, UNTIL_CLOSE
 VIA_NAME = b"tidegate"
 _MAX_VIA_LOOPS = 8
 
-Found = list[tuple[bytes, bytes]]
+Found = Sequence[bytes]  # lines
 _NONE: frozenset[bytes] = frozenset()
 
 # RFC 9110 §7.6.1: Connection may name fields to drop, but never those that others rely on; the
@@ -57,7 +57,7 @@ class RequestFields:
 
     `host` is lower case, without port and trailing dot. `added` are lines of our own, where only a
     request id is missing when `request_id` is empty; `dropped` says that some are not passed on,
-    `nominated` which beside the usual ones.
+    `cut` is the line when it is one alone, `nominated` names those beside the usual ones.
     """
 
     host: bytes
@@ -68,6 +68,7 @@ class RequestFields:
     request_id: bytes
     added: bytes
     dropped: bool
+    cut: bytes
     nominated: frozenset[bytes]
 
 
@@ -80,6 +81,7 @@ class ResponseFields:
     dated: bool
     upgrade: bytes
     dropped: bool
+    cut: bytes
     nominated: frozenset[bytes]
 
 
@@ -104,6 +106,7 @@ def request_fields(found: Found, minor: int, peer: Peer) -> RequestFields:
         request_id=_request_id(seen, peer),
         added=b"".join(_added(seen, authority, minor, peer)),
         dropped=not seen.keys() <= _KEPT_IN_REQUEST or bool(nominated),
+        cut=_only_dropped(found, _KEPT_IN_REQUEST),
         nominated=frozenset(nominated),
     )
 
@@ -124,6 +127,7 @@ def response_fields(found: Found, minor: int) -> ResponseFields:
         dated=b"date" in seen,
         upgrade=upgrade,
         dropped=not seen.keys() <= _KEPT_IN_RESPONSE,
+        cut=_only_dropped(found, _KEPT_IN_RESPONSE),
         nominated=nominated,
     )
 
@@ -132,7 +136,10 @@ def forward_request(block: bytes, fields: RequestFields) -> bytes:
     """The lines to send on: the client's, byte for byte and in order, then our own."""
     if not fields.dropped:
         return block + fields.added
-    block = grammar.DROPPED_FROM_REQUEST.sub(b"", block)
+    if fields.cut:
+        block = block.replace(fields.cut, b"", 1)
+    else:
+        block = grammar.DROPPED_FROM_REQUEST.sub(b"", block)
     return (without(block, fields.nominated) if fields.nominated else block) + fields.added
 
 
@@ -140,7 +147,10 @@ def forward_response(block: bytes, fields: ResponseFields) -> bytes:
     """The lines to send on, byte for byte and in order."""
     if not fields.dropped:
         return block
-    block = grammar.DROPPED_FROM_RESPONSE.sub(b"", block)
+    if fields.cut:
+        block = block.replace(fields.cut, b"", 1)
+    else:
+        block = grammar.DROPPED_FROM_RESPONSE.sub(b"", block)
     return without(block, fields.nominated) if fields.nominated else block
 
 
@@ -165,13 +175,23 @@ def canonical_host(authority: bytes) -> bytes:
 def _by_name(found: Found) -> dict[bytes, list[bytes]]:
     """Values by lower-case name. One that only differs by "_" is the same to CGI-like programs."""
     seen: dict[bytes, list[bytes]] = {}
-    for name, value in found:
+    for line in found:
+        name, _, value = line.partition(b":")
         key = name.lower()
         if b"_" in key:
             seen.setdefault(b"_", []).append(value)
         else:
             seen.setdefault(key, []).append(value.strip(b" \t"))
     return seen
+
+
+def _only_dropped(found: Found, kept: frozenset[bytes]) -> bytes:
+    """The line that is not passed on, with its CRLF, when it is the only one.
+
+    It is then the first of its name in the block, so that no other line can begin like it.
+    """
+    dropped = [line for line in found if line.partition(b":")[0].lower() not in kept]
+    return b"\r\n" + dropped[0] if len(dropped) == 1 else b""
 
 
 def _tokens(values: Iterable[bytes]) -> set[bytes]:

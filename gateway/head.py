@@ -6,6 +6,7 @@ from the former head of the same connection when the block is byte for byte the 
 """
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from config.settings import Limits
 from gateway import grammar
@@ -22,6 +23,7 @@ from gateway.fields import (
 )
 
 _MAX_RESPONSE_HEAD = 64 * 1024
+_MAX_KNOWN_HEAD = 4096
 _HEAD_END = b"\r\n\r\n"
 
 
@@ -64,6 +66,86 @@ def parse_request(
     """
     if former is not None and data.startswith(former.raw):
         return former
+    # A head that comes in drips is not matched anew with each of them.
+    head = None if scanned else grammar.USUAL_REQUEST.match(data)
+    if head is None:
+        return _parse_unusual(data, scanned, limits, peer, former)
+    line, method, target, block = head.groups()
+    if _exceeds(target, block, limits):
+        return _parse_unusual(data, 0, limits, peer, former)
+    if former is not None and former.minor and former.block == block:
+        found, fields, forward = former.found, former.fields, former.forward
+    else:
+        found = grammar.REQUEST_FIELDS.findall(block)
+        if former is not None and former.minor and former.found == found:
+            fields = former.fields
+        else:
+            fields = request_fields(found, 1, peer)
+        forward = forward_request(block, fields)
+    end = head.end()
+    return Request(method, target, 1, line, block, found, fields, forward, data[:end], end)
+
+
+def parse_response(data: bytes, former: Response | None) -> Response | None:
+    """The head at the start of `data`. Raises Malformed (502)."""
+    if former is not None and data.startswith(former.raw):
+        return former
+    head = grammar.USUAL_RESPONSE.match(data)
+    if head is None or (end := head.end()) > _MAX_RESPONSE_HEAD:
+        return _parse_unusual_response(data)
+    line, status, block = head.groups()
+    found = grammar.RESPONSE_FIELDS.findall(block)
+    if end <= _MAX_KNOWN_HEAD:
+        fields = _known_response_fields(tuple(found), 1)
+    else:
+        fields = response_fields(found, 1)
+    forward = forward_response(block, fields)
+    return Response(int(status), line, fields, forward, data[:end], end)
+
+
+def wants_html(block: bytes) -> bool:
+    """Whether a browser asks (RFC 9110 §12.5.1)."""
+    accept = grammar.ACCEPT.search(block)
+    return accept is not None and b"text/html" in accept[1].lower()
+
+
+# A service repeats the few fields that matter: the same values mean the same.
+_known_response_fields = lru_cache(1024)(response_fields)
+
+
+def _parse_unusual_response(data: bytes) -> Response | None:
+    """Step by step: what is not of the usual form, not complete, or not valid."""
+    end = data.find(_HEAD_END)
+    if end < 0:
+        if len(data) > _MAX_RESPONSE_HEAD or grammar.NEVER_IN_HEAD.search(data):
+            raise Malformed(502, "bad-response", "The head of the replica's answer is invalid.")
+        return None
+    line = grammar.STATUS_LINE.match(data)
+    if line is None or end > _MAX_RESPONSE_HEAD:
+        raise Malformed(502, "bad-response", "The head of the replica's answer is invalid.")
+    minor = 1 if line[1] == b"1" else 0
+    block = data[line.end() - 2 : end]
+    if not grammar.BLOCK.fullmatch(block):
+        raise Malformed(502, "bad-response", "A field of the replica's answer is invalid.")
+    fields = response_fields(grammar.RESPONSE_FIELDS.findall(block), minor)
+    start = data[: line.end() - 2] if minor else b"HTTP/1.1" + line[2]
+    return Response(
+        int(line[3]), start, fields, forward_response(block, fields), data[: end + 4], end + 4
+    )
+
+
+def _exceeds(target: bytes, block: bytes, limits: Limits) -> bool:
+    return bool(
+        (limits.url and len(target) > limits.url)
+        or (limits.headers and len(block) > limits.headers)
+        or (limits.header_count and block.count(b"\n") > limits.header_count)
+    )
+
+
+def _parse_unusual(
+    data: bytes, scanned: int, limits: Limits, peer: Peer, former: Request | None
+) -> Request | None:
+    """Step by step: what is not of the usual form, not complete, or not valid."""
     end = data.find(_HEAD_END, scanned - 3 if scanned > 3 else 0)
     if end < 0:
         _check_incomplete(data, scanned, limits)
@@ -88,48 +170,13 @@ def parse_request(
     else:
         start = method + b" " + target + b" HTTP/1.1"
     end += 4
-    if former is not None and former.minor == minor:
-        if former.block == block:
-            found, fields, forward = former.found, former.fields, former.forward
-            return Request(
-                method, target, minor, start, block, found, fields, forward, data[:end], end
-            )
-        found = _found(block, limits)
-        fields = former.fields if found == former.found else request_fields(found, minor, peer)
+    found = _found(block, limits)
+    if former is not None and former.minor == minor and found == former.found:
+        fields = former.fields
     else:
-        found = _found(block, limits)
         fields = request_fields(found, minor, peer)
     forward = forward_request(block, fields)
     return Request(method, target, minor, start, block, found, fields, forward, data[:end], end)
-
-
-def parse_response(data: bytes, former: Response | None) -> Response | None:
-    """The head at the start of `data`. Raises Malformed (502)."""
-    if former is not None and data.startswith(former.raw):
-        return former
-    end = data.find(_HEAD_END)
-    if end < 0:
-        if len(data) > _MAX_RESPONSE_HEAD or grammar.NEVER_IN_HEAD.search(data):
-            raise Malformed(502, "bad-response", "The head of the replica's answer is invalid.")
-        return None
-    line = grammar.STATUS_LINE.match(data)
-    if line is None or end > _MAX_RESPONSE_HEAD:
-        raise Malformed(502, "bad-response", "The head of the replica's answer is invalid.")
-    minor = 1 if line[1] == b"1" else 0
-    block = data[line.end() - 2 : end]
-    if not grammar.BLOCK.fullmatch(block):
-        raise Malformed(502, "bad-response", "A field of the replica's answer is invalid.")
-    fields = response_fields(grammar.RESPONSE_FIELDS.findall(block), minor)
-    start = data[: line.end() - 2] if minor else b"HTTP/1.1" + line[2]
-    return Response(
-        int(line[3]), start, fields, forward_response(block, fields), data[: end + 4], end + 4
-    )
-
-
-def wants_html(block: bytes) -> bool:
-    """Whether a browser asks (RFC 9110 §12.5.1)."""
-    accept = grammar.ACCEPT.search(block)
-    return accept is not None and b"text/html" in accept[1].lower()
 
 
 def _found(block: bytes, limits: Limits) -> Found:
