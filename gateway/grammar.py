@@ -21,11 +21,10 @@ STATUS_LINE = re.compile(rb"HTTP/1\.([01])( ([1-5][0-9][0-9])(?: " + _TEXT + rb"
 _LINES = rb"(?:\r\n" + _TCHAR + rb"++:" + _TEXT + rb"*+)*+"
 BLOCK = re.compile(_LINES)
 
-# Whole heads of the usual form, checked and cut in one call; others may be valid still. Groups stay
-# outside of possessive repetitions: Python 3.11 loses their spans there.
-USUAL_REQUEST = re.compile(
-    rb"((" + _TCHAR + rb"{1,64}+) (/[!\"$-~]*+) HTTP/1\.1)(" + _LINES + rb")\r\n\r\n"
-)
+# The usual form, checked and cut with fewer calls; what does not match may be valid still. Groups
+# stay outside of possessive repetitions: Python 3.11 loses their spans there.
+USUAL_LINE = re.compile(rb"((" + _TCHAR + rb"{1,64}+) (/[!\"$-~]*+) HTTP/1\.1)(?=\r\n)")
+REST_OF_HEAD = re.compile(rb"(" + _LINES + rb")\r\n\r\n")
 USUAL_RESPONSE = re.compile(
     rb"(HTTP/1\.1 ([1-5][0-9][0-9])(?: " + _TEXT + rb"*+)?)(" + _LINES + rb")\r\n\r\n"
 )

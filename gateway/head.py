@@ -67,22 +67,30 @@ def parse_request(
     if former is not None and data.startswith(former.raw):
         return former
     # A head that comes in drips is not matched anew with each of them.
-    head = None if scanned else grammar.USUAL_REQUEST.match(data)
-    if head is None:
+    first = None if scanned else grammar.USUAL_LINE.match(data)
+    if first is None:
         return _parse_unusual(data, scanned, limits, peer, former)
-    line, method, target, block = head.groups()
-    if _exceeds(target, block, limits):
+    line, method, target = first.groups()
+    if 0 < limits.url < len(target):
         return _parse_unusual(data, 0, limits, peer, former)
-    if former is not None and former.minor and former.block == block:
-        found, fields, forward = former.found, former.fields, former.forward
+    at = first.end()
+    if former is not None and former.minor:
+        block = former.block
+        end = at + len(block)
+        if data.startswith(block, at) and data.startswith(_HEAD_END, end):
+            end += 4
+            found, fields, forward = former.found, former.fields, former.forward
+            return Request(method, target, 1, line, block, found, fields, forward, data[:end], end)
+    rest = grammar.REST_OF_HEAD.match(data, at)
+    if rest is None or _exceeds(block := rest[1], limits):
+        return _parse_unusual(data, 0, limits, peer, former)
+    found = grammar.REQUEST_FIELDS.findall(block)
+    if former is not None and former.minor and former.found == found:
+        fields = former.fields
     else:
-        found = grammar.REQUEST_FIELDS.findall(block)
-        if former is not None and former.minor and former.found == found:
-            fields = former.fields
-        else:
-            fields = request_fields(found, 1, peer)
-        forward = forward_request(block, fields)
-    end = head.end()
+        fields = request_fields(found, 1, peer)
+    end = rest.end()
+    forward = forward_request(block, fields)
     return Request(method, target, 1, line, block, found, fields, forward, data[:end], end)
 
 
@@ -134,12 +142,10 @@ def _parse_unusual_response(data: bytes) -> Response | None:
     )
 
 
-def _exceeds(target: bytes, block: bytes, limits: Limits) -> bool:
-    return bool(
-        (limits.url and len(target) > limits.url)
-        or (limits.headers and len(block) > limits.headers)
-        or (limits.header_count and block.count(b"\n") > limits.header_count)
-    )
+def _exceeds(block: bytes, limits: Limits) -> bool:
+    size, most = len(block), limits.header_count
+    # The shortest field is four bytes long, so that few bytes need not be counted through.
+    return 0 < limits.headers < size or (0 < most * 4 < size and block.count(b"\n") > most)
 
 
 def _parse_unusual(
