@@ -41,7 +41,7 @@ class Malformed(Exception):
         self.detail = detail
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, frozen=True)
 class Peer:
     """Who sent the request. `trusted` peers are believed what they forward."""
 
@@ -88,7 +88,7 @@ class ResponseFields:
 def request_fields(found: Found, minor: int, peer: Peer) -> RequestFields:
     """The meaning of the fields that `grammar.REQUEST_FIELDS` found. Raises Malformed."""
     seen = _by_name(found)
-    options = _tokens(seen.get(b"connection", ()))
+    options = _tokens(seen[b"connection"]) if b"connection" in seen else set()
     authority = _authority(seen.get(b"host", []), minor, peer)
     expect = _expects_continue(seen.get(b"expect", []), minor)
     upgrade = b""
@@ -263,20 +263,29 @@ def _added(
     if b"host" not in seen:
         yield b"\r\nHost: " + authority
     # RFC 9110 §10.1.4: TE is hop by hop; only its wish for trailers is ours to repeat.
-    if b"trailers" in _tokens(seen.get(b"te", ())):
+    if b"te" in seen and b"trailers" in _tokens(seen[b"te"]):
         yield b"\r\nConnection: TE\r\nTE: trailers"
-    believed = seen if peer.trusted else {}
-    chain = b", ".join([*believed.get(b"x-forwarded-for", ()), peer.ip])
-    yield b"\r\nX-Forwarded-For: " + chain
-    if b"x-forwarded-proto" not in believed:
-        yield b"\r\nX-Forwarded-Proto: " + peer.proto
-    if b"x-forwarded-host" not in believed:
-        yield b"\r\nX-Forwarded-Host: " + authority
-    for name in sorted(_PASSED_FROM_PROXIES & believed.keys()):
-        yield b"\r\n%b: %b" % (name.title(), b", ".join(believed[name]))
-    if (ids := believed.get(b"x-request-id")) and _request_id(seen, peer):
-        yield b"\r\nX-Request-Id: " + ids[0]
+    if peer.trusted:
+        yield from _believed(seen, authority, peer)
+    else:
+        yield b"\r\nX-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\nX-Forwarded-Host: %b" % (
+            peer.ip, peer.proto, authority,
+        )  # fmt: skip
     # RFC 9110 §7.6.3: Via is appended and names the version that was received.
     if sum(value.count(VIA_NAME) for value in seen.get(b"via", ())) >= _MAX_VIA_LOOPS:
         raise Malformed(508, "loop-detected", "The request has passed this gateway too often.")
     yield b"\r\nVia: 1.%d %b" % (minor, VIA_NAME)
+
+
+def _believed(seen: dict[bytes, list[bytes]], authority: bytes, peer: Peer) -> Iterable[bytes]:
+    """What a trusted proxy says of its client is repeated, and what it leaves out is added."""
+    chain = b", ".join([*seen.get(b"x-forwarded-for", ()), peer.ip])
+    yield b"\r\nX-Forwarded-For: " + chain
+    if b"x-forwarded-proto" not in seen:
+        yield b"\r\nX-Forwarded-Proto: " + peer.proto
+    if b"x-forwarded-host" not in seen:
+        yield b"\r\nX-Forwarded-Host: " + authority
+    for name in sorted(_PASSED_FROM_PROXIES & seen.keys()):
+        yield b"\r\n%b: %b" % (name.title(), b", ".join(seen[name]))
+    if (ids := seen.get(b"x-request-id")) and _request_id(seen, peer):
+        yield b"\r\nX-Request-Id: " + ids[0]

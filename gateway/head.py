@@ -23,7 +23,7 @@ from gateway.fields import (
 )
 
 _MAX_RESPONSE_HEAD = 64 * 1024
-_MAX_KNOWN_HEAD = 4096
+_MAX_KNOWN, _MAX_KNOWN_SIZE = 8, 512  # fields and bytes: what is remembered stays small
 _HEAD_END = b"\r\n\r\n"
 
 
@@ -88,7 +88,7 @@ def parse_request(
     if former is not None and former.minor and former.found == found:
         fields = former.fields
     else:
-        fields = request_fields(found, 1, peer)
+        fields = _request_fields(found, peer)
     end = rest.end()
     forward = forward_request(block, fields)
     return Request(method, target, 1, line, block, found, fields, forward, data[:end], end)
@@ -103,10 +103,7 @@ def parse_response(data: bytes, former: Response | None) -> Response | None:
         return _parse_unusual_response(data)
     line, status, block = head.groups()
     found = grammar.RESPONSE_FIELDS.findall(block)
-    if end <= _MAX_KNOWN_HEAD:
-        fields = _known_response_fields(tuple(found), 1)
-    else:
-        fields = response_fields(found, 1)
+    fields = _response_fields(found)
     forward = forward_response(block, fields)
     return Response(int(status), line, fields, forward, data[:end], end)
 
@@ -117,8 +114,27 @@ def wants_html(block: bytes) -> bool:
     return accept is not None and b"text/html" in accept[1].lower()
 
 
-# A service repeats the few fields that matter: the same values mean the same.
+# Clients and services repeat the few fields that matter, on whatever connection.
+_known_request_fields = lru_cache(1024)(request_fields)
 _known_response_fields = lru_cache(1024)(response_fields)
+
+
+def _is_small(found: list[bytes]) -> bool:
+    return len(found) <= _MAX_KNOWN and len(b"".join(found)) <= _MAX_KNOWN_SIZE
+
+
+def _request_fields(found: list[bytes], peer: Peer) -> RequestFields:
+    """Their meaning, remembered when they are few. Raises Malformed."""
+    if _is_small(found):
+        return _known_request_fields(tuple(found), 1, peer)
+    return request_fields(found, 1, peer)
+
+
+def _response_fields(found: list[bytes]) -> ResponseFields:
+    """The same for an answer. Raises Malformed (502)."""
+    if _is_small(found):
+        return _known_response_fields(tuple(found), 1)
+    return response_fields(found, 1)
 
 
 def _parse_unusual_response(data: bytes) -> Response | None:

@@ -35,11 +35,13 @@ class Listener:
         self.trusted = trusted
         self.connections = 0
         self.address = Address("", 0)
+        self._authority = b""
 
     async def open(self, listening: socket.socket) -> Address:
         """Accept on a bound socket, which is ours from now on."""
         host, port = listening.getsockname()[:2]
         self.address = Address(host, port)
+        self._authority = str(self.address).encode()
         try:
             self._server = await self._context.loop.create_server(
                 lambda: Downstream(self._context, self), sock=listening, backlog=_BACKLOG
@@ -60,7 +62,7 @@ class Listener:
         name = transport.get_extra_info("peername")
         host = name[0].removeprefix("::ffff:") if name else "127.0.0.1"
         trusted = bool(self.trusted) and _is_within(host, self.trusted)
-        return Peer(ip=host.encode(), trusted=trusted, authority=str(self.address).encode())
+        return Peer(ip=host.encode(), trusted=trusted, authority=self._authority)
 
     def closed(self) -> None:
         self.connections -= 1
