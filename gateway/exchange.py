@@ -242,15 +242,15 @@ class Exchange:
         self.stream_deadline()
 
     def _send(self, response: Response, head: bytes, body: bytes) -> None:
-        client = self.client
+        client, context = self.client, self.client.context
         self.status = response.status
-        if not client.keep_alive or client.body is not None or client.context.draining:
+        if not client.keep_alive or client.body is not None or context.draining:
             client.keep_alive = False
             head += b"\r\nConnection: close"
         elif not self.request.minor:
             head += b"\r\nConnection: keep-alive"
         if not response.fields.dated:
-            head += b"\r\nDate: " + client.context.date
+            head += b"\r\nDate: " + context.date
         if self._cold:
             head += b"\r\nServer-Timing: wake;dur=%d" % (self._waited * 1000)
         client.transport.write(head + b"\r\n\r\n" + body)

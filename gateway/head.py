@@ -47,10 +47,11 @@ class Request:
 @dataclass(slots=True)
 class Response:
     """One response head. `line` is the status line to send on, `forward` the block to send on;
-    `end` is where the body begins. `raw` is what was read, to be compared."""
+    `end` is where the body begins. `raw` and `found` are what was read, to be compared."""
 
     status: int
     line: bytes
+    found: Found
     fields: ResponseFields
     forward: bytes
     raw: bytes
@@ -103,9 +104,12 @@ def parse_response(data: bytes, former: Response | None) -> Response | None:
         return _parse_unusual_response(data)
     line, status, block = head.groups()
     found = grammar.RESPONSE_FIELDS.findall(block)
-    fields = _response_fields(found)
+    if former is not None and former.found == found:
+        fields = former.fields
+    else:
+        fields = _response_fields(found)
     forward = forward_response(block, fields)
-    return Response(int(status), line, fields, forward, data[:end], end)
+    return Response(int(status), line, found, fields, forward, data[:end], end)
 
 
 def wants_html(block: bytes) -> bool:
@@ -151,11 +155,13 @@ def _parse_unusual_response(data: bytes) -> Response | None:
     block = data[line.end() - 2 : end]
     if not grammar.BLOCK.fullmatch(block):
         raise Malformed(502, "bad-response", "A field of the replica's answer is invalid.")
-    fields = response_fields(grammar.RESPONSE_FIELDS.findall(block), minor)
+    found = grammar.RESPONSE_FIELDS.findall(block)
+    fields = response_fields(found, minor)
     start = data[: line.end() - 2] if minor else b"HTTP/1.1" + line[2]
-    return Response(
-        int(line[3]), start, fields, forward_response(block, fields), data[: end + 4], end + 4
-    )
+    forward = forward_response(block, fields)
+    end += 4
+    # Nothing is found that a later answer, in HTTP/1.1, could be taken to repeat.
+    return Response(int(line[3]), start, (), fields, forward, data[:end], end)
 
 
 def _exceeds(block: bytes, limits: Limits) -> bool:
