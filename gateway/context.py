@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import math
 import random
 from collections import defaultdict
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from cluster.messages import Drained, LoadReport, Outcome, OutcomeKind, Wake
 from config.settings import Gateway as GatewaySettings
+from config.settings import Limits
 from gateway.access_log import AccessLog, access_log
 from gateway.admission import Admission
 from gateway.bulk import LONG
@@ -37,8 +39,8 @@ class Context:
 
     __slots__ = (
         "access_log", "admission", "connections", "date", "draining", "emptied", "events",
-        "everyone", "id_line", "id_prefix", "ids", "limits", "loop", "read_buffer", "rng",
-        "source", "sweep", "table", "tasks", "unrouted",
+        "everyone", "id_line", "id_prefix", "idle_timeout", "ids", "limits", "loop", "read_buffer",
+        "rng", "source", "sweep", "table", "tasks", "unrouted",
     )  # fmt: skip
 
     loop: asyncio.AbstractEventLoop
@@ -56,7 +58,7 @@ class Context:
         self.everyone = everyone
         self.rng = rng
         self.source = source
-        self.limits = settings.limits
+        self.limit(settings.limits)
         self.table: Table[Route] = Table()
         self.access_log: AccessLog | None = access_log(settings.access_log)
         self.connections: set[Downstream] = set()
@@ -70,6 +72,11 @@ class Context:
         self.id_line = b"\r\nX-Request-Id: " + self.id_prefix
         self.ids: Iterator[int] = itertools.count(1)
         self.date = b""  # the Date field's value, kept fresh by the sweep (RFC 9110 §6.6.1)
+
+    def limit(self, limits: Limits) -> None:
+        """What clients may ask from now on."""
+        self.limits = limits
+        self.idle_timeout = limits.idle_timeout or math.inf
 
     def refresh_date(self) -> None:
         self.date = formatdate(usegmt=True).encode()

@@ -65,7 +65,7 @@ class Downstream(asyncio.Protocol):
         self.transport = cast(asyncio.Transport, transport)
         self.transport.set_write_buffer_limits(high=HIGH_WATER)
         context = self.context
-        self.deadline = context.loop.time() + (context.limits.idle_timeout or math.inf)
+        self.deadline = context.loop.time() + context.idle_timeout
         context.connections.add(self)
         context.sweep.start()
         self.peer = self._listener.opened(transport)
@@ -268,7 +268,7 @@ class Downstream(asyncio.Protocol):
 
     def done(self, now: float) -> None:
         """The present request has been answered."""
-        self.deadline = now + (self.context.limits.idle_timeout or math.inf)
+        self.deadline = now + self.context.idle_timeout
         if not self.keep_alive or self.body is not None or self.context.draining:
             if self.body is not None or self._held or self._later:
                 self._linger()
@@ -283,7 +283,7 @@ class Downstream(asyncio.Protocol):
     def close(self) -> None:
         """Close once everything is written, at the latest when the deadline has passed."""
         self._lingered = 0
-        self.deadline = self.context.loop.time() + (self.context.limits.idle_timeout or math.inf)
+        self.deadline = self.context.loop.time() + self.context.idle_timeout
         self.transport.close()
 
     def _linger(self) -> None:

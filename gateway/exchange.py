@@ -28,6 +28,8 @@ MAX_PENDING = 64 * 1024
 # A replica may close an idle connection just as it is used again. What can not be retried then
 # only rides on connections that were used lately.
 _FRESH = 1.0
+# Looked up once: a member of an enumeration is slow to reach, and these serve every request.
+_QUEUED, _AWAITING = Phase.QUEUED, Phase.AWAITING
 
 
 class Exchange:
@@ -62,7 +64,7 @@ class Exchange:
         self.destination = destination
         self.request = request
         self.number = next(client.context.ids)
-        self.phase = Phase.QUEUED
+        self.phase = _QUEUED
         self.slot: Slot | None = None
         self.upstream: Upstream | None = None
         self._started = now
@@ -159,18 +161,19 @@ class Exchange:
 
     def transmit(self, upstream: Upstream, now: float) -> None:
         """Send the head, and what is there of the body, on a connection that is free."""
-        self.phase = Phase.AWAITING
+        self.phase = _AWAITING
         self.upstream = upstream
         upstream.exchange = self
         request, client = self.request, self.client
         fields = request.fields
-        head = request.line + request.forward
+        forward = request.forward
         if fields.upgrade:
-            head += b"\r\nConnection: Upgrade\r\nUpgrade: " + fields.upgrade
-        if not fields.request_id:
-            head += b"%b%x\r\n\r\n" % (client.context.id_line, self.number)
+            forward += b"\r\nConnection: Upgrade\r\nUpgrade: " + fields.upgrade
+        if fields.request_id:
+            head = b"%b%b\r\n\r\n" % (request.line, forward)
         else:
-            head += b"\r\n\r\n"
+            id_line = client.context.id_line
+            head = b"%b%b%b%x\r\n\r\n" % (request.line, forward, id_line, self.number)
         if fields.length:
             self._transmit_upload(head, now)
             return
@@ -190,7 +193,7 @@ class Exchange:
     def patience(self) -> float:
         """How long silence is borne while the answer has not begun."""
         if self.upload_is_due():
-            return self.client.context.limits.idle_timeout or math.inf
+            return self.client.context.idle_timeout
         return self.destination.response_timeout
 
     def upload_is_due(self) -> bool:
@@ -250,15 +253,15 @@ class Exchange:
         self.stream_deadline()
 
     def _send(self, response: Response, head: bytes, body: bytes) -> None:
-        client = self.client
+        client, context = self.client, self.client.context
         self.status = response.status
-        if not client.keep_alive or client.body is not None or client.context.draining:
+        if not client.keep_alive or client.body is not None or context.draining:
             client.keep_alive = False
             head += b"\r\nConnection: close"
         elif not self.request.minor:
             head += b"\r\nConnection: keep-alive"
         if not response.fields.dated:
-            head += b"\r\nDate: " + client.context.date
+            head += b"\r\nDate: " + context.date
         if self._cold:
             head += b"\r\nServer-Timing: wake;dur=%d" % (self._waited * 1000)
         client.transport.write(head + b"\r\n\r\n" + body)

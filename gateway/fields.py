@@ -4,7 +4,7 @@ Pure. A block goes in; out come the few facts a proxy acts on and the block to p
 all other lines are byte for byte what was received.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ from gateway.framing import CHUNKED, UNTIL_CLOSE
 VIA_NAME = b"tidegate"
 _MAX_VIA_LOOPS = 8
 
-Found = list[tuple[bytes, bytes]]
+Found = Sequence[bytes]  # lines
 _NONE: frozenset[bytes] = frozenset()
 
 # RFC 9110 §7.6.1: Connection may name fields to drop, but never those that others rely on; the
@@ -41,7 +41,7 @@ class Malformed(Exception):
         self.detail = detail
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, frozen=True)
 class Peer:
     """Who sent the request. `trusted` peers are believed what they forward."""
 
@@ -57,7 +57,7 @@ class RequestFields:
 
     `host` is lower case, without port and trailing dot. `added` are lines of our own, where only a
     request id is missing when `request_id` is empty; `dropped` says that some are not passed on,
-    `nominated` which beside the usual ones.
+    `cut` is the line when it is one alone, `nominated` names those beside the usual ones.
     """
 
     host: bytes
@@ -68,6 +68,7 @@ class RequestFields:
     request_id: bytes
     added: bytes
     dropped: bool
+    cut: bytes
     nominated: frozenset[bytes]
 
 
@@ -80,13 +81,14 @@ class ResponseFields:
     dated: bool
     upgrade: bytes
     dropped: bool
+    cut: bytes
     nominated: frozenset[bytes]
 
 
 def request_fields(found: Found, minor: int, peer: Peer) -> RequestFields:
     """The meaning of the fields that `grammar.REQUEST_FIELDS` found. Raises Malformed."""
     seen = _by_name(found)
-    options = _tokens(seen.get(b"connection", ()))
+    options = _tokens(seen[b"connection"]) if b"connection" in seen else set()
     authority = _authority(seen.get(b"host", []), minor, peer)
     expect = _expects_continue(seen.get(b"expect", []), minor)
     upgrade = b""
@@ -104,6 +106,7 @@ def request_fields(found: Found, minor: int, peer: Peer) -> RequestFields:
         request_id=_request_id(seen, peer),
         added=b"".join(_added(seen, authority, minor, peer)),
         dropped=not seen.keys() <= _KEPT_IN_REQUEST or bool(nominated),
+        cut=_only_dropped(found, _KEPT_IN_REQUEST),
         nominated=frozenset(nominated),
     )
 
@@ -124,6 +127,7 @@ def response_fields(found: Found, minor: int) -> ResponseFields:
         dated=b"date" in seen,
         upgrade=upgrade,
         dropped=not seen.keys() <= _KEPT_IN_RESPONSE,
+        cut=_only_dropped(found, _KEPT_IN_RESPONSE),
         nominated=nominated,
     )
 
@@ -132,7 +136,10 @@ def forward_request(block: bytes, fields: RequestFields) -> bytes:
     """The lines to send on: the client's, byte for byte and in order, then our own."""
     if not fields.dropped:
         return block + fields.added
-    block = grammar.DROPPED_FROM_REQUEST.sub(b"", block)
+    if fields.cut:
+        block = block.replace(fields.cut, b"", 1)
+    else:
+        block = grammar.DROPPED_FROM_REQUEST.sub(b"", block)
     return (without(block, fields.nominated) if fields.nominated else block) + fields.added
 
 
@@ -140,7 +147,10 @@ def forward_response(block: bytes, fields: ResponseFields) -> bytes:
     """The lines to send on, byte for byte and in order."""
     if not fields.dropped:
         return block
-    block = grammar.DROPPED_FROM_RESPONSE.sub(b"", block)
+    if fields.cut:
+        block = block.replace(fields.cut, b"", 1)
+    else:
+        block = grammar.DROPPED_FROM_RESPONSE.sub(b"", block)
     return without(block, fields.nominated) if fields.nominated else block
 
 
@@ -165,7 +175,8 @@ def canonical_host(authority: bytes) -> bytes:
 def _by_name(found: Found) -> dict[bytes, list[bytes]]:
     """Values by lower-case name. One that only differs by "_" is the same to CGI-like programs."""
     seen: dict[bytes, list[bytes]] = {}
-    for name, value in found:
+    for line in found:
+        name, _, value = line.partition(b":")
         key = name.lower()
         if b"_" in key:
             seen.setdefault(b"_", []).append(value)
@@ -173,6 +184,15 @@ def _by_name(found: Found) -> dict[bytes, list[bytes]]:
             # Only SP: "chunked" and a tab is chunked to us (RFC 9110 §5.5) but not to llhttp.
             seen.setdefault(key, []).append(value.strip(b" "))
     return seen
+
+
+def _only_dropped(found: Found, kept: frozenset[bytes]) -> bytes:
+    """The line that is not passed on, with its CRLF, when it is the only one.
+
+    It is then the first of its name in the block, so that no other line can begin like it.
+    """
+    dropped = [line for line in found if line.partition(b":")[0].lower() not in kept]
+    return b"\r\n" + dropped[0] if len(dropped) == 1 else b""
 
 
 def _tokens(values: Iterable[bytes]) -> set[bytes]:
@@ -256,24 +276,33 @@ def _added(
     if b"host" not in seen:
         yield b"\r\nHost: " + authority
     # RFC 9110 §10.1.4: TE is hop by hop; only its wish for trailers is ours to repeat.
-    if b"trailers" in _tokens(seen.get(b"te", ())):
+    if b"te" in seen and b"trailers" in _tokens(seen[b"te"]):
         yield b"\r\nConnection: TE\r\nTE: trailers"
-    believed = seen if peer.trusted else {}
-    chain = b", ".join([*believed.get(b"x-forwarded-for", ()), peer.ip])
-    yield b"\r\nX-Forwarded-For: " + chain
-    if b"x-forwarded-proto" not in believed:
-        yield b"\r\nX-Forwarded-Proto: " + peer.proto
-    if b"x-forwarded-host" not in believed:
-        yield b"\r\nX-Forwarded-Host: " + authority
-    if b"forwarded" in believed:
-        node = b'"[%b]"' % peer.ip if b":" in peer.ip else peer.ip
-        hops = [*believed[b"forwarded"], b"for=%b;proto=%b" % (node, peer.proto)]
-        yield b"\r\nForwarded: " + b", ".join(hops)
-    for name in sorted(_PASSED_FROM_PROXIES & believed.keys()):
-        yield b"\r\n%b: %b" % (name.title(), b", ".join(believed[name]))
-    if (ids := believed.get(b"x-request-id")) and _request_id(seen, peer):
-        yield b"\r\nX-Request-Id: " + ids[0]
+    if peer.trusted:
+        yield from _believed(seen, authority, peer)
+    else:
+        yield b"\r\nX-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\nX-Forwarded-Host: %b" % (
+            peer.ip, peer.proto, authority,
+        )  # fmt: skip
     # RFC 9110 §7.6.3: Via is appended and names the version that was received.
     if sum(value.count(VIA_NAME) for value in seen.get(b"via", ())) >= _MAX_VIA_LOOPS:
         raise Malformed(508, "loop-detected", "The request has passed this gateway too often.")
     yield b"\r\nVia: 1.%d %b" % (minor, VIA_NAME)
+
+
+def _believed(seen: dict[bytes, list[bytes]], authority: bytes, peer: Peer) -> Iterable[bytes]:
+    """What a trusted proxy says of its client is repeated, and what it leaves out is added."""
+    chain = b", ".join([*seen.get(b"x-forwarded-for", ()), peer.ip])
+    yield b"\r\nX-Forwarded-For: " + chain
+    if b"x-forwarded-proto" not in seen:
+        yield b"\r\nX-Forwarded-Proto: " + peer.proto
+    if b"x-forwarded-host" not in seen:
+        yield b"\r\nX-Forwarded-Host: " + authority
+    if b"forwarded" in seen:
+        node = b'"[%b]"' % peer.ip if b":" in peer.ip else peer.ip
+        hops = [*seen[b"forwarded"], b"for=%b;proto=%b" % (node, peer.proto)]
+        yield b"\r\nForwarded: " + b", ".join(hops)
+    for name in sorted(_PASSED_FROM_PROXIES & seen.keys()):
+        yield b"\r\n%b: %b" % (name.title(), b", ".join(seen[name]))
+    if (ids := seen.get(b"x-request-id")) and _request_id(seen, peer):
+        yield b"\r\nX-Request-Id: " + ids[0]

@@ -68,7 +68,7 @@ class Gateway:
         removed = [route for name, route in former.items() if name not in self._routes]
         context.table = Table(_entries(self._routes))
         self._settings = settings
-        context.limits = settings.limits
+        context.limit(settings.limits)
         context.access_log = access_log(settings.access_log)
         context.sweep.interval = interval(
             settings.limits, (route.service for route in self._routes.values())

@@ -18,7 +18,16 @@ REQUEST_LINE = re.compile(rb"(" + _TCHAR + rb"{1,64}+) ([!\"$-~]++) HTTP/1\.([01
 STATUS_LINE = re.compile(rb"HTTP/1\.([01])( ([1-5][0-9][0-9])(?: " + _TEXT + rb"*+)?)\r\n")
 
 # RFC 9112 §5: no space before the colon (§5.1), no folded lines (§5.2), no bare CR or LF (§2.2).
-BLOCK = re.compile(rb"(?:\r\n" + _TCHAR + rb"++:" + _TEXT + rb"*+)*+")
+_LINES = rb"(?:\r\n" + _TCHAR + rb"++:" + _TEXT + rb"*+)*+"
+BLOCK = re.compile(_LINES)
+
+# The usual form, checked and cut with fewer calls; what does not match may be valid still. Groups
+# stay outside of possessive repetitions: Python 3.11 loses their spans there.
+USUAL_LINE = re.compile(rb"((" + _TCHAR + rb"{1,64}+) (/[!\"$-~]*+) HTTP/1\.1)(?=\r\n)")
+REST_OF_HEAD = re.compile(rb"(" + _LINES + rb")\r\n\r\n")
+USUAL_RESPONSE = re.compile(
+    rb"(HTTP/1\.1 ([1-5][0-9][0-9])(?: " + _TEXT + rb"*+)?)(" + _LINES + rb")\r\n\r\n"
+)
 
 # A head that is not complete yet can already be wrong (RFC 9112 §2.2, RFC 9110 §5.5).
 NEVER_IN_HEAD = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r[^\n]")
@@ -42,13 +51,16 @@ _FORWARDING = (
     rb"|content_length|transfer_encoding"
 )
 _FRAMING = rb"content-length|transfer-encoding"
+# Whole lines without their CRLF. A look at the first letter spares most lines the alternatives.
 REQUEST_FIELDS = re.compile(
-    rb"\r\n(host|expect|via|" + _FRAMING + rb"|" + _HOP_BY_HOP + rb"|" + _FORWARDING
-    + rb"):([^\r]*+)",
+    rb"\r\n(?=[CEFHKPTUVX])((?:host|expect|via|" + _FRAMING + rb"|" + _HOP_BY_HOP + rb"|"
+    + _FORWARDING + rb"):[^\r]*+)",
     re.IGNORECASE,
 )  # fmt: skip
+# The value of Date is left out: it changes all the time and only its presence matters.
 RESPONSE_FIELDS = re.compile(
-    rb"\r\n(date|" + _FRAMING + rb"|" + _HOP_BY_HOP + rb"):([^\r]*+)", re.IGNORECASE
+    rb"\r\n(?=[CDKPTU])(date(?=:)|(?:" + _FRAMING + rb"|" + _HOP_BY_HOP + rb"):[^\r]*+)",
+    re.IGNORECASE,
 )
 DROPPED_FROM_REQUEST = re.compile(
     rb"\r\n(?:" + _HOP_BY_HOP + rb"|" + _FORWARDING + rb"):[^\r]*+", re.IGNORECASE

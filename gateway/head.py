@@ -6,6 +6,7 @@ from the former head of the same connection when the block is byte for byte the 
 """
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from config.settings import Limits
 from gateway import grammar
@@ -22,6 +23,7 @@ from gateway.fields import (
 )
 
 _MAX_RESPONSE_HEAD = 64 * 1024
+_MAX_KNOWN, _MAX_KNOWN_SIZE = 8, 512  # fields and bytes: what is remembered stays small
 _HEAD_END = b"\r\n\r\n"
 
 
@@ -45,10 +47,11 @@ class Request:
 @dataclass(slots=True)
 class Response:
     """One response head. `line` is the status line to send on, `forward` the block to send on;
-    `end` is where the body begins. `raw` is what was read, to be compared."""
+    `end` is where the body begins. `raw` and `found` are what was read, to be compared."""
 
     status: int
     line: bytes
+    found: Found
     fields: ResponseFields
     forward: bytes
     raw: bytes
@@ -64,6 +67,113 @@ def parse_request(
     """
     if former is not None and data.startswith(former.raw):
         return former
+    # A head that comes in drips is not matched anew with each of them.
+    first = None if scanned else grammar.USUAL_LINE.match(data)
+    if first is None:
+        return _parse_unusual(data, scanned, limits, peer, former)
+    line, method, target = first.groups()
+    if 0 < limits.url < len(target):
+        return _parse_unusual(data, 0, limits, peer, former)
+    at = first.end()
+    if former is not None and former.minor:
+        block = former.block
+        end = at + len(block)
+        if data.startswith(block, at) and data.startswith(_HEAD_END, end):
+            end += 4
+            found, fields, forward = former.found, former.fields, former.forward
+            return Request(method, target, 1, line, block, found, fields, forward, data[:end], end)
+    rest = grammar.REST_OF_HEAD.match(data, at)
+    if rest is None or _exceeds(block := rest[1], limits):
+        return _parse_unusual(data, 0, limits, peer, former)
+    found = grammar.REQUEST_FIELDS.findall(block)
+    if former is not None and former.minor and former.found == found:
+        fields = former.fields
+    else:
+        fields = _request_fields(found, peer)
+    end = rest.end()
+    forward = forward_request(block, fields)
+    return Request(method, target, 1, line, block, found, fields, forward, data[:end], end)
+
+
+def parse_response(data: bytes, former: Response | None) -> Response | None:
+    """The head at the start of `data`. Raises Malformed (502)."""
+    if former is not None and data.startswith(former.raw):
+        return former
+    head = grammar.USUAL_RESPONSE.match(data)
+    if head is None or (end := head.end()) > _MAX_RESPONSE_HEAD:
+        return _parse_unusual_response(data)
+    line, status, block = head.groups()
+    found = grammar.RESPONSE_FIELDS.findall(block)
+    if former is not None and former.found == found:
+        fields = former.fields
+    else:
+        fields = _response_fields(found)
+    forward = forward_response(block, fields)
+    return Response(int(status), line, found, fields, forward, data[:end], end)
+
+
+def wants_html(block: bytes) -> bool:
+    """Whether a browser asks (RFC 9110 §12.5.1)."""
+    accept = grammar.ACCEPT.search(block)
+    return accept is not None and b"text/html" in accept[1].lower()
+
+
+# Clients and services repeat the few fields that matter, on whatever connection.
+_known_request_fields = lru_cache(1024)(request_fields)
+_known_response_fields = lru_cache(1024)(response_fields)
+
+
+def _is_small(found: list[bytes]) -> bool:
+    return len(found) <= _MAX_KNOWN and len(b"".join(found)) <= _MAX_KNOWN_SIZE
+
+
+def _request_fields(found: list[bytes], peer: Peer) -> RequestFields:
+    """Their meaning, remembered when they are few. Raises Malformed."""
+    if _is_small(found):
+        return _known_request_fields(tuple(found), 1, peer)
+    return request_fields(found, 1, peer)
+
+
+def _response_fields(found: list[bytes]) -> ResponseFields:
+    """The same for an answer. Raises Malformed (502)."""
+    if _is_small(found):
+        return _known_response_fields(tuple(found), 1)
+    return response_fields(found, 1)
+
+
+def _parse_unusual_response(data: bytes) -> Response | None:
+    """Step by step: what is not of the usual form, not complete, or not valid."""
+    end = data.find(_HEAD_END)
+    if end < 0:
+        if len(data) > _MAX_RESPONSE_HEAD or grammar.NEVER_IN_HEAD.search(data):
+            raise Malformed(502, "bad-response", "The head of the replica's answer is invalid.")
+        return None
+    line = grammar.STATUS_LINE.match(data)
+    if line is None or end > _MAX_RESPONSE_HEAD:
+        raise Malformed(502, "bad-response", "The head of the replica's answer is invalid.")
+    minor = 1 if line[1] == b"1" else 0
+    block = data[line.end() - 2 : end]
+    if not grammar.BLOCK.fullmatch(block):
+        raise Malformed(502, "bad-response", "A field of the replica's answer is invalid.")
+    found = grammar.RESPONSE_FIELDS.findall(block)
+    fields = response_fields(found, minor)
+    start = data[: line.end() - 2] if minor else b"HTTP/1.1" + line[2]
+    forward = forward_response(block, fields)
+    end += 4
+    # Nothing is found that a later answer, in HTTP/1.1, could be taken to repeat.
+    return Response(int(line[3]), start, (), fields, forward, data[:end], end)
+
+
+def _exceeds(block: bytes, limits: Limits) -> bool:
+    size, most = len(block), limits.header_count
+    # The shortest field is four bytes long, so that few bytes need not be counted through.
+    return 0 < limits.headers < size or (0 < most * 4 < size and block.count(b"\n") > most)
+
+
+def _parse_unusual(
+    data: bytes, scanned: int, limits: Limits, peer: Peer, former: Request | None
+) -> Request | None:
+    """Step by step: what is not of the usual form, not complete, or not valid."""
     end = data.find(_HEAD_END, scanned - 3 if scanned > 3 else 0)
     if end < 0:
         _check_incomplete(data, scanned, limits)
@@ -88,48 +198,13 @@ def parse_request(
     else:
         start = method + b" " + target + b" HTTP/1.1"
     end += 4
-    if former is not None and former.minor == minor:
-        if former.block == block:
-            found, fields, forward = former.found, former.fields, former.forward
-            return Request(
-                method, target, minor, start, block, found, fields, forward, data[:end], end
-            )
-        found = _found(block, limits)
-        fields = former.fields if found == former.found else request_fields(found, minor, peer)
+    found = _found(block, limits)
+    if former is not None and former.minor == minor and found == former.found:
+        fields = former.fields
     else:
-        found = _found(block, limits)
         fields = request_fields(found, minor, peer)
     forward = forward_request(block, fields)
     return Request(method, target, minor, start, block, found, fields, forward, data[:end], end)
-
-
-def parse_response(data: bytes, former: Response | None) -> Response | None:
-    """The head at the start of `data`. Raises Malformed (502)."""
-    if former is not None and data.startswith(former.raw):
-        return former
-    end = data.find(_HEAD_END)
-    if end < 0:
-        if len(data) > _MAX_RESPONSE_HEAD or grammar.NEVER_IN_HEAD.search(data):
-            raise Malformed(502, "bad-response", "The head of the replica's answer is invalid.")
-        return None
-    line = grammar.STATUS_LINE.match(data)
-    if line is None or end > _MAX_RESPONSE_HEAD:
-        raise Malformed(502, "bad-response", "The head of the replica's answer is invalid.")
-    minor = 1 if line[1] == b"1" else 0
-    block = data[line.end() - 2 : end]
-    if not grammar.BLOCK.fullmatch(block):
-        raise Malformed(502, "bad-response", "A field of the replica's answer is invalid.")
-    fields = response_fields(grammar.RESPONSE_FIELDS.findall(block), minor)
-    start = data[: line.end() - 2] if minor else b"HTTP/1.1" + line[2]
-    return Response(
-        int(line[3]), start, fields, forward_response(block, fields), data[: end + 4], end + 4
-    )
-
-
-def wants_html(block: bytes) -> bool:
-    """Whether a browser asks (RFC 9110 §12.5.1)."""
-    accept = grammar.ACCEPT.search(block)
-    return accept is not None and b"text/html" in accept[1].lower()
 
 
 def _found(block: bytes, limits: Limits) -> Found:

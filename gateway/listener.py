@@ -44,11 +44,13 @@ class Listener:
         self.trusted = trusted
         self.connections = 0
         self.address = Address("", 0)
+        self._authority = b""
 
     async def open(self, listening: socket.socket) -> Address:
         """Accept on a bound socket, which is ours from now on."""
         host, port = listening.getsockname()[:2]
         self.address = Address(host, port)
+        self._authority = str(self.address).encode()
         secure = self.certificates is not None
         try:
             self._server = await self._context.loop.create_server(
@@ -78,7 +80,7 @@ class Listener:
         name = transport.get_extra_info("peername")
         host = name[0].removeprefix("::ffff:") if name else "127.0.0.1"
         trusted = bool(self.trusted) and _is_within(host, self.trusted)
-        return Peer(host.encode(), self._proto, trusted, str(self.address).encode())
+        return Peer(host.encode(), self._proto, trusted, self._authority)
 
     def closed(self) -> None:
         self.connections -= 1

@@ -154,3 +154,29 @@ def test_browsers_get_html_rfc9110_12_5_1() -> None:
     assert wants_html(b"\r\nHost: a\r\naccept: application/xml, TEXT/HTML;q=0.9")
     assert not wants_html(b"\r\nHost: a\r\nAccept: application/json")
     assert not wants_html(b"")
+
+
+LINES = [
+    b"Host: a", b"Connection: close", b"connection:close, x", b"TE: trailers",
+    b"X-Forwarded-For: b", b"Keep-Alive: 5", b"Date: now", b"Content-Length: 3",
+    b"content-length: 4",
+    b"Cookie: c", b"Transfer-Encoding: chunked", b"Upgrade: u", b"Via: 1.1 v", b"X_Real_IP: 1",
+]  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(LINES), max_size=5))
+def test_a_head_in_one_piece_means_what_it_means_step_by_step(lines: list[bytes]) -> None:
+    data = b"\r\n".join([b"GET /a HTTP/1.1", *lines, b"", b""])
+    assert verdict([data]) == verdict([data[:-1], data[-1:]])
+
+
+@given(st.lists(st.sampled_from(LINES), max_size=5))
+def test_an_answer_passes_without_its_hop_by_hop_lines(lines: list[bytes]) -> None:
+    try:
+        response = parse_response(b"\r\n".join([b"HTTP/1.1 200 OK", *lines, b"", b""]), None)
+    except Malformed:
+        return
+    assert response is not None
+    dropped = {b"connection", b"keep-alive", b"te", b"upgrade"}
+    kept = [line for line in lines if line.partition(b":")[0].lower() not in dropped]
+    assert response.forward == b"".join(b"\r\n" + line for line in kept)
