@@ -235,7 +235,7 @@ def test_what_runs_already_is_adopted_and_not_restarted() -> None:
 
 
 def test_adopted_replicas_are_kept_for_a_full_window() -> None:
-    """Research: a restart never scales down before it has seen a full stable window."""
+    """A restart never scales down before it has seen a full stable window."""
     engine = SimulatedEngine()
 
     async def story() -> None:

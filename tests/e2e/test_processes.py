@@ -1,7 +1,6 @@
 """The whole system on local processes, as a user meets it: over HTTP, signals and the file."""
 
 import asyncio
-import os
 import signal
 import sys
 from pathlib import Path
@@ -132,13 +131,20 @@ async def test_kept_replicas_are_adopted_and_not_restarted(tmp_path: Path) -> No
     async with tidegate(file, "--keep-replicas") as running:
         before = (await running.get("web", "/env?name=PORT")).body
         names = [replica["id"] for replica in await running.replicas("web")]
+        started = [
+            pid
+            for pid in descendants(running.process.pid)
+            if b"replica_app" in Path(f"/proc/{pid}/cmdline").read_bytes()  # noqa: ASYNC240
+        ]
+        assert started
         assert await running.end() == 0
     async with tidegate(file) as again:
         assert [replica["id"] for replica in await again.replicas("web")] == names
         assert (await again.get("web", "/env?name=PORT")).body == before
+        assert all(is_alive(pid) for pid in started)
         assert again.said("replica-adopted")
         assert await again.end() == 0
-        assert not descendants(os.getpid()) & {again.process.pid}
+        assert not any(is_alive(pid) for pid in started)
 
 
 async def test_what_a_replica_says_is_for_operators_only(tmp_path: Path) -> None:

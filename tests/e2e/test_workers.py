@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 from collections import Counter
 from pathlib import Path
@@ -53,7 +54,10 @@ async def test_a_killed_gateway_is_replaced_and_refuses_nobody(tmp_path: Path) -
         (second,) = gateways_of(running)
         assert second != first
         metrics = (await running.api("/metrics")).body.decode()
-        assert 'tidegate_requests_total{code="200",service="web"} 5' in metrics
+        # The first one's count may have died with it; its successor's fifty are exact.
+        counted = re.search(r'requests_total\{code="200",service="web"\} (\d+)', metrics)
+        assert counted
+        assert int(counted[1]) in (50, 51)
         assert running.said("gateway-died")
 
 
