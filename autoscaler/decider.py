@@ -14,7 +14,7 @@ a wake started, or what was found running after a restart.
 import math
 from dataclasses import dataclass, field
 
-from autoscaler.decision import Decision, Limit, Observation
+from autoscaler.decision import Bounds, Decision, Limit, Observation
 from autoscaler.rules import Wish, largest, wishes
 from autoscaler.window import SlidingMax
 from cluster.model import Mode
@@ -81,8 +81,8 @@ class Decider:
         return None if self._panic_at is None else self._panic_at + self.scaling.stable_window
 
     def decide(self, seen: Observation, now: float) -> Decision:
-        stable = wishes(self.scaling.rules, seen.stable)
-        panic = wishes(self.scaling.rules, seen.panic)
+        stable = wishes(self.scaling.metric_rules, seen.stable, seen.gauges, seen.desired)
+        panic = wishes(self.scaling.metric_rules, seen.panic, seen.gauges, seen.desired)
         self._notice_panic(largest(panic), seen, now)
 
         wish = largest((*stable, *panic)) if self.is_in_panic else largest(stable)
@@ -90,7 +90,7 @@ class Decider:
         self._limit_rates(number, seen.counts.capacity)
         self._ratchet(number)
         self._limit_descent(number, now)
-        limit_bounds(number, self.scaling)
+        limit_bounds(number, self.scaling, seen)
         return Decision(
             at=now,
             replicas=number.replicas,
@@ -142,6 +142,12 @@ class Decider:
         )
 
 
-def limit_bounds(number: Limited, scaling: Scaling) -> None:
-    number.at_least(scaling.min, "min", f"min is {scaling.min}")
-    number.at_most(scaling.max, "max", f"max is {scaling.max}")
+def limit_bounds(number: Limited, scaling: Scaling, seen: Observation) -> None:
+    bounds = seen.bounds or configured(scaling)
+    number.at_least(bounds.least, "min", bounds.why_least)
+    number.at_most(bounds.most, "max", bounds.why_most)
+
+
+def configured(scaling: Scaling) -> Bounds:
+    least, most = scaling.min, scaling.max
+    return Bounds(least, most, f"min is {least}", f"max is {most}")

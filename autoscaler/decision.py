@@ -3,10 +3,13 @@
 Pure values, whole enough to show an operator, and to judge a decision long after it was made.
 """
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 
+from autoscaler.gauges import Gauge
 from autoscaler.rules import Means, Wish
 from cluster.model import Mode
+from config.rules import MetricRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +27,19 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True)
+class Bounds:
+    """Between how many replicas there must be, and why."""
+
+    least: int
+    most: int
+    why_least: str
+    why_most: str
+
+
+@dataclass(frozen=True, slots=True)
 class Observation:
-    """What a decision is made from. `desired` is the wish before it."""
+    """What a decision is made from. `desired` is the wish before it; `bounds` are those of a
+    schedule, instead of the configured ones."""
 
     stable: Means
     panic: Means
@@ -33,6 +47,8 @@ class Observation:
     desired: int = 0
     in_flight: int = 0
     queued: int = 0
+    gauges: Mapping[MetricRule, Gauge] = field(default_factory=dict)
+    bounds: Bounds | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,13 +75,12 @@ class Policy:
             return None
         initial = self.scaling.initial
         self.decider.hold(initial, "initial", f"initial is {initial}", now)
+        seen = self.observe(counts, now)
         number = Limited(max(self.replicas, initial))
-        limit_bounds(number, self.scaling)
+        limit_bounds(number, self.scaling, seen)
         why = "thawed by a request" if self.frozen else "woken by a request"
         reason = number.explained(f"{why}, initial is {initial}")
-        return self._decided(
-            self._unruled(self.observe(counts, now), number, Mode.STABLE, reason, now)
-        )
+        return self._decided(self._unruled(seen, number, Mode.STABLE, reason, now))
 
     def decide(self, counts: Counts, now: float) -> Decision:
         if self.override and self.override.has_expired(now):
@@ -151,7 +150,7 @@ class Policy:
 
     def _stopped(self, seen: Observation, now: float) -> Decision:
         number = Limited(0)
-        limit_bounds(number, self.scaling)
+        limit_bounds(number, self.scaling, seen)
         reason = number.explained(_idle_reason(self.load, self.scaling.idle.stop_after, "stop"))
         return self._unruled(seen, number, Mode.IDLE, reason, now)
 
@@ -165,8 +164,8 @@ class Policy:
     ) -> Decision:
         """A decision that does not follow the rules, but tells what they would wish."""
         wished = (
-            *wishes(self.scaling.rules, seen.stable),
-            *wishes(self.scaling.rules, seen.panic),
+            *wishes(self.scaling.metric_rules, seen.stable, seen.gauges, seen.desired),
+            *wishes(self.scaling.metric_rules, seen.panic, seen.gauges, seen.desired),
         )
         return Decision(
             at=now,

@@ -5,11 +5,25 @@ it climb in steps.
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import assert_never
 
-from config.scaling import ConcurrencyRule, RpsRule, Rule
+from autoscaler.gauges import UNKNOWN, Gauge
+from config.rules import (
+    AskingRule,
+    ConcurrencyRule,
+    CpuRule,
+    CustomRule,
+    JsonRule,
+    LatencyRule,
+    MemoryRule,
+    MetricRule,
+    PrometheusRule,
+    QueueWaitRule,
+    RedisRule,
+    RpsRule,
+)
 from config.units import format_duration
 
 
@@ -31,9 +45,12 @@ class Wish:
     measured: float
     target: float
     replicas: int
+    says: str = ""
 
     @property
     def reason(self) -> str:
+        if self.says:
+            return f"{self.rule} {self.says}"
         if self.rule == NO_RULE.rule:
             return "no rule asks for more"
         return (
@@ -43,11 +60,18 @@ class Wish:
 
 
 NO_RULE = Wish("none", 0.0, 0.0, 0.0, 0)
+_NO_GAUGES: Mapping[MetricRule, Gauge] = {}
 
 
-def wishes(rules: Sequence[Rule], means: Means) -> tuple[Wish, ...]:
-    """One wish per rule, in the order of the rules."""
-    return tuple(_wish(rule, means) for rule in rules)
+def wishes(
+    rules: Sequence[MetricRule],
+    means: Means,
+    gauges: Mapping[MetricRule, Gauge] = _NO_GAUGES,
+    desired: int = 0,
+) -> tuple[Wish, ...]:
+    """One wish per rule, in the order of the rules. A rule without data wishes what is `desired`
+    already, so that nothing goes down for want of it."""
+    return tuple(_wish(rule, means, gauges.get(rule, UNKNOWN), desired) for rule in rules)
 
 
 def largest(wishes: Sequence[Wish]) -> Wish:
@@ -55,14 +79,37 @@ def largest(wishes: Sequence[Wish]) -> Wish:
     return max(wishes, key=lambda wish: wish.replicas, default=NO_RULE)
 
 
-def _wish(rule: Rule, means: Means) -> Wish:
+def _wish(rule: MetricRule, means: Means, gauge: Gauge, desired: int) -> Wish:
     match rule:
         case ConcurrencyRule():
             return _per_replica("concurrency", means.concurrency, rule.target, means.window)
         case RpsRule():
             return _per_replica("rps", means.rps, rule.target, means.window)
+        case LatencyRule() | QueueWaitRule() | CpuRule() | MemoryRule():
+            return _by_gauge(rule.metric, rule.target, gauge, desired)
+        case PrometheusRule() | JsonRule() | RedisRule() | CustomRule():
+            if gauge.value is None and rule.fallback is not None and gauge.failing >= rule.failures:
+                return _fallback(rule, gauge, rule.fallback)
+            return _by_gauge(rule.metric, rule.target, gauge, desired)
         case _:
             assert_never(rule)
+
+
+def _fallback(rule: AskingRule, gauge: Gauge, replicas: int) -> Wish:
+    says = f"has failed {gauge.failing} times ({gauge.says}): falls back to {replicas}"
+    return Wish(rule.metric, 0.0, 0.0, rule.target, replicas, says)
+
+
+def _by_gauge(rule: str, target: float, gauge: Gauge, desired: int) -> Wish:
+    if gauge.value is None:
+        return Wish(
+            rule, 0.0, 0.0, target, desired, f"has no value ({gauge.says}): holds {desired}"
+        )
+    if gauge.wish is not None:
+        return Wish(rule, 0.0, gauge.value, target, gauge.wish, gauge.says)
+    wish = _per_replica(rule, gauge.value, target, 0.0)
+    says = f"{_shown(gauge.value)} at {target:g} per replica asks for {wish.replicas}"
+    return replace(wish, says=says)
 
 
 def _per_replica(rule: str, measured: float, target: float, window: float) -> Wish:

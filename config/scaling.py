@@ -5,24 +5,28 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from config.fields import Count, Model, Number
-from config.units import Duration, Ratio, Window, above_one
+from config.rules import ConcurrencyRule, MetricRule, Rule, Schedule
+from config.units import Duration, Positive, Ratio, Window, above_one
+
+PolicyName = Literal["tidegate", "kpa", "hpa", "ray"]
 
 
-class ConcurrencyRule(Model):
-    """Requests in flight and queued, per replica."""
+class Step(Model):
+    """How far one way in one period; percent of the replicas there were at its beginning."""
 
-    metric: Literal["concurrency"] = "concurrency"
-    target: Number = Field(10.0, gt=0, description="Requests at once that one replica should have.")
-
-
-class RpsRule(Model):
-    """Requests a second, per replica."""
-
-    metric: Literal["rps"]
-    target: Number = Field(100.0, gt=0, description="Requests a second for one replica.")
+    percent: Count | None = Field(None, ge=1, description="So many in a hundred.")
+    replicas: Count | None = Field(None, ge=1, description="Or so many replicas.")
+    period: Positive = Field(15.0, description="Counted over the last so long.")
 
 
-Rule = Annotated[ConcurrencyRule | RpsRule, Field(discriminator="metric")]
+class Way(Model):
+    """Limits of one way, up or down, as of a HorizontalPodAutoscaler (autoscaling/v2)."""
+
+    policies: tuple[Step, ...] = Field((), description="How far in a period; none is no limit.")
+    select: Literal["max", "min", "disabled"] = Field(
+        "max", description="Of several policies the widest or the narrowest; disabled: not at all."
+    )
+    tolerance: Ratio | None = Field(None, description="Instead of scaling.tolerance.")
 
 
 class Idle(Model):
@@ -40,6 +44,10 @@ class Scaling(Model):
     min: Count = Field(0, ge=0, description="Replicas that always run.")
     max: Count = Field(10, ge=1, description="Replicas that there may be at most.")
     initial: Count = Field(1, ge=1, description="Replicas that a wake from zero starts.")
+    activation: Count = Field(1, ge=1, description="Replicas at least, unless there are none.")
+    policy: PolicyName = Field(
+        "tidegate", description="Whose way of deciding; the others are faithful to their originals."
+    )
     rules: tuple[Rule, ...] = Field((ConcurrencyRule(),), description="The largest wish wins.")
     stable_window: Window = Field(60.0, description="Load is averaged over it (at least 1s).")
     panic_window: Window = Field(6.0, description="The same in a burst (at least 1s).")
@@ -48,13 +56,28 @@ class Scaling(Model):
         description="Load over the panic window, as a share of what the replicas there are for, "
         "from which scaling only goes up.",
     )
+    tolerance: Ratio = Field(
+        0.0, description="A load so near to what the replicas are for changes nothing."
+    )
     max_up_rate: Number = Field(
         1000.0, gt=1, description="At most so many times the ready replicas after one decision."
     )
     max_down_rate: Number = Field(
         2.0, gt=1, description="At least the ready replicas divided by it after one decision."
     )
+    up: Way = Field(Way(), description="Limits of the way up, beside max_up_rate.")
+    down: Way = Field(Way(), description="Limits of the way down, beside max_down_rate.")
     down_delay: Duration = Field(
         0.0, description="Scale down to no less than the largest wish of that long."
     )
     idle: Idle = Field(Idle(), description="The way to zero.")
+
+    @property
+    def metric_rules(self) -> tuple[MetricRule, ...]:
+        """The rules that wish for replicas."""
+        return tuple(rule for rule in self.rules if not isinstance(rule, Schedule))
+
+    @property
+    def schedules(self) -> tuple[Schedule, ...]:
+        """The rules that set bounds."""
+        return tuple(rule for rule in self.rules if isinstance(rule, Schedule))

@@ -9,10 +9,10 @@ from typing import Any
 
 from config.errors import Finding, Place
 from config.settings import RUNTIMES
-from config.wording import either, shown
+from config.wording import METRICS, either, shown
 
 LATER_RUNTIMES = ("swarm", "kubernetes", "nomad")
-METRICS = ("concurrency", "rps")
+SUPPORTED_METRICS = ("concurrency", "rps")
 NOT_YET = "is not supported yet"
 LATER = " Not supported yet."
 
@@ -40,22 +40,12 @@ def _later_runtime(value: Any) -> str | None:
 
 def _other_metric(value: Any) -> bool:
     metric = value.get("metric") if isinstance(value, Mapping) else None
-    return isinstance(metric, str) and metric not in METRICS
+    return isinstance(metric, str) and metric in METRICS and metric not in SUPPORTED_METRICS
 
 
-SCHEDULE = {
-    "type": "object",
-    "description": "Bounds for a time of the week. Not supported yet.",
-    "additionalProperties": False,
-    "required": ["schedule", "until"],
-    "properties": {
-        "schedule": {"type": "string", "description": "Cron: when it begins."},
-        "until": {"type": "string", "description": "Cron: when it ends."},
-        "timezone": {"type": "string", "description": "As Europe/Berlin."},
-        "min": {"type": "integer", "minimum": 0},
-        "max": {"type": "integer", "minimum": 1},
-    },
-}
+def _limits(value: Any) -> bool:
+    return bool(value != {"policies": [], "select": "max", "tolerance": None})
+
 
 OF_FILE = (
     Later(
@@ -73,8 +63,15 @@ OF_SERVICE = (
     Later(
         ("scaling", "rules", "*"),
         _other_metric,
-        lambda value: f"the metric {shown(value['metric'])} {NOT_YET}: use {either(METRICS)}",
+        lambda value: (
+            f"the metric {shown(value['metric'])} {NOT_YET}: use {either(SUPPORTED_METRICS)}"
+        ),
     ),
+    Later(("scaling", "policy"), lambda value: value in ("kpa", "hpa", "ray"), _remove),
+    Later(("scaling", "tolerance"), lambda value: value != "0%", _remove),
+    Later(("scaling", "activation"), lambda value: value != 1, _remove),
+    Later(("scaling", "up"), _limits, _remove),
+    Later(("scaling", "down"), _limits, _remove),
     Later(("rollout", "healthy_for"), lambda _: True, _remove),
     Later(("rollout", "deadline"), lambda _: True, _remove),
     Later(("rollout", "on_failure"), lambda _: True, _remove),
