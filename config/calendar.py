@@ -1,6 +1,6 @@
 """Times of the week as people write them: cron expressions and time zones.
 
-Pure but for the time zone data that it reads. Cron is Debian's (five fields), daylight saving
+Reads nothing but time zone data. Cron is Debian's (five fields), daylight saving
 included, as cronsim implements it.
 """
 
