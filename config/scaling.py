@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field
 from config.fields import Count, Model, Number
 from config.rules import ConcurrencyRule, MetricRule, Rule, Schedule
 from config.units import Duration, Positive, Ratio, Window, above_one
+from config.wake import Ignored
 
 PolicyName = Literal["tidegate", "kpa", "hpa", "ray"]
 
@@ -36,6 +37,10 @@ class Idle(Model):
         None, description="Take all CPU from the replicas; a request thaws them in milliseconds."
     )
     stop_after: Duration | None = Field(60.0, description="Stop the replicas.")
+    remove_after: Duration | None = Field(
+        None, description="Keep what was stopped for so long: starting it again is faster."
+    )
+    ignore: Ignored = Field(Ignored(), description="Requests that are no activity.")
 
 
 class Scaling(Model):

@@ -47,6 +47,14 @@ def _limits(value: Any) -> bool:
     return bool(value != {"policies": [], "select": "max", "tolerance": None})
 
 
+_NOTHING_IGNORED = {
+    "user_agents": [],
+    "paths": [],
+    "networks": [],
+    "methods": [],
+    "answer": {"status": 200, "headers": {}, "body": ""},
+}
+
 OF_FILE = (
     Later(
         ("runtime",),
@@ -72,6 +80,11 @@ OF_SERVICE = (
     Later(("scaling", "activation"), lambda value: value != 1, _remove),
     Later(("scaling", "up"), _limits, _remove),
     Later(("scaling", "down"), _limits, _remove),
+    Later(("scaling", "idle", "remove_after"), lambda value: value is not None, _remove),
+    Later(("scaling", "idle", "ignore"), lambda value: value != _NOTHING_IGNORED, _remove),
+    Later(("wake",), lambda value: value != {"page": "never", "fallback": None}, _remove),
+    Later(("depends_on",), bool, _remove),
+    Later(("group",), bool, _remove),
     Later(("rollout", "healthy_for"), lambda _: True, _remove),
     Later(("rollout", "deadline"), lambda _: True, _remove),
     Later(("rollout", "on_failure"), lambda _: True, _remove),
