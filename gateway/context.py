@@ -21,7 +21,6 @@ from gateway.peers import Everyone
 from gateway.routing import Table
 
 if TYPE_CHECKING:
-    from gateway.downstream import Downstream
     from gateway.sweep import Sweep
 
 
@@ -32,6 +31,16 @@ class GatewayEvents(Protocol):
     def report(self, message: LoadReport) -> None: ...
     def outcome(self, message: Outcome) -> None: ...
     def drained(self, message: Drained) -> None: ...
+
+
+class Connection(Protocol):
+    """A client that is connected, or just about to be. `deadline` is in seconds of the loop."""
+
+    deadline: float
+
+    def expired(self, now: float) -> None: ...
+    def drain(self) -> None: ...
+    def abort(self) -> None: ...
 
 
 class Context:
@@ -61,7 +70,7 @@ class Context:
         self.limit(settings.limits)
         self.table: Table[Route] = Table()
         self.access_log: AccessLog | None = access_log(settings.access_log)
-        self.connections: set[Downstream] = set()
+        self.connections: set[Connection] = set()
         self.admission = Admission(self)
         self.emptied = asyncio.Event()
         self.draining = False

@@ -13,10 +13,9 @@ from gateway.certificates import BadCertificate, Certificates
 from gateway.context import Context
 from gateway.downstream import Downstream
 from gateway.fields import Peer
+from gateway.handshake import Acceptor
 
 _BACKLOG = 4096
-HANDSHAKE_TIMEOUT = 10.0
-_GOODBYE = 2.0  # seconds for a client to confirm that the connection ends (RFC 8446 §6.1)
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -34,11 +33,14 @@ class Listener:
     """One listening socket and the connections that came through it."""
 
     def __init__(
-        self, context: Context, trusted: tuple[Network, ...], certificates: Certificates | None
+        self,
+        context: Context,
+        trusted: tuple[Network, ...],
+        certificates: Certificates | None = None,
     ) -> None:
         """With certificates it is one for HTTPS."""
         self._context = context
-        self._server: asyncio.AbstractServer | None = None
+        self._server: asyncio.AbstractServer | Acceptor | None = None
         self.certificates = certificates
         self._proto = b"http" if certificates is None else b"https"
         self.trusted = trusted
@@ -51,20 +53,17 @@ class Listener:
         host, port = listening.getsockname()[:2]
         self.address = Address(host, port)
         self._authority = str(self.address).encode()
-        secure = self.certificates is not None
         try:
-            self._server = await self._context.loop.create_server(
-                self._greet,
-                sock=listening,
-                backlog=_BACKLOG,
-                ssl=self.certificates.context if self.certificates else None,
-                ssl_handshake_timeout=HANDSHAKE_TIMEOUT if secure else None,
-                ssl_shutdown_timeout=_GOODBYE if secure else None,
-            )
+            self._server = await self._accept(listening)
         except BaseException:
             listening.close()
             raise
         return self.address
+
+    async def _accept(self, listening: socket.socket) -> asyncio.AbstractServer | Acceptor:
+        if self.certificates is not None:
+            return Acceptor(self._context, self, self.certificates.context, listening)
+        return await self._context.loop.create_server(self._greet, sock=listening, backlog=_BACKLOG)
 
     def _greet(self) -> Downstream:
         return Downstream(self._context, self)
@@ -78,7 +77,11 @@ class Listener:
     def opened(self, transport: asyncio.BaseTransport) -> Peer:
         self.connections += 1
         name = transport.get_extra_info("peername")
-        host = name[0].removeprefix("::ffff:") if name else "127.0.0.1"
+        return self.peer(name[0] if name else "127.0.0.1")
+
+    def peer(self, host: str) -> Peer:
+        """Who comes from that address."""
+        host = host.removeprefix("::ffff:")
         trusted = bool(self.trusted) and _is_within(host, self.trusted)
         return Peer(host.encode(), self._proto, trusted, self._authority)
 
@@ -102,8 +105,11 @@ def certificates_of(listener: TlsListener) -> Certificates:
 def staying(former: Gateway, asked: Gateway) -> Gateway:
     """What is asked for, as far as it can be had without a restart: sockets stay as they are, and
     only their certificates change."""
-    present = {listener.listen: listener for listener in asked.tls}
-    tls = tuple(present.get(listener.listen, listener) for listener in former.tls)
+    present = {listener.listen: listener.certificates for listener in asked.tls}
+    tls = tuple(
+        one.model_copy(update={"certificates": present.get(one.listen, one.certificates)})
+        for one in former.tls
+    )
     return asked.model_copy(update={"listen": former.listen, "tls": tls})
 
 
