@@ -157,7 +157,11 @@ class Gateway:
         for _ in self._settings.listen:
             yield Listener(self._context, trusted)
         tls = self._settings.tls
-        yield from [Listener(self._context, trusted, certificates_of(one)) for one in tls]
+        secure = [Listener(self._context, trusted, certificates_of(one)) for one in tls]
+        yield from secure
+        for one, listener in zip(tls, secure, strict=True):
+            for _ in one.redirect:
+                yield Listener(self._context, trusted, secure=listener)
 
     def _renew(self, settings: config.Gateway) -> None:
         """What was checked may be broken by now: then the present certificates stay."""

@@ -14,6 +14,7 @@ from gateway.context import Context
 from gateway.downstream import Downstream
 from gateway.fields import Peer
 from gateway.handshake import Acceptor
+from gateway.redirect import Redirected
 
 _BACKLOG = 4096
 
@@ -37,10 +38,12 @@ class Listener:
         context: Context,
         trusted: tuple[Network, ...],
         certificates: Certificates | None = None,
+        secure: "Listener | None" = None,
     ) -> None:
-        """With certificates it is one for HTTPS."""
+        """With certificates it is one for HTTPS; with `secure`, all are sent there."""
         self._context = context
         self._server: asyncio.AbstractServer | Acceptor | None = None
+        self._secure = secure
         self.certificates = certificates
         self._proto = b"http" if certificates is None else b"https"
         self.trusted = trusted
@@ -52,7 +55,8 @@ class Listener:
         """Accept on a bound socket, which is ours from now on."""
         host, port = listening.getsockname()[:2]
         self.address = Address(host, port)
-        self._authority = str(self.address).encode()
+        # Nobody is sent to HTTPS by an address that it has not named.
+        self._authority = b"" if self._secure else str(self.address).encode()
         try:
             self._server = await self._accept(listening)
         except BaseException:
@@ -66,6 +70,8 @@ class Listener:
         return await self._context.loop.create_server(self._greet, sock=listening, backlog=_BACKLOG)
 
     def _greet(self) -> Downstream:
+        if self._secure is not None:
+            return Redirected(self._context, self, self._secure)
         return Downstream(self._context, self)
 
     def close(self) -> None:
@@ -90,8 +96,9 @@ class Listener:
 
 
 def wanted(settings: Gateway) -> list[str]:
-    """All addresses to listen on, those of TLS last."""
-    return [*settings.listen, *(one.listen for one in settings.tls)]
+    """All addresses to listen on: plain ones, those of TLS, those that send clients there."""
+    redirects = (address for one in settings.tls for address in one.redirect)
+    return [*settings.listen, *(one.listen for one in settings.tls), *redirects]
 
 
 def certificates_of(listener: TlsListener) -> Certificates:

@@ -22,7 +22,9 @@ def issued(tmp_path_factory: pytest.TempPathFactory) -> Issued:
     return issue(tmp_path_factory.mktemp("issued"), "a", "A.test", "*.a.test", "xn--bcher-kva.test")
 
 
-def settings(folder: Path, *, listen: str = ":8443", cert: object = "a.pem") -> Settings:
+def settings(
+    folder: Path, *, listen: str = ":8443", cert: object = "a.pem", redirect: str = "[]"
+) -> Settings:
     text = f"""
 gateway:
   tls:
@@ -30,6 +32,7 @@ gateway:
       certificates:
         - cert: {cert}
           key: a.key
+      redirect: {redirect}
 services: {{web: {{command: app}}}}
 """
     return loader.parse(text, folder / "tidegate.yaml", ENVIRON)
@@ -40,6 +43,13 @@ def test_the_example_of_the_contract_is_accepted(issued: Issued) -> None:
     (listener,) = settings(issued.cert.parent).gateway.tls
     assert listener.listen == "0.0.0.0:8443"
     assert listener.certificates == (issued.asked,)
+    assert listener.redirect == ()
+
+
+@pytest.mark.parametrize("written", ['":80"', '[":80"]'])
+def test_one_address_that_redirects_may_stand_for_a_list(written: str, issued: Issued) -> None:
+    (listener,) = settings(issued.cert.parent, redirect=written).gateway.tls
+    assert listener.redirect == ("0.0.0.0:80",)
 
 
 def test_the_names_are_those_of_the_certificate(issued: Issued) -> None:
@@ -133,6 +143,8 @@ def test_other_certificates_are_taken_over_and_other_sockets_are_not(tmp_path: P
     )
     moved = diff(before, settings(tmp_path, listen=":9443"))
     assert (moved.live, moved.restart_needed) == ((), ("gateway.tls[0].listen",))
+    redirected = diff(before, settings(tmp_path, redirect='":80"'))
+    assert (redirected.live, redirected.restart_needed) == ((), ("gateway.tls[0].redirect",))
 
 
 @given(st.binary(max_size=200))

@@ -17,12 +17,12 @@ from tests.support.running import Running, app, configuration, tidegate
 HOST = "web.localhost"
 
 
-def gateway_of(workers: int) -> dict[str, Any]:
+def gateway_of(workers: int, **tls: Any) -> dict[str, Any]:
     certificates = [{"cert": "a.pem", "key": "a.key"}]
     return {
         "listen": ["127.0.0.1:0"],
         "workers": workers,
-        "tls": [{"listen": "127.0.0.1:0", "certificates": certificates}],
+        "tls": [{"listen": "127.0.0.1:0", "certificates": certificates, **tls}],
     }
 
 

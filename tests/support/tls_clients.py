@@ -18,10 +18,10 @@ def trusting(*issued: Issued) -> ssl.SSLContext:
     return context
 
 
-def secure(*issued: Issued) -> tuple[TlsListener, ...]:
+def secure(*issued: Issued, redirect: tuple[str, ...] = ()) -> tuple[TlsListener, ...]:
     """The setting `gateway.tls`: one listener with these certificates."""
     certificates = tuple(one.asked for one in issued)
-    return (TlsListener(listen="127.0.0.1:0", certificates=certificates),)
+    return (TlsListener(listen="127.0.0.1:0", certificates=certificates, redirect=redirect),)
 
 
 def port_of(s: Stage) -> int:
