@@ -66,6 +66,14 @@ def names_of(cert: str) -> tuple[str, ...]:
     return x509.dns_names(ssl.PEM_cert_to_DER_cert(_read_chain(cert)))
 
 
+def expiry_of(cert: str) -> float | None:
+    """Until when the server's own certificate is valid, in seconds since 1970, as far as it tells.
+
+    Raises BadCertificate.
+    """
+    return x509.not_after(ssl.PEM_cert_to_DER_cert(_read_chain(cert)))
+
+
 def _read_chain(cert: str) -> str:
     """The first certificate in the file: the server's own."""
     found = _CERTIFICATE.search(_text(cert, "cert"))
