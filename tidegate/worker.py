@@ -20,7 +20,7 @@ from cluster.messages import Drained, EndpointSnapshot, LoadReport, Outcome, Wak
 from cluster.tasks import Tasks
 from config.service import Service
 from config.settings import Gateway as Settings
-from gateway.gateway import Gateway
+from gateway.gateway import Gateway, ListenError
 from gateway.routed import routed
 from tidegate import log as logs
 from tidegate.board import Board
@@ -109,6 +109,7 @@ class Worker:
                 | Outcome()
                 | wire.Left()
                 | wire.Began()
+                | wire.CannotBegin()
                 | wire.DrainedAll()
                 | wire.Counts()
             ):
@@ -138,8 +139,13 @@ class Worker:
         gc.freeze()
 
     async def _begin(self, sockets: tuple[int, ...]) -> None:
-        await self._gateway.start([socket.socket(fileno=number) for number in sockets])
-        self._link.send(wire.Began())
+        listening = [socket.socket(fileno=number) for number in sockets]
+        try:
+            await self._gateway.start(listening)
+        except ListenError as error:
+            self._link.send(wire.CannotBegin(str(error)))
+        else:
+            self._link.send(wire.Began())
 
     async def _drain(self, timeout: float) -> None:
         await self._gateway.drain(timeout)
