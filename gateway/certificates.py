@@ -3,6 +3,10 @@
 Chosen by the name that the client asks for (SNI, RFC 6066 §3): the name itself, then a wildcard
 for its first label (RFC 9525 §6.3), then the first certificate of the list. The process that
 shows them reads their files itself: no key ever stands in a message between processes.
+
+The Host of a request may be another name than that: clients use a connection for whatever its
+certificate is good for, and no name here asks more of a client than another. nginx and Caddy answer
+421 (RFC 9110 §15.5.20) only where one does, by asking for certificates of clients.
 """
 
 import os
@@ -12,6 +16,7 @@ from types import MappingProxyType
 
 from config.certificates import BadCertificate, context_of, names_of, server_context
 from config.settings import Certificate
+from gateway.alerts import AlertingContext
 
 __all__ = ["BadCertificate", "Certificates"]
 
@@ -28,7 +33,7 @@ class Certificates:
         self._first: ssl.SSLContext
         self._named: Mapping[str, ssl.SSLContext] = MappingProxyType({})
         self.load(wanted)
-        self.context = server_context()
+        self.context = server_context(AlertingContext)
         self.context.sni_callback = self._choose
 
     def load(self, wanted: Sequence[Certificate]) -> None:

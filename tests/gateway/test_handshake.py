@@ -109,6 +109,19 @@ async def test_a_client_that_leaves_within_the_handshake_makes_room_at_once(a: I
         assert s.gateway._context.admission._counts == {}
 
 
+async def test_a_handshake_that_fails_is_told_so_and_ends_in_time(a: Issued) -> None:
+    """RFC 8446 §6.2: an alert, which is to end the connection, even if the client will not."""
+    async with stage(say_hello, tls=secure(a), header_timeout=0.3) as s:
+        client = await silent(s, b"\x16\x03\x01\x00\x05\xff\x00\x00\x01\x00")
+        assert (await client.rest())[:2] == b"\x15\x03"
+        again = await silent(s, b"\x16\x03\x01\x00\x05\xff\x00\x00\x01\x00")
+        assert (await again.reader.readexactly(2)) == b"\x15\x03"
+        await again.send(b"more")
+        await again.rest()
+        await until(lambda: connections(s) == 0)
+        assert counted(s, 408) == 1
+
+
 async def test_a_handshake_hands_its_place_on(a: Issued) -> None:
     """With a limit of one, whoever has it may go on, from the first byte to the last."""
     async with stage(say_hello, tls=secure(a), connections=1, connections_per_client=1) as s:

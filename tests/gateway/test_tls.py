@@ -96,18 +96,6 @@ async def test_http_1_1_is_agreed_on_with_either_version_of_tls(
         assert (await client.ask(get())).status == 200
 
 
-@pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
-async def test_older_versions_are_refused(a: Issued) -> None:
-    """RFC 8996."""
-    context = trusting(a)
-    context.set_ciphers("DEFAULT@SECLEVEL=0")
-    context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
-    async with stage(say_hello, tls=secure(a)) as s:
-        with pytest.raises((ssl.SSLError, ConnectionError)):
-            async with client_of(s, context):
-                pass
-
-
 async def test_plain_http_on_the_secure_port_is_closed(a: Issued) -> None:
     async with stage(say_hello, tls=secure(a)) as s:
         s.port = port_of(s)
