@@ -55,7 +55,7 @@ class Listener:
         """Accept on a bound socket, which is ours from now on."""
         host, port = listening.getsockname()[:2]
         self.address = Address(host, port)
-        # Nobody is sent to HTTPS by an address that it has not named.
+        # Stands in for the Host that HTTP/1.0 may leave out; it is none to send a client to.
         self._authority = b"" if self._secure else str(self.address).encode()
         try:
             self._server = await self._accept(listening)
