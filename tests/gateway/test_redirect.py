@@ -222,7 +222,7 @@ async def test_who_expects_100_hears_308_and_need_not_send(a: Issued) -> None:
 
 async def test_limits_and_timeouts_hold_here_too(a: Issued) -> None:
     tls = secure(a, redirect=ANYWHERE)
-    async with stage(say_hello, tls=tls, connections=2, header_timeout=0.2, idle_timeout=0.4) as s:
+    async with stage(say_hello, tls=tls, connections=2, header_timeout=0.4, idle_timeout=1.5) as s:
         slow, idle = await plain(s), await plain(s)
         assert (await idle.ask(get())).status == 308
         assert (await (await plain(s)).answer()).status == 503
