@@ -17,7 +17,9 @@ from gateway.admission import Admission
 from gateway.bulk import LONG
 from gateway.destination import Destination, Route
 from gateway.dispatch import Slot
+from gateway.fields import Peer
 from gateway.peers import Everyone
+from gateway.problems import Problem
 from gateway.routing import Table
 
 if TYPE_CHECKING:
@@ -41,6 +43,16 @@ class Connection(Protocol):
     def expired(self, now: float) -> None: ...
     def drain(self) -> None: ...
     def abort(self) -> None: ...
+
+
+class Entrance(Protocol):
+    """Where a connection came in."""
+
+    def opened(self, transport: asyncio.BaseTransport) -> tuple[Peer, Problem | None]:
+        """Who it is, admitted, and why it cannot stay, if so."""
+
+    def closed(self) -> None:
+        """What it held here is free; its place among all is its own to leave."""
 
 
 class Context:

@@ -7,7 +7,7 @@ answered and the connection closed, because nobody can know where the next one b
 
 import asyncio
 import math
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, cast
 
 from gateway import problems, recovery, tunnel
 from gateway.access_log import Entry
@@ -19,6 +19,9 @@ from gateway.framing import BadFraming, Follower, UntilClose, follower
 from gateway.head import Request, parse_request, wants_html
 from gateway.problems import Problem
 
+if TYPE_CHECKING:
+    from gateway.context import Entrance
+
 _MAX_HELD = 64 * 1024
 _WINDOW = 16 * 1024  # of what is held, as much is looked at: many small requests cost no more
 _KEPT_HEAD = 4096
@@ -26,18 +29,11 @@ _LINGER = 2.0  # seconds in which a client that still sends can read why it was 
 _MAX_LINGER = 1024 * 1024
 
 
-class Entrance(Protocol):
-    """Where the client came in; told once that it is there, and once that it has left."""
-
-    def opened(self, transport: asyncio.BaseTransport) -> Peer: ...
-    def closed(self) -> None: ...
-
-
 class Downstream(asyncio.Protocol):
     """A protocol that asyncio or uvloop drives; `exchange` is None between requests."""
 
     __slots__ = (
-        "_body_limit", "_bulk", "_entrance", "_former", "_held", "_later", "_lingered", "_paused",
+        "_body_limit", "_bulk", "_former", "_held", "_later", "_lingered", "_listener", "_paused",
         "_scanned", "_serving", "_unread", "body", "context", "deadline", "exchange", "keep_alive",
         "peer", "saw_eof", "transport", "writable",
     )  # fmt: skip
@@ -45,7 +41,7 @@ class Downstream(asyncio.Protocol):
     transport: asyncio.Transport
     peer: Peer
 
-    def __init__(self, context: Context, entrance: Entrance) -> None:
+    def __init__(self, context: Context, listener: "Entrance") -> None:
         self.context = context
         self.exchange: Exchange | None = None
         self.body: Follower | None = None
@@ -53,7 +49,7 @@ class Downstream(asyncio.Protocol):
         self.keep_alive = True
         self.writable = True
         self.saw_eof = False
-        self._entrance = entrance
+        self._listener = listener
         self._former: Request | None = None
         self._held = b""
         self._later = b""
@@ -72,8 +68,7 @@ class Downstream(asyncio.Protocol):
         self.deadline = context.loop.time() + context.idle_timeout
         context.connections.add(self)
         context.sweep.start()
-        self.peer = self._entrance.opened(transport)
-        refusal = context.admission.enter(self.peer, transport.get_extra_info("socket"))
+        self.peer, refusal = self._listener.opened(transport)
         if refusal is not None:
             self._turn_away(refusal)
 
@@ -316,7 +311,7 @@ class Downstream(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         self.context.connections.discard(self)
         self.context.admission.leave(self.peer)
-        self._entrance.closed()
+        self._listener.closed()
         self.deadline = math.inf
         self._held = self._later = b""
         if self.exchange is not None:

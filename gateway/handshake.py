@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from gateway.context import Context
 from gateway.downstream import Downstream
 from gateway.fields import Peer
+from gateway.problems import Problem
 
 if TYPE_CHECKING:
     from gateway.listener import Listener
@@ -128,12 +129,11 @@ class Handshake:
 
     # What a connection asks of its listener
 
-    def opened(self, _: asyncio.BaseTransport) -> Peer:
-        """The handshake is over: the connection takes the place."""
+    def opened(self, _: asyncio.BaseTransport) -> tuple[Peer, Problem | None]:
+        """The handshake is over: all that it held is the connection's now, to be given back."""
         self._connection = None
-        self._leave()
-        self._listener.connections += 1
-        return self.peer
+        self._context.connections.discard(self)
+        return self.peer, None
 
     def closed(self) -> None:
         self._listener.closed()

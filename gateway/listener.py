@@ -14,6 +14,7 @@ from gateway.context import Context
 from gateway.downstream import Downstream
 from gateway.fields import Peer
 from gateway.handshake import Acceptor
+from gateway.problems import Problem
 from gateway.redirect import Redirected
 
 _BACKLOG = 4096
@@ -80,10 +81,12 @@ class Listener:
             self._server.close()
             self._server = None
 
-    def opened(self, transport: asyncio.BaseTransport) -> Peer:
+    def opened(self, transport: asyncio.BaseTransport) -> tuple[Peer, Problem | None]:
+        """A plain client; those of TLS come by their Handshake."""
         self.connections += 1
         name = transport.get_extra_info("peername")
-        return self.peer(name[0] if name else "127.0.0.1")
+        peer = self.peer(name[0] if name else "127.0.0.1")
+        return peer, self._context.admission.enter(peer, transport.get_extra_info("socket"))
 
     def peer(self, host: str) -> Peer:
         """Who comes from that address."""

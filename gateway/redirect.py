@@ -9,7 +9,7 @@ reads its answer and is closed, as with any other request that is not passed on.
 from typing import TYPE_CHECKING
 
 from gateway.context import Context
-from gateway.downstream import Downstream, Entrance
+from gateway.downstream import Downstream
 from gateway.fields import Malformed
 from gateway.head import Request
 
@@ -24,8 +24,8 @@ class Redirected(Downstream):
 
     __slots__ = ("_secure",)
 
-    def __init__(self, context: Context, entrance: Entrance, secure: "Listener") -> None:
-        super().__init__(context, entrance)
+    def __init__(self, context: Context, listener: "Listener", secure: "Listener") -> None:
+        super().__init__(context, listener)
         self._secure = secure
 
     def _begin(self, request: Request) -> None:
