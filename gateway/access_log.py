@@ -29,7 +29,7 @@ class Entry:
     method: bytes
     target: bytes
     minor: int
-    block: bytes
+    head: bytes
     status: int
     sent: int
     duration: float
@@ -65,14 +65,14 @@ def json_line(entry: Entry, wall: float) -> str:
             "method": _text(entry.method),
             "target": _text(entry.target),
             "protocol": f"HTTP/1.{entry.minor}",
-            "host": _field(_HOST, entry.block),
+            "host": _field(_HOST, entry.head),
             "status": entry.status,
             "bytes": entry.sent,
             "duration": round(entry.duration, 6),
             "service": entry.service,
             "replica": entry.replica,
             "request_id": entry.request_id,
-            "user_agent": _field(_USER_AGENT, entry.block),
+            "user_agent": _field(_USER_AGENT, entry.head),
         }
     )
 
@@ -81,19 +81,19 @@ def combined_line(entry: Entry, wall: float) -> str:
     """`wall` is seconds since 1970."""
     stamp = time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime(wall))
     line = f"{_quoted(entry.method)} {_quoted(entry.target)} HTTP/1.{entry.minor}"
-    referer = _quoted(_raw(_REFERER, entry.block)) or "-"
-    agent = _quoted(_raw(_USER_AGENT, entry.block)) or "-"
+    referer = _quoted(_raw(_REFERER, entry.head)) or "-"
+    agent = _quoted(_raw(_USER_AGENT, entry.head)) or "-"
     sent = entry.sent or "-"
     return f'{entry.client} - - [{stamp}] "{line}" {entry.status} {sent} "{referer}" "{agent}"'
 
 
-def _raw(pattern: re.Pattern[bytes], block: bytes) -> bytes:
-    found = pattern.search(block)
+def _raw(pattern: re.Pattern[bytes], head: bytes) -> bytes:
+    found = pattern.search(head)
     return found[1].strip()[:_MAX_LOGGED] if found else b""
 
 
-def _field(pattern: re.Pattern[bytes], block: bytes) -> str:
-    return _text(_raw(pattern, block))
+def _field(pattern: re.Pattern[bytes], head: bytes) -> str:
+    return _text(_raw(pattern, head))
 
 
 def _text(value: bytes) -> str:

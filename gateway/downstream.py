@@ -144,8 +144,8 @@ class Downstream(asyncio.Protocol):
             self._former = request
         self.keep_alive = fields.keep_alive
         uploaded = b""
-        if fields.length:
-            uploaded = self._begin_body(fields.length)
+        if request.length:
+            uploaded = self._begin_body(request.length)
         route = context.table.match(fields.host, request.target)
         now = context.loop.time()
         if route is None:
@@ -223,7 +223,7 @@ class Downstream(asyncio.Protocol):
             problems.render(
                 problem,
                 date=self.context.date,
-                html_wanted=request is not None and wants_html(request.block),
+                html_wanted=request is not None and wants_html(request.raw),
                 close=not self.keep_alive,
                 head=head or (request is not None and request.method == b"HEAD"),
             )
@@ -255,7 +255,7 @@ class Downstream(asyncio.Protocol):
                     method=request.method if request else b"-",
                     target=request.target if request else b"-",
                     minor=request.minor if request else 1,
-                    block=request.block if request else b"",
+                    head=request.raw if request else b"",
                     status=status,
                     sent=0,
                     duration=0.0,

@@ -169,12 +169,12 @@ class Exchange:
         forward = request.forward
         if fields.upgrade:
             forward += b"\r\nConnection: Upgrade\r\nUpgrade: " + fields.upgrade
-        if fields.request_id:
+        if request.request_id:
             head = b"%b%b\r\n\r\n" % (request.line, forward)
         else:
             id_line = client.context.id_line
             head = b"%b%b%b%x\r\n\r\n" % (request.line, forward, id_line, self.number)
-        if fields.length:
+        if request.length:
             self._transmit_upload(head, now)
             return
         upstream.transport.write(head)
@@ -233,7 +233,7 @@ class Exchange:
         """An answer that came in one piece."""
         head = response.line + response.forward
         # RFC 9110 §8.6: HEAD and 304 keep the framing of what they describe, 204 has none.
-        if response.status == 204 or (response.fields.length == CHUNKED and not self.request.minor):
+        if response.status == 204 or (response.length == CHUNKED and not self.request.minor):
             head = response.line + unframed(response.forward)
         self._send(response, head, body)
         self._sent = len(body)
@@ -366,14 +366,14 @@ class Exchange:
                 client.context.admit(destination)
 
     def _entry(self, status: int, now: float) -> Entry:
-        request_id = self.request.fields.request_id
+        request_id = self.request.request_id
         made = b"%b%x" % (self.client.context.id_prefix, self.number)
         return Entry(
             client=self.client.peer.ip.decode(),
             method=self.request.method,
             target=self.request.target,
             minor=self.request.minor,
-            block=self.request.block,
+            head=self.request.raw,
             status=status,
             sent=self._sent,
             duration=now - self._started,

@@ -4,6 +4,7 @@ Pure. A block goes in; out come the few facts a proxy acts on and the block to p
 all other lines are byte for byte what was received.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -53,19 +54,32 @@ class Peer:
 
 @dataclass(slots=True)
 class RequestFields:
-    """What the fields of a request mean. `length` is in bytes, or CHUNKED.
+    """What the fields of a request mean, whatever its length and id are.
 
-    `host` is lower case, without port and trailing dot. `added` are lines of our own, where only a
-    request id is missing when `request_id` is empty; `dropped` says that some are not passed on,
-    `cut` is the line when it is one alone, `nominated` names those beside the usual ones.
+    `host` is lower case, without port and trailing dot.
     """
 
     host: bytes
-    length: int
     keep_alive: bool
     expect: bool
     upgrade: bytes
-    request_id: bytes
+
+
+@dataclass(slots=True)
+class ResponseFields:
+    """What the fields of a response mean, whatever its length is."""
+
+    keep_alive: bool
+    dated: bool
+    upgrade: bytes
+
+
+@dataclass(slots=True)
+class Forwarding:
+    """What to change in a block. `added` are lines of our own; `dropped` says that some are not
+    passed on, `cut` is the line when it is one alone, `nominated` names those beside the usual.
+    """
+
     added: bytes
     dropped: bool
     cut: bytes
@@ -73,19 +87,26 @@ class RequestFields:
 
 
 @dataclass(slots=True)
-class ResponseFields:
-    """What the fields of a response mean. `length` is in bytes, or CHUNKED, or UNTIL_CLOSE."""
+class RequestReading:
+    """All that a request's fields say. `length` is in bytes, or CHUNKED; when `request_id` is
+    empty, one is to be added."""
 
+    fields: RequestFields
     length: int
-    keep_alive: bool
-    dated: bool
-    upgrade: bytes
-    dropped: bool
-    cut: bytes
-    nominated: frozenset[bytes]
+    request_id: bytes
+    forwarding: Forwarding
 
 
-def request_fields(found: Found, minor: int, peer: Peer) -> RequestFields:
+@dataclass(slots=True)
+class ResponseReading:
+    """All that a response's fields say. `length` is in bytes, or CHUNKED, or UNTIL_CLOSE."""
+
+    fields: ResponseFields
+    length: int
+    forwarding: Forwarding
+
+
+def request_fields(found: Found, minor: int, peer: Peer) -> RequestReading:
     """The meaning of the fields that `grammar.REQUEST_FIELDS` found. Raises Malformed."""
     seen = _by_name(found)
     options = _tokens(seen[b"connection"]) if b"connection" in seen else set()
@@ -97,21 +118,21 @@ def request_fields(found: Found, minor: int, peer: Peer) -> RequestFields:
     nominated = options - _NEVER_NOMINATED
     if b"expect" in seen and not expect:
         nominated |= {b"expect"}
-    return RequestFields(
-        host=canonical_host(authority),
+    keep_alive = b"close" not in options and (minor == 1 or b"keep-alive" in options)
+    return RequestReading(
+        RequestFields(canonical_host(authority), keep_alive, expect, upgrade),
         length=_request_length(seen, minor),
-        keep_alive=b"close" not in options and (minor == 1 or b"keep-alive" in options),
-        expect=expect,
-        upgrade=upgrade,
         request_id=_request_id(seen, peer),
-        added=b"".join(_added(seen, authority, minor, peer)),
-        dropped=not seen.keys() <= _KEPT_IN_REQUEST or bool(nominated),
-        cut=_only_dropped(found, _KEPT_IN_REQUEST),
-        nominated=frozenset(nominated),
+        forwarding=Forwarding(
+            added=b"".join(_added(seen, authority, minor, peer)),
+            dropped=not seen.keys() <= _KEPT_IN_REQUEST or bool(nominated),
+            cut=_only_dropped(found, _KEPT_IN_REQUEST),
+            nominated=frozenset(nominated),
+        ),
     )
 
 
-def response_fields(found: Found, minor: int) -> ResponseFields:
+def response_fields(found: Found, minor: int) -> ResponseReading:
     """The meaning of the fields that `grammar.RESPONSE_FIELDS` found. Raises Malformed (502)."""
     seen = _by_name(found)
     keep_alive, upgrade, nominated = minor == 1, b"", _NONE
@@ -121,37 +142,36 @@ def response_fields(found: Found, minor: int) -> ResponseFields:
         nominated = frozenset(options - _NEVER_NOMINATED)
         if b"upgrade" in options and b"upgrade" in seen:
             upgrade = seen[b"upgrade"][0]
-    return ResponseFields(
+    return ResponseReading(
+        ResponseFields(keep_alive, b"date" in seen, upgrade),
         length=_response_length(seen, minor),
-        keep_alive=keep_alive,
-        dated=b"date" in seen,
-        upgrade=upgrade,
-        dropped=not seen.keys() <= _KEPT_IN_RESPONSE,
-        cut=_only_dropped(found, _KEPT_IN_RESPONSE),
-        nominated=nominated,
+        forwarding=Forwarding(
+            added=b"",
+            dropped=not seen.keys() <= _KEPT_IN_RESPONSE,
+            cut=_only_dropped(found, _KEPT_IN_RESPONSE),
+            nominated=nominated,
+        ),
     )
 
 
-def forward_request(block: bytes, fields: RequestFields) -> bytes:
+def forward_request(block: bytes, forwarding: Forwarding) -> bytes:
     """The lines to send on: the client's, byte for byte and in order, then our own."""
-    if not fields.dropped:
-        return block + fields.added
-    if fields.cut:
-        block = block.replace(fields.cut, b"", 1)
-    else:
-        block = grammar.DROPPED_FROM_REQUEST.sub(b"", block)
-    return (without(block, fields.nominated) if fields.nominated else block) + fields.added
+    if forwarding.dropped:
+        block = _passed(block, forwarding, grammar.DROPPED_FROM_REQUEST)
+    return block + forwarding.added
 
 
-def forward_response(block: bytes, fields: ResponseFields) -> bytes:
+def forward_response(block: bytes, forwarding: Forwarding) -> bytes:
     """The lines to send on, byte for byte and in order."""
-    if not fields.dropped:
-        return block
-    if fields.cut:
-        block = block.replace(fields.cut, b"", 1)
-    else:
-        block = grammar.DROPPED_FROM_RESPONSE.sub(b"", block)
-    return without(block, fields.nominated) if fields.nominated else block
+    if forwarding.dropped:
+        block = _passed(block, forwarding, grammar.DROPPED_FROM_RESPONSE)
+    return block
+
+
+def _passed(block: bytes, forwarding: Forwarding, dropped: "re.Pattern[bytes]") -> bytes:
+    cut = forwarding.cut
+    block = block.replace(cut, b"", 1) if cut else dropped.sub(b"", block)
+    return without(block, forwarding.nominated) if forwarding.nominated else block
 
 
 def unframed(block: bytes) -> bytes:

@@ -28,7 +28,7 @@ from gateway.peers import Everyone
 from gateway.routed import Routed
 from gateway.routing import Table
 from gateway.stats import GatewayStats
-from gateway.sweep import Sweep, interval
+from gateway.sweep import OnSweep, Sweep, interval
 
 log = logging.getLogger("tidegate.gateway")
 
@@ -46,11 +46,13 @@ class Gateway:
         *,
         source: str = "gateway",
         everyone: Everyone | None = None,
+        on_sweep: OnSweep | None = None,
     ) -> None:
-        """`everyone`: the gateway processes that limits are shared with; None when alone."""
+        """`everyone`: the gateway processes that limits are shared with; None when alone.
+        `on_sweep` is told the time, and whether there is traffic, while clients are connected."""
         self._settings = settings
         self._context = Context(settings, events, rng, source, everyone)
-        self._context.sweep = Sweep(self._context)
+        self._context.sweep = Sweep(self._context, on_sweep)
         self._routes: dict[str, Route] = {}
         self._listeners: list[Listener] = []
 

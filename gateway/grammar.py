@@ -25,9 +25,7 @@ BLOCK = re.compile(_LINES)
 # stay outside of possessive repetitions: Python 3.11 loses their spans there.
 USUAL_LINE = re.compile(rb"((" + _TCHAR + rb"{1,64}+) (/[!\"$-~]*+) HTTP/1\.1)(?=\r\n)")
 REST_OF_HEAD = re.compile(rb"(" + _LINES + rb")\r\n\r\n")
-USUAL_RESPONSE = re.compile(
-    rb"(HTTP/1\.1 ([1-5][0-9][0-9])(?: " + _TEXT + rb"*+)?)(" + _LINES + rb")\r\n\r\n"
-)
+USUAL_STATUS = re.compile(rb"(HTTP/1\.1 ([1-5][0-9][0-9])(?: " + _TEXT + rb"*+)?)(?=\r\n)")
 
 # A head that is not complete yet can already be wrong (RFC 9112 §2.2, RFC 9110 §5.5).
 NEVER_IN_HEAD = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r[^\n]")

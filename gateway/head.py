@@ -1,11 +1,11 @@
 """Heads of requests and responses: strictly checked, cut, and made ready to pass on.
 
 Pure. `None` means that more bytes are needed; what can never become a valid head raises
-Malformed at once. A connection mostly repeats its fields, so the meaning of a block is taken over
-from the former head of the same connection when the block is byte for byte the same.
+Malformed at once. A connection mostly repeats its fields: a head of the shape of the former one of
+the same connection needs no full reading.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from config.settings import Limits
@@ -15,12 +15,16 @@ from gateway.fields import (
     Malformed,
     Peer,
     RequestFields,
+    RequestReading,
     ResponseFields,
+    ResponseReading,
     forward_request,
     forward_response,
     request_fields,
     response_fields,
 )
+from gateway.shape import SHAPELESS, Shape
+from gateway.varying import request_shape, response_shape
 
 _MAX_RESPONSE_HEAD = 64 * 1024
 _MAX_KNOWN, _MAX_KNOWN_SIZE = 8, 512  # fields and bytes: what is remembered stays small
@@ -29,33 +33,37 @@ _HEAD_END = b"\r\n\r\n"
 
 @dataclass(slots=True)
 class Request:
-    """One request head. `line` is the request line to send on, `forward` the block to send on;
-    `end` is where the body begins. `raw` and `found` are what was read, to be compared."""
+    """One request head. `length` is in bytes, or CHUNKED; an empty `request_id` is to be filled.
+    `line` is the request line to send on, `forward` the block to send on; `raw` is what was read,
+    and `end` where the body begins."""
 
     method: bytes
     target: bytes
     minor: int
     line: bytes
-    block: bytes
-    found: Found
     fields: RequestFields
+    length: int
+    request_id: bytes
     forward: bytes
     raw: bytes
     end: int
+    shape: Shape = field(compare=False, repr=False)
 
 
 @dataclass(slots=True)
 class Response:
-    """One response head. `line` is the status line to send on, `forward` the block to send on;
-    `end` is where the body begins. `raw` and `found` are what was read, to be compared."""
+    """One response head. `length` is in bytes, or CHUNKED, or UNTIL_CLOSE. `line` is the status
+    line to send on, `forward` the block to send on; `raw` is what was read, and `end` where the
+    body begins."""
 
     status: int
     line: bytes
-    found: Found
     fields: ResponseFields
+    length: int
     forward: bytes
     raw: bytes
     end: int
+    shape: Shape = field(compare=False, repr=False)
 
 
 def parse_request(
@@ -70,51 +78,71 @@ def parse_request(
     # A head that comes in drips is not matched anew with each of them.
     first = None if scanned else grammar.USUAL_LINE.match(data)
     if first is None:
-        return _parse_unusual(data, scanned, limits, peer, former)
+        return _parse_unusual(data, scanned, limits, peer)
     line, method, target = first.groups()
     if 0 < limits.url < len(target):
-        return _parse_unusual(data, 0, limits, peer, former)
-    at = first.end()
-    if former is not None and former.minor:
-        block = former.block
-        end = at + len(block)
-        if data.startswith(block, at) and data.startswith(_HEAD_END, end):
-            end += 4
-            found, fields, forward = former.found, former.fields, former.forward
-            return Request(method, target, 1, line, block, found, fields, forward, data[:end], end)
-    rest = grammar.REST_OF_HEAD.match(data, at)
+        return _parse_unusual(data, 0, limits, peer)
+    if former is not None:
+        shape = former.shape
+        fitted = shape.fit(data, first.end(), limits.headers)
+        if fitted is not None:
+            end, forward, length, request_id = fitted
+            return Request(
+                method, target, 1, line, former.fields, length, request_id, forward, data[:end],
+                end, shape,
+            )  # fmt: skip
+    rest = grammar.REST_OF_HEAD.match(data, first.end())
     if rest is None or _exceeds(block := rest[1], limits):
-        return _parse_unusual(data, 0, limits, peer, former)
-    found = grammar.REQUEST_FIELDS.findall(block)
-    if former is not None and former.minor and former.found == found:
-        fields = former.fields
+        return _parse_unusual(data, 0, limits, peer)
+    read = _request_fields(grammar.REQUEST_FIELDS.findall(block), peer)
+    forward = forward_request(block, read.forwarding)
+    if former is None:
+        shape = Shape(block, forward, read.length, read.request_id)
     else:
-        fields = _request_fields(found, peer)
+        shape = request_shape(block, forward, read, peer, (_block(former.raw), former.shape))
     end = rest.end()
-    forward = forward_request(block, fields)
-    return Request(method, target, 1, line, block, found, fields, forward, data[:end], end)
+    return Request(
+        method, target, 1, line, read.fields, read.length, read.request_id, forward, data[:end],
+        end, shape,
+    )  # fmt: skip
 
 
 def parse_response(data: bytes, former: Response | None) -> Response | None:
     """The head at the start of `data`. Raises Malformed (502)."""
     if former is not None and data.startswith(former.raw):
         return former
-    head = grammar.USUAL_RESPONSE.match(data)
-    if head is None or (end := head.end()) > _MAX_RESPONSE_HEAD:
+    first = grammar.USUAL_STATUS.match(data)
+    if first is None:
         return _parse_unusual_response(data)
-    line, status, block = head.groups()
-    found = grammar.RESPONSE_FIELDS.findall(block)
-    if former is not None and former.found == found:
-        fields = former.fields
+    line, status = first.groups()
+    if former is not None:
+        shape = former.shape
+        fitted = shape.fit(data, first.end(), _MAX_RESPONSE_HEAD)
+        if fitted is not None:
+            end, forward, length, _ = fitted
+            return Response(
+                int(status), line, former.fields, length, forward, data[:end], end, shape
+            )
+    rest = grammar.REST_OF_HEAD.match(data, first.end())
+    if rest is None or (end := rest.end()) > _MAX_RESPONSE_HEAD:
+        return _parse_unusual_response(data)
+    block = rest[1]
+    read = _response_fields(grammar.RESPONSE_FIELDS.findall(block))
+    forward = forward_response(block, read.forwarding)
+    if former is None:
+        shape = Shape(block, forward, read.length)
     else:
-        fields = _response_fields(found)
-    forward = forward_response(block, fields)
-    return Response(int(status), line, found, fields, forward, data[:end], end)
+        shape = response_shape(block, forward, read, (_block(former.raw), former.shape))
+    return Response(int(status), line, read.fields, read.length, forward, data[:end], end, shape)
 
 
-def wants_html(block: bytes) -> bool:
+def _block(head: bytes) -> bytes:
+    return head[head.find(b"\r\n") : -4]
+
+
+def wants_html(head: bytes) -> bool:
     """Whether a browser asks (RFC 9110 §12.5.1)."""
-    accept = grammar.ACCEPT.search(block)
+    accept = grammar.ACCEPT.search(head)
     return accept is not None and b"text/html" in accept[1].lower()
 
 
@@ -127,14 +155,14 @@ def _is_small(found: list[bytes]) -> bool:
     return len(found) <= _MAX_KNOWN and len(b"".join(found)) <= _MAX_KNOWN_SIZE
 
 
-def _request_fields(found: list[bytes], peer: Peer) -> RequestFields:
+def _request_fields(found: list[bytes], peer: Peer) -> RequestReading:
     """Their meaning, remembered when they are few. Raises Malformed."""
     if _is_small(found):
         return _known_request_fields(tuple(found), 1, peer)
     return request_fields(found, 1, peer)
 
 
-def _response_fields(found: list[bytes]) -> ResponseFields:
+def _response_fields(found: list[bytes]) -> ResponseReading:
     """The same for an answer. Raises Malformed (502)."""
     if _is_small(found):
         return _known_response_fields(tuple(found), 1)
@@ -156,12 +184,12 @@ def _parse_unusual_response(data: bytes) -> Response | None:
     if not grammar.BLOCK.fullmatch(block):
         raise Malformed(502, "bad-response", "A field of the replica's answer is invalid.")
     found = grammar.RESPONSE_FIELDS.findall(block)
-    fields = response_fields(found, minor)
+    read = response_fields(found, minor)
     start = data[: line.end() - 2] if minor else b"HTTP/1.1" + line[2]
-    forward = forward_response(block, fields)
+    forward = forward_response(block, read.forwarding)
     end += 4
-    # Nothing is found that a later answer, in HTTP/1.1, could be taken to repeat.
-    return Response(int(line[3]), start, (), fields, forward, data[:end], end)
+    status, length = int(line[3]), read.length
+    return Response(status, start, read.fields, length, forward, data[:end], end, SHAPELESS)
 
 
 def _exceeds(block: bytes, limits: Limits) -> bool:
@@ -170,9 +198,7 @@ def _exceeds(block: bytes, limits: Limits) -> bool:
     return 0 < limits.headers < size or (0 < most * 4 < size and block.count(b"\n") > most)
 
 
-def _parse_unusual(
-    data: bytes, scanned: int, limits: Limits, peer: Peer, former: Request | None
-) -> Request | None:
+def _parse_unusual(data: bytes, scanned: int, limits: Limits, peer: Peer) -> Request | None:
     """Step by step: what is not of the usual form, not complete, or not valid."""
     end = data.find(_HEAD_END, scanned - 3 if scanned > 3 else 0)
     if end < 0:
@@ -182,7 +208,7 @@ def _parse_unusual(
     if line is None:
         # RFC 9112 §2.2: one empty line before a request may be skipped; we skip no more.
         if data.startswith(b"\r\n"):
-            return _after_empty_line(data, limits, peer, former)
+            return _after_empty_line(data, limits, peer)
         raise _bad_line(data, limits)
     method, target, version = line.groups()
     minor = 1 if version == b"1" else 0
@@ -198,13 +224,12 @@ def _parse_unusual(
     else:
         start = method + b" " + target + b" HTTP/1.1"
     end += 4
-    found = _found(block, limits)
-    if former is not None and former.minor == minor and found == former.found:
-        fields = former.fields
-    else:
-        fields = request_fields(found, minor, peer)
-    forward = forward_request(block, fields)
-    return Request(method, target, minor, start, block, found, fields, forward, data[:end], end)
+    read = request_fields(_found(block, limits), minor, peer)
+    forward = forward_request(block, read.forwarding)
+    return Request(
+        method, target, minor, start, read.fields, read.length, read.request_id, forward,
+        data[:end], end, SHAPELESS,
+    )  # fmt: skip
 
 
 def _found(block: bytes, limits: Limits) -> Found:
@@ -249,15 +274,14 @@ def _bad_line(data: bytes, limits: Limits) -> Malformed:
     return Malformed(400, "bad-request-line", "The request line is not valid HTTP/1.1.")
 
 
-def _after_empty_line(
-    data: bytes, limits: Limits, peer: Peer, former: Request | None
-) -> Request | None:
+def _after_empty_line(data: bytes, limits: Limits, peer: Peer) -> Request | None:
     if data.startswith(b"\r\n", 2):
         raise Malformed(400, "bad-request-line", "There is more than one empty line.")
-    request = parse_request(data[2:], 0, limits, peer, former)
+    request = parse_request(data[2:], 0, limits, peer, None)
     if request is None:
         return None
-    return replace(request, raw=data[: request.end + 2], end=request.end + 2)
+    end = request.end + 2
+    return replace(request, raw=data[:end], end=end, shape=SHAPELESS)
 
 
 def _other_form(

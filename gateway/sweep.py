@@ -4,7 +4,7 @@ It runs only while there is something to look at; an idle gateway has no timer a
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from config.settings import Limits
@@ -13,6 +13,8 @@ from gateway.routed import Routed
 
 if TYPE_CHECKING:
     from gateway.context import Context
+
+OnSweep = Callable[[float, bool], None]
 
 IDLE_UPSTREAM = 60.0
 _REPORT_EVERY = 1.0
@@ -32,10 +34,11 @@ def interval(limits: Limits, services: Iterable[Routed]) -> float:
 class Sweep:
     """Looks after everything that waits."""
 
-    __slots__ = ("_context", "_timer", "destinations", "interval")
+    __slots__ = ("_context", "_on_sweep", "_timer", "destinations", "interval")
 
-    def __init__(self, context: "Context") -> None:
+    def __init__(self, context: "Context", on_sweep: OnSweep | None = None) -> None:
         self._context = context
+        self._on_sweep = on_sweep
         self._timer: asyncio.TimerHandle | None = None
         self.destinations: dict[Destination, None] = {}
         self.interval = _LONGEST
@@ -69,6 +72,8 @@ class Sweep:
             connection.expired(now)
         for destination in list(self.destinations):
             self._look_after(destination, now)
+        if self._on_sweep is not None:
+            self._on_sweep(now, bool(self.destinations))
         if self._context.connections or self.destinations:
             self._timer = self._context.loop.call_later(self.interval, self._run)
 

@@ -131,12 +131,11 @@ class Upstream(asyncio.Protocol):
         if response.status < 200:
             self._interim(exchange, response, data)
             return
-        fields = response.fields
         if response.end <= _KEPT_HEAD:
             self._former = response
-        self.keep_alive = fields.keep_alive
+        self.keep_alive = response.fields.keep_alive
         status = response.status
-        length = fields.length
+        length = response.length
         # RFC 9112 §6.3 rule 1: these never have a body, whatever their fields say.
         if status == 204 or status == 304 or exchange.request.method == b"HEAD":
             length = 0

@@ -23,6 +23,7 @@ from cluster.runtime import InstanceRuntime
 from cluster.tasks import Tasks
 from config.settings import Settings
 from gateway.gateway import Gateway
+from gateway.sweep import OnSweep
 from health.ejector import Ejector
 from health.metrics import HealthMetrics
 from health.prober import Prober
@@ -66,7 +67,9 @@ def build(
     wall: Clock,
     rng: random.Random,
     log_arguments: Sequence[str] = (),
+    on_sweep: OnSweep | None = None,
 ) -> System:
+    """`on_sweep` is for a gateway in this process."""
     collectors = CollectorRegistry()
     events = Events(wall)
     registry = Registry()
@@ -96,7 +99,7 @@ def build(
         adopt=scaler.adopt,
         discard=placing.discard,
     )
-    gateway = front_of(settings, spine, events, tasks, rng, log_arguments)
+    gateway = front_of(settings, spine, events, tasks, rng, log_arguments, on_sweep)
     registry.on_snapshot(gateway.apply)
 
     metrics = TidegateMetrics(collectors)
@@ -132,9 +135,10 @@ def front_of(
     tasks: Tasks,
     rng: random.Random,
     log_arguments: Sequence[str],
+    on_sweep: OnSweep | None,
 ) -> Front:
     if settings.gateway.workers == 0:
-        return Inside(Gateway(settings.gateway, spine, rng))
+        return Inside(Gateway(settings.gateway, spine, rng, on_sweep=on_sweep))
     return Workers(settings.gateway, spine, events, tasks, log_arguments)
 
 

@@ -5,7 +5,6 @@ request was answered.
 """
 
 import asyncio
-import gc
 import logging
 import random
 import signal
@@ -28,6 +27,7 @@ from config.settings import Settings
 from gateway.listener import ListenError
 from tidegate import log as logs
 from tidegate.build import System, build, runtime_of, token_of
+from tidegate.collector import Collector
 from tidegate.lock import AlreadyRunning, held
 
 log = logging.getLogger("tidegate")
@@ -52,9 +52,8 @@ def main(
         for problem in error.problems:
             print(problem, file=sys.stderr)  # noqa: T201
         return WRONG_CONFIG
-    # What was loaded lives as long as we do: never look at it again.
-    gc.collect()
-    gc.freeze()
+    # What was loaded lives as long as we do.
+    Collector.look()
     try:
         with held(Path(settings.state_dir), settings.owner):
             return uvloop.run(
@@ -81,6 +80,9 @@ async def serve(
     stopping = Stopping(loop)
     runtime = runtime_of(settings, file.parent)
     token = token_of(settings)
+    collector = Collector()
+    if settings.gateway.workers == 0:
+        collector.watch(loop.time())
     async with Tasks() as tasks:
         system = build(
             settings,
@@ -92,6 +94,7 @@ async def serve(
             time.time,
             random.Random(),
             log_arguments,
+            on_sweep=collector.tick,
         )
         loop.add_signal_handler(
             signal.SIGHUP, lambda: tasks.start(_reload(system), "reload the configuration")

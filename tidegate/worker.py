@@ -7,7 +7,6 @@ Signals that stop Tidegate reach the whole process group; only the control proce
 import argparse
 import asyncio
 import dataclasses
-import gc
 import random
 import signal
 import socket
@@ -24,6 +23,7 @@ from gateway.gateway import Gateway, ListenError
 from gateway.routed import routed
 from tidegate import log as logs
 from tidegate.board import Board
+from tidegate.collector import Collector
 from tidegate.link import Link
 from tidegate.shares import Shares
 
@@ -72,6 +72,7 @@ class Worker:
         self._tasks = tasks
         self._versions: dict[str, int] = {}
         self._shares: Shares | None = None
+        self._collector = Collector()
         self._gateway = self._made()
 
     def share(self, shares: Shares, descriptors: socket.socket) -> None:
@@ -124,7 +125,12 @@ class Worker:
     def _made(self) -> Gateway:
         telling = Telling(self._link, self._versions)
         return Gateway(
-            Settings(), telling, random.Random(), source=self._name, everyone=self._shares
+            Settings(),
+            telling,
+            random.Random(),
+            source=self._name,
+            everyone=self._shares,
+            on_sweep=self._collector.tick,
         )
 
     def _configure(self, message: wire.Configure) -> None:
@@ -134,9 +140,7 @@ class Worker:
             routed(name, Service.model_validate(facts)) for name, facts in message.services.items()
         )
         self._gateway.configure(services, Settings.model_validate(message.gateway))
-        # What was configured lives on: later collections need not look at it.
-        gc.collect()
-        gc.freeze()
+        self._collector.watch(asyncio.get_running_loop().time())
 
     async def _begin(self, sockets: tuple[int, ...]) -> None:
         listening = [socket.socket(fileno=number) for number in sockets]

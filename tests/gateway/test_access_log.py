@@ -11,19 +11,19 @@ from tests.support.raw_http import get, stage
 NASTY = b'/"\\x\r\n\x1b[31m\xe9' + b"a" * 5000
 
 
-def entry(target: bytes = b"/a", block: bytes = b"") -> Entry:
-    return Entry("1.2.3.4", b"GET", target, 1, block, 200, 5, 0.25, "web", "web-0", "id")
+def entry(target: bytes = b"/a", head: bytes = b"") -> Entry:
+    return Entry("1.2.3.4", b"GET", target, 1, head, 200, 5, 0.25, "web", "web-0", "id")
 
 
 def test_combined_is_as_apache_and_nginx_write_it() -> None:
-    block = b"\r\nReferer: http://a/\r\nUser-Agent: curl/8"
-    assert combined_line(entry(block=block), 0.0) == (
+    head = b"\r\nReferer: http://a/\r\nUser-Agent: curl/8"
+    assert combined_line(entry(head=head), 0.0) == (
         '1.2.3.4 - - [01/Jan/1970:00:00:00 +0000] "GET /a HTTP/1.1" 200 5 "http://a/" "curl/8"'
     )
 
 
 def test_json_has_the_facts() -> None:
-    facts = json.loads(json_line(entry(block=b"\r\nHost: a.test"), 0.5))
+    facts = json.loads(json_line(entry(head=b"\r\nHost: a.test"), 0.5))
     assert facts["time"] == "1970-01-01T00:00:00.500+00:00"
     assert (facts["host"], facts["status"], facts["replica"]) == ("a.test", 200, "web-0")
 

@@ -85,10 +85,10 @@ def check_request(request: Request, passed: bytes, content: bytes, done: bool) -
     assert again is not None
     assert again.end == len(head)
     assert (again.method, again.target) == (request.method, request.target)
-    assert (again.fields.host, again.fields.length) == (request.fields.host, request.fields.length)
+    assert (again.fields.host, again.length) == (request.fields.host, request.length)
     method, _, rest = head.partition(b" ")
     seen = read_requests(method, rest + passed + (PROBE if done else b""))
-    chunked = request.fields.length == CHUNKED
+    chunked = request.length == CHUNKED
     first = Message(request.target, value(head, b"host"), chunked, content, done)
     second = Message(b"/probe", b"probe.test", False, b"", True)
     if request.fields.upgrade:
@@ -108,7 +108,7 @@ def serve(data: bytes, former: Request | None) -> tuple[int, Request | None]:
             assert request == parse_request(data, 0, LIMITS, PEER, None) or former is request
             if request is None:
                 return accepted, former
-            passed, content, body = follow(request.fields.length, data[request.end :])
+            passed, content, body = follow(request.length, data[request.end :])
         except (Malformed, BadFraming):
             return accepted, former
         check_request(request, passed, content, body.done)
@@ -129,7 +129,7 @@ def verdict(parts: list[bytes]) -> object:
             if request is None:
                 scanned = len(held)
                 continue
-            body, passed = follower(request.fields.length), b""
+            body, passed = follower(request.length), b""
             for later in (held[request.end :], *parts[index + 1 :]):
                 passed += b"" if body.done else body.feed(later)
         except Malformed:
@@ -176,7 +176,7 @@ def answer(response: Response, method: bytes) -> bytes:
 
 def length_of(response: Response, method: bytes) -> int:
     without = response.status in (204, 304) or method == b"HEAD"
-    return 0 if without else response.fields.length
+    return 0 if without else response.length
 
 
 def check_answer(data: bytes, former: Response | None) -> Response | None:
@@ -195,8 +195,8 @@ def check_answer(data: bytes, former: Response | None) -> Response | None:
     again = parse_response(head, None)
     assert again is not None
     assert (again.status, again.end) == (response.status, len(head))
-    if response.fields.length != UNTIL_CLOSE:
-        assert again.fields.length == response.fields.length
+    if response.length != UNTIL_CLOSE:
+        assert again.length == response.length
         status, theirs, done = read_answer(head + passed)
         assert status == response.status
         assert (theirs, done) == (content, body.done)

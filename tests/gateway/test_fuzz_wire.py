@@ -37,7 +37,7 @@ def expected(data: bytes) -> Expected | None:
                 return targets, None
             if request.method not in METHODS:
                 return None
-            body = follower(request.fields.length)
+            body = follower(request.length)
             if body.done:
                 body.rest = data[request.end :]
             else:
