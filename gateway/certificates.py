@@ -12,7 +12,6 @@ certificate is good for, and no name here asks more of a client than another. ng
 import os
 import ssl
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
 
 from config.certificates import BadCertificate, context_of, names_of, server_context
 from config.settings import Certificate
@@ -30,11 +29,11 @@ class Certificates:
     def __init__(self, wanted: Sequence[Certificate]) -> None:
         """Raises BadCertificate."""
         self._open: dict[Certificate, tuple[_Version, ssl.SSLContext, tuple[str, ...]]] = {}
-        self._first: ssl.SSLContext
-        self._named: Mapping[str, ssl.SSLContext] = MappingProxyType({})
+        self._shown = _Shown()
         self.load(wanted)
         self.context = server_context(AlertingContext)
-        self.context.sni_callback = self._choose
+        # Not a method of ours, which would be a cycle that only the collector ends.
+        self.context.sni_callback = self._shown.choose
 
     def load(self, wanted: Sequence[Certificate]) -> None:
         """Take over these, read anew where their files have changed: all of them or none.
@@ -46,19 +45,12 @@ class Certificates:
         for _, context, names in opened.values():
             for name in names:
                 named.setdefault(name, context)
-        self._open, self._named = opened, named
-        self._first = opened[wanted[0]][1]
+        self._open = opened
+        self._shown.named, self._shown.first = named, opened[wanted[0]][1]
 
     def find(self, name: str | None) -> ssl.SSLContext:
         """What to show to a client that asks for `name`, or for none."""
-        name = (name or "").lower()
-        found = self._named.get(name) or self._named.get(f"*.{name.partition('.')[2]}")
-        return found or self._first
-
-    def _choose(
-        self, connection: ssl.SSLObject | ssl.SSLSocket, name: str | None, _: ssl.SSLContext
-    ) -> None:
-        connection.context = self.find(name)
+        return self._shown.find(name)
 
     def _opened(self, one: Certificate) -> tuple[_Version, ssl.SSLContext, tuple[str, ...]]:
         # Looked at before it is read: what is written in between is read again the next time.
@@ -67,6 +59,23 @@ class Certificates:
         if former is not None and former[0] == version:
             return former
         return version, context_of(one.cert, one.key), names_of(one.cert)
+
+
+class _Shown:
+    """What there is to choose from."""
+
+    first: ssl.SSLContext
+    named: Mapping[str, ssl.SSLContext]
+
+    def find(self, name: str | None) -> ssl.SSLContext:
+        name = (name or "").lower()
+        found = self.named.get(name) or self.named.get(f"*.{name.partition('.')[2]}")
+        return found or self.first
+
+    def choose(
+        self, connection: ssl.SSLObject | ssl.SSLSocket, name: str | None, _: ssl.SSLContext
+    ) -> None:
+        connection.context = self.find(name)
 
 
 def _version(one: Certificate) -> _Version:

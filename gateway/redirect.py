@@ -31,8 +31,8 @@ class Redirected(Downstream):
     def _begin(self, request: Request) -> None:
         way = location(request.fields.host, request.target, self._secure.address.port)
         self.keep_alive = request.fields.keep_alive
-        if request.fields.length:
-            self._begin_body(request.fields.length)
+        if request.length:
+            self._begin_body(request.length)
         self.keep_alive = self.may_stay()
         self._count_unrouted(308, request)
         self.transport.write(answer(way, request.minor, self.keep_alive, self.context.date))
