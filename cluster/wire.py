@@ -65,6 +65,13 @@ class Began:
 
 
 @dataclass(frozen=True, slots=True)
+class CannotBegin:
+    """It cannot accept; `reason` says why, and what to do."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Drain:
     """Accept no more; finish what is in flight for that many seconds."""
 
@@ -102,6 +109,7 @@ Message = (
     | Left
     | Begin
     | Began
+    | CannotBegin
     | Drain
     | DrainedAll
     | Count
@@ -121,6 +129,7 @@ _KINDS: dict[str, TypeAdapter[Any]] = {
         Left,
         Begin,
         Began,
+        CannotBegin,
         Drain,
         DrainedAll,
         Count,

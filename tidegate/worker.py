@@ -19,7 +19,7 @@ from cluster.messages import Drained, EndpointSnapshot, LoadReport, Outcome, Wak
 from cluster.tasks import Tasks
 from config.service import Service
 from config.settings import Gateway as Settings
-from gateway.gateway import Gateway
+from gateway.gateway import Gateway, ListenError
 from gateway.routed import routed
 from tidegate import log as logs
 from tidegate.board import Board
@@ -110,6 +110,7 @@ class Worker:
                 | Outcome()
                 | wire.Left()
                 | wire.Began()
+                | wire.CannotBegin()
                 | wire.DrainedAll()
                 | wire.Counts()
             ):
@@ -142,8 +143,13 @@ class Worker:
         self._collector.watch(asyncio.get_running_loop().time())
 
     async def _begin(self, sockets: tuple[int, ...]) -> None:
-        await self._gateway.start([socket.socket(fileno=number) for number in sockets])
-        self._link.send(wire.Began())
+        listening = [socket.socket(fileno=number) for number in sockets]
+        try:
+            await self._gateway.start(listening)
+        except ListenError as error:
+            self._link.send(wire.CannotBegin(str(error)))
+        else:
+            self._link.send(wire.Began())
 
     async def _drain(self, timeout: float) -> None:
         await self._gateway.drain(timeout)

@@ -24,7 +24,7 @@ from cluster.tasks import Tasks
 from config.service import Service
 from config.settings import Gateway as Settings
 from gateway.gateway import GatewayEvents
-from gateway.listener import bind_all, bind_for_many, staying, wanted
+from gateway.listener import ListenError, bind_all, bind_for_many, staying, wanted
 from gateway.routed import FIELDS
 from gateway.stats import GatewayStats
 from tidegate.descriptors import Passing
@@ -98,16 +98,18 @@ class Workers:
                 worker.share(key, shared)
 
     async def start(self) -> list[Address]:
-        """Raises ListenError when an address is taken, TimeoutError when one does not come up."""
+        """Raises ListenError when an address is taken or a certificate cannot be read, TimeoutError
+        when a process does not come up."""
         if self._count > 1:
             self._sockets = bind_for_many(wanted(self._settings), self._count)
         else:
             self._sockets = [bind_all(wanted(self._settings))]
-        began = [asyncio.Event() for _ in range(self._count)]
-        for row, event in enumerate(began):
-            self._tasks.start(self._keep_alive(row, event), f"gateway {row}")
+        loop = asyncio.get_running_loop()
+        began: list[asyncio.Future[None]] = [loop.create_future() for _ in range(self._count)]
+        for row, future in enumerate(began):
+            self._tasks.start(self._keep_alive(row, future), f"gateway {row}")
         async with asyncio.timeout(START_DEADLINE):
-            await asyncio.gather(*(event.wait() for event in began))
+            await asyncio.gather(*began)
         return [Address(*end.getsockname()[:2]) for end in self._sockets[0]]
 
     async def drain(self, timeout: float) -> None:
@@ -126,18 +128,23 @@ class Workers:
 
     # One worker after the other
 
-    async def _keep_alive(self, row: int, began: asyncio.Event) -> None:
+    async def _keep_alive(self, row: int, began: asyncio.Future[None]) -> None:
         """Started again at once when it dies; with a pause when it dies again and again."""
         loop = asyncio.get_running_loop()
         name = f"gateway-{row}"
         while not self._is_over():
             begun = loop.time()
-            await self._live(row, name, began)
+            reason = await self._live(row, name, began)
             if self._is_over():
+                return
+            if reason is not None and not began.done():
+                began.set_exception(ListenError(reason))
                 return
             self._happenings.emit(
                 "gateway-died",
-                f"{name} died and is replaced; the requests in it were cut",
+                f"{name} is tried again: {reason}"
+                if reason is not None
+                else f"{name} died and is replaced; the requests in it were cut",
                 level=logging.ERROR,
             )
             if loop.time() - begun < RESTART_PAUSE:
@@ -146,7 +153,8 @@ class Workers:
     def _is_over(self) -> bool:
         return self._draining
 
-    async def _live(self, row: int, name: str, began: asyncio.Event) -> None:
+    async def _live(self, row: int, name: str, began: asyncio.Future[None]) -> str | None:
+        """Until it ends; why it could not begin, if so."""
         ours, theirs = socket.socketpair()
         passing = Passing(asyncio.get_running_loop())
         with theirs, passing.theirs:
@@ -168,6 +176,7 @@ class Workers:
             if self._sharing:
                 self._sharing.bury(row)
             self._bury(worker)
+        return worker.failure
 
     async def _spawn(
         self, row: int, name: str, theirs: socket.socket, descriptors: socket.socket
@@ -208,7 +217,7 @@ class Workers:
             self._sharing.lines_in_use() if self._sharing else {},
         )
 
-    def _hear(self, worker: "Worker", message: wire.Message, began: asyncio.Event) -> None:
+    def _hear(self, worker: "Worker", message: wire.Message, began: asyncio.Future[None]) -> None:
         match message:
             case LoadReport():
                 worker.note(message)
@@ -224,7 +233,11 @@ class Workers:
                     worker.holds.pop(key, None)
                     self._pass_on(drained)
             case wire.Began():
-                began.set()
+                if not began.done():
+                    began.set_result(None)
+            case wire.CannotBegin(reason):
+                worker.failure = reason
+                worker.link.close()
             case wire.Counts(ticket, stats):
                 worker.counted(ticket, _STATS.validate_python(stats))
             case wire.DrainedAll():
@@ -279,6 +292,7 @@ class Worker:
         # With the version of the last snapshot that had the replica.
         self.holds: dict[tuple[str, str], int] = {}
         self.busy: dict[str, LoadReport] = {}
+        self.failure: str | None = None
         self.is_empty = asyncio.Event()
         self._tickets = 0
         self._counting: dict[int, asyncio.Event] = {}
