@@ -77,6 +77,16 @@ class DrainedAll:
 
 
 @dataclass(frozen=True, slots=True)
+class Ping:
+    """Say anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pong:
+    """Still here."""
+
+
+@dataclass(frozen=True, slots=True)
 class Count:
     """Tell all counts; `ticket` comes back with them."""
 
@@ -104,6 +114,8 @@ Message = (
     | Began
     | Drain
     | DrainedAll
+    | Ping
+    | Pong
     | Count
     | Counts
 )
@@ -123,6 +135,8 @@ _KINDS: dict[str, TypeAdapter[Any]] = {
         Began,
         Drain,
         DrainedAll,
+        Ping,
+        Pong,
         Count,
         Counts,
     )

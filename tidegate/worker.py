@@ -100,6 +100,8 @@ class Worker:
                 self._tasks.start(self._begin(sockets), "begin to accept")
             case wire.Drain(timeout):
                 self._tasks.start(self._drain(timeout), "drain")
+            case wire.Ping():
+                self._link.send(wire.Pong())
             case wire.Count(ticket):
                 stats = self._gateway.stats(asyncio.get_running_loop().time())
                 self._link.send(wire.Counts(ticket, dataclasses.asdict(stats)))
@@ -110,6 +112,7 @@ class Worker:
                 | wire.Left()
                 | wire.Began()
                 | wire.DrainedAll()
+                | wire.Pong()
                 | wire.Counts()
             ):
                 raise wire.Malformed(f"{message} goes the other way")

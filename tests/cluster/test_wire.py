@@ -22,6 +22,8 @@ messages = st.one_of(
             wire.Began,
             wire.Drain,
             wire.DrainedAll,
+            wire.Ping,
+            wire.Pong,
             wire.Count,
         )
     )
