@@ -23,7 +23,7 @@ class Configure:
 
     gateway: dict[str, Any]
     services: dict[str, dict[str, Any]]
-    lines: dict[str, int] = field(default_factory=dict)  # of services whose limit is shared
+    lines: dict[str, int] = field(default_factory=dict)  # of each service, when several share them
 
 
 @dataclass(frozen=True, slots=True)

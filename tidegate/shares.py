@@ -9,9 +9,10 @@ waits longer hands on what it took: the order of arrival holds over all processe
 import asyncio
 import os
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from tidegate.board import STEP, WORD, Board
+from tidegate.counts import Clients, Count
 
 
 class Shares:
@@ -22,7 +23,10 @@ class Shares:
         self.row = row
         self.bells = bells
         self._admit = admit
+        self.connections = Count(board, row, [board.connections(one) for one in range(board.rows)])
+        self.clients = Clients(board, row)
         self._lines: dict[str, Line] = {}
+        self._numbers: Mapping[str, int] = {}
         self._expected: dict[int, Share] = {}
         self._arrived: dict[int, int] = {}
         self.waiting: dict[Line, None] = {}
@@ -30,11 +34,15 @@ class Shares:
     def peers(self, service: str) -> "Line | None":
         return self._lines.get(service)
 
-    def configure(self, lines: Mapping[str, int]) -> None:
-        """The number of the line of each service that has a limit."""
+    def queue(self, service: str) -> Count:
+        number, board = self._numbers[service], self.board
+        return Count(board, self.row, [board.queue(row, number) for row in range(board.rows)])
+
+    def configure(self, lines: Mapping[str, int], limited: Iterable[str]) -> None:
+        """The number of each service's line, and those whose replicas have a limit."""
+        self._numbers = lines
         self._lines = {
-            name: self._lines.get(name) or Line(self, name, number)
-            for name, number in lines.items()
+            name: self._lines.get(name) or Line(self, name, lines[name]) for name in limited
         }
 
     def open(self, service: str, replica: str, number: int) -> None:

@@ -40,6 +40,7 @@ class Sharing:
         self.bells = [os.eventfd(0, flags) for _ in range(count)]
         self.lines: dict[str, int] = {}
         self.limits: dict[str, int] = {}
+        self._present: Mapping[str, int] = {}
         self._all: dict[Key, Shared] = {}
         self._free: list[int] = []
         self._fresh = itertools.count()
@@ -47,8 +48,9 @@ class Sharing:
 
     def configure(self, limits: Mapping[str, int]) -> list[tuple[Key, int]]:
         """By service, 0 is none. Returns what is shared no more."""
+        self._present = limits
         self.limits = {service: limit for service, limit in limits.items() if limit}
-        for service in self.limits:
+        for service in limits:
             self.lines.setdefault(service, len(self.lines))
         for (service, _), shared in self._all.items():
             if (limit := self.limits.get(service, shared.limit)) != shared.limit:
@@ -61,7 +63,8 @@ class Sharing:
         ]
 
     def lines_in_use(self) -> dict[str, int]:
-        return {service: self.lines[service] for service in self.limits}
+        """The number of each service that there is."""
+        return {service: self.lines[service] for service in self._present}
 
     def meet(self, snapshots: Iterable[EndpointSnapshot]) -> list[tuple[Key, Shared]]:
         """Tokens for those that have none yet; returns the new ones."""
@@ -90,16 +93,17 @@ class Sharing:
         return shared.number
 
     def bury(self, row: int) -> None:
-        """A process is dead: what it held goes back, and nobody waits behind it."""
+        """A process is dead: what it held goes back, nobody waits behind it, and nothing that it
+        had counts any more."""
         words, board = self.board.words, self.board
-        for number in self.lines.values():
-            if words[board.line(row, number)]:
-                words[board.line(row, number)] = 0
-        for shared in self._all.values():
-            at = board.share(row, shared.number)
-            word, words[at] = words[at], 0
-            if held(word) or not is_settled(word):
-                self._count(shared)
+        left = [
+            shared
+            for shared in self._all.values()
+            if held(word := words[board.share(row, shared.number)]) or not is_settled(word)
+        ]
+        board.clear(row)
+        for shared in left:
+            self._count(shared)
         self._ring()
 
     def close(self) -> None:

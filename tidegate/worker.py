@@ -130,11 +130,12 @@ class Worker:
         )
 
     def _configure(self, message: wire.Configure) -> None:
-        if self._shares is not None:
-            self._shares.configure(message.lines)
-        services = (
+        services = [
             routed(name, Service.model_validate(facts)) for name, facts in message.services.items()
-        )
+        ]
+        if self._shares is not None:
+            limited = [service.name for service in services if service.concurrency]
+            self._shares.configure(message.lines, limited)
         self._gateway.configure(services, Settings.model_validate(message.gateway))
         # What was configured lives on: later collections need not look at it.
         gc.collect()

@@ -36,7 +36,7 @@ class World:
     def process(self, row: int) -> Shares:
         control = self.control
         made = Shares(control.board, row, control.bells, lambda _: self.admitted.append(row))
-        made.configure(control.lines_in_use())
+        made.configure(control.lines_in_use(), control.limits)
         made.open(*KEY, self.shared.number)
         made.arrived(self.shared.number, self.shared.descriptor)
         return made
@@ -93,7 +93,7 @@ def test_a_service_without_a_limit_has_no_peers(world: World) -> None:
 
 def test_nothing_is_taken_before_the_descriptor_is_there(world: World) -> None:
     late = Shares(world.control.board, 2, world.control.bells, lambda _: None)
-    late.configure(world.control.lines_in_use())
+    late.configure(world.control.lines_in_use(), world.control.limits)
     late.open(*KEY, world.shared.number)
     line = late.peers("web")
     assert line is not None
