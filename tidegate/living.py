@@ -60,11 +60,11 @@ class Living:
             await asyncio.sleep(ASK_EVERY)
 
     def note(self, report: LoadReport) -> None:
-        """Remember who was busy here, to end it if this process ends."""
-        if report.in_flight or report.queued:
-            self.busy[report.service] = report
-        else:
+        """Remember what had traffic here, to end it if this process ends."""
+        if report.is_silent:
             self.busy.pop(report.service, None)
+        else:
+            self.busy[report.service] = report
 
     async def drain(self, timeout: float) -> None:
         """Until it is empty, or gone."""
