@@ -28,10 +28,21 @@ class Configure:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """The places of a replica are shared under that number; the descriptor comes apart."""
+    """The places of a replica are shared under that number; the descriptor comes apart.
+
+    `ask`: requests may be in flight there that had no limit; say when they are counted.
+    """
 
     service: str
     replica: str
+    number: int
+    ask: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """What is in flight here has its places of the share."""
+
     number: int
 
 
@@ -108,6 +119,7 @@ Message = (
     | Outcome
     | Configure
     | Share
+    | Joined
     | Unshare
     | Left
     | Begin
@@ -129,6 +141,7 @@ _KINDS: dict[str, TypeAdapter[Any]] = {
         Outcome,
         Configure,
         Share,
+        Joined,
         Unshare,
         Left,
         Begin,

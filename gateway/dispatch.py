@@ -27,8 +27,7 @@ W = TypeVar("W")
 class Slot:
     """One endpoint and what it is doing. `leaving`: it is no longer in the snapshot.
 
-    `held` of what is in flight has taken one of the `tokens`: all of it, but for requests that were
-    there before the service had a limit.
+    `held` of what is in flight has one of the `tokens`: all of it, or nothing without a limit.
     """
 
     endpoint: Endpoint
@@ -87,6 +86,9 @@ class Dispatcher(Generic[W]):
                 slot.tokens.give()
             slot.held = 0
             slot.tokens = peers.tokens(slot.endpoint.replica) if peers is not None else None
+            if slot.tokens is not None and slot.in_flight:
+                slot.held = slot.in_flight
+                slot.tokens.adopt(slot.held)
         if self._peers is not None:
             self._peers.waiting(0)
         self._peers = peers

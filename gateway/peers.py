@@ -16,6 +16,9 @@ class Tokens(Protocol):
         """A place for a request that waits since then (a stamp); False when there is none, or
         when somebody in another process has waited longer. Never blocks."""
 
+    def adopt(self, count: int) -> None:
+        """So many requests have a place already, from the time when there was no limit."""
+
     def give(self) -> None:
         """Give back what was taken; whoever has waited longest is told."""
 

@@ -25,9 +25,10 @@ HUNG_AT_START = 30  # the same while it has said nothing yet: it loads its code
 class Living:
     """One gateway process, and what it told."""
 
-    def __init__(self, link: Link, name: str, passing: Passing) -> None:
+    def __init__(self, link: Link, name: str, passing: Passing, row: int = 0) -> None:
         self.link = link
         self.name = name
+        self.row = row
         self._passing = passing
         self.stats = GatewayStats(0.0, {}, {}, {})
         # With the version of the last snapshot that had the replica.
@@ -44,8 +45,8 @@ class Living:
             self.holds[snapshot.service, endpoint.replica] = snapshot.version
         self.link.send(snapshot)
 
-    def share(self, key: tuple[str, str], shared: Shared) -> None:
-        self.link.send(wire.Share(*key, shared.number))
+    def share(self, key: tuple[str, str], shared: Shared, *, ask: bool = False) -> None:
+        self.link.send(wire.Share(*key, shared.number, ask))
         self._passing.send(shared)
 
     def heard(self) -> None:

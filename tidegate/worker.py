@@ -57,7 +57,9 @@ async def _serve(arguments: argparse.Namespace) -> None:
         if arguments.bells:
             board = Board(arguments.board, len(arguments.bells))
             descriptors = socket.socket(fileno=arguments.descriptors)
-            worker.share(Shares(board, arguments.row, arguments.bells, worker.admit), descriptors)
+            bells = arguments.bells
+            shares = Shares(board, arguments.row, bells, worker.admit, worker.joined)
+            worker.share(shares, descriptors)
         async for message in end.messages():
             worker.obey(message)
         await worker.abandon()
@@ -83,14 +85,17 @@ class Worker:
     def admit(self, service: str) -> None:
         self._gateway.admit(service)
 
+    def joined(self, number: int) -> None:
+        self._link.send(wire.Joined(number))
+
     def obey(self, message: wire.Message) -> None:
         match message:
             case EndpointSnapshot():
                 self._versions[message.service] = message.version
                 self._gateway.apply(message)
-            case wire.Share(service, replica, number):
+            case wire.Share(service, replica, number, ask):
                 if self._shares is not None:
-                    self._shares.open(service, replica, number)
+                    self._shares.open(service, replica, number, ask=ask)
             case wire.Unshare(service, replica, number):
                 if self._shares is not None:
                     self._shares.close(service, replica, number)
@@ -110,6 +115,7 @@ class Worker:
                 | Wake()
                 | Outcome()
                 | wire.Left()
+                | wire.Joined()
                 | wire.Began()
                 | wire.DrainedAll()
                 | wire.Pong()

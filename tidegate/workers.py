@@ -86,7 +86,7 @@ class Workers:
             worker.link.send(self._configure())
             for (service, replica), number in unlimited:
                 worker.link.send(wire.Unshare(service, replica, number))
-        self._share(self._snapshots.values())
+        self._share(self._snapshots.values(), ask=True)
 
     def apply(self, snapshot: EndpointSnapshot) -> None:
         self._snapshots[snapshot.service] = snapshot
@@ -94,11 +94,15 @@ class Workers:
             worker.apply(snapshot)
         self._share([snapshot])
 
-    def _share(self, snapshots: Iterable[EndpointSnapshot]) -> None:
-        """Places of new replicas of services with a limit are shared by all processes."""
-        for key, shared in self._sharing.meet(snapshots) if self._sharing else ():
+    def _share(self, snapshots: Iterable[EndpointSnapshot], *, ask: bool = False) -> None:
+        """Places of new replicas of services with a limit are shared by all processes. `ask`: the
+        replicas are not new, the limit is."""
+        if self._sharing is None:
+            return
+        busy = [worker.row for worker in self._workers.values()] if ask else []
+        for key, shared in self._sharing.meet(snapshots, busy):
             for worker in self._workers.values():
-                worker.share(key, shared)
+                worker.share(key, shared, ask=ask)
 
     async def start(self) -> list[Address]:
         """Raises ListenError when an address is taken, TimeoutError when one does not come up."""
@@ -159,7 +163,7 @@ class Workers:
             ours.close()
             passing.close()
             raise
-        worker = Living(await Link.over(ours), name, passing)
+        worker = Living(await Link.over(ours), name, passing, row)
         self._workers[name] = worker
         watch = self._tasks.start(self._watch(worker, process), f"watch {name}")
         try:
@@ -250,6 +254,9 @@ class Workers:
                 worker.counted(ticket, _STATS.validate_python(stats))
             case wire.DrainedAll():
                 worker.is_empty.set()
+            case wire.Joined(number):
+                if self._sharing:
+                    self._sharing.joined(worker.row, number)
             case wire.Pong():
                 pass
             case _:

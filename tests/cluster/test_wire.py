@@ -17,6 +17,7 @@ messages = st.one_of(
             Outcome,
             wire.Left,
             wire.Share,
+            wire.Joined,
             wire.Unshare,
             wire.Begin,
             wire.Began,

@@ -10,8 +10,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import yaml
 
-from tests.e2e.test_many_workers import MANY, WORKERS, limited
+from tests.e2e.test_many_workers import MANY, WORKERS, fresh, limited
 from tests.e2e.test_workers import gateways_of
 from tests.support.callers import Book, kill, ports_of
 from tests.support.running import Running, configuration, tidegate
@@ -117,6 +118,41 @@ async def test_a_queue_has_its_size_in_all_processes_together(tmp_path: Path) ->
         await many.come(30, SLOW)
         await running.until(lambda: is_full(before + 30 - size - 1))
         assert await gauge(running, "tidegate_queued{") <= size
+
+
+async def test_a_first_limit_counts_what_is_in_flight_already(tmp_path: Path) -> None:
+    """Set by a reload, while more requests than that are at the replica: more in all processes,
+    but not in any of them."""
+    limit = 12
+    file = configuration(tmp_path, {"web": limited(0, min=1, max=1)}, gateway=MANY)
+    async with tidegate(file) as running:
+        await running.until(lambda: running.replicas("web", "ready"))
+        ends: list[str] = []
+
+        async def one(kind: str, path: str) -> None:
+            assert await fresh(running, path) == 200
+            ends.append(kind)
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(20):
+                group.create_task(one("before", "/sleep?ms=1500"), name="before")
+
+            async def are_there() -> bool:
+                (replica,) = await running.replicas("web")
+                async with running.client.get(f"http://{replica['address']}/stats") as answer:
+                    return bool((await answer.json(content_type=None))["asleep"] == 20)
+
+            await running.until(are_there)
+            content = yaml.safe_load(file.read_text())
+            content["services"]["web"]["concurrency"] = limit
+            file.write_text(yaml.safe_dump(content))
+            assert (await running.api("/v1/reload", "POST")).status == 200
+            for _ in range(8):
+                group.create_task(one("after", "/sleep?ms=1"), name="after")
+
+        first = ends.index("after")
+        assert first > 20 - limit, ends
+        assert len(ends) == 28
 
 
 @pytest.mark.parametrize("kind", ["connections", "connections_per_client"])
