@@ -135,7 +135,7 @@ async def test_a_first_limit_counts_what_is_in_flight_already(tmp_path: Path) ->
 
         async with asyncio.TaskGroup() as group:
             for _ in range(20):
-                group.create_task(one("before", "/sleep?ms=1500"), name="before")
+                group.create_task(one("before", "/sleep?ms=900"), name="before")
 
             async def are_there() -> bool:
                 (replica,) = await running.replicas("web")

@@ -5,11 +5,15 @@ Real gateway processes; the control process is the test, so that it can look at 
 
 import asyncio
 import contextlib
+import errno
 import os
 import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from cluster.events import Events
 from cluster.messages import Drained, Endpoint, EndpointSnapshot, LoadReport, Outcome, Wake
@@ -146,6 +150,42 @@ async def test_no_counter_falls_while_processes_are_killed_and_replaced() -> Non
         assert counters["tidegate_requests_total", "('code', '200')", "('service', 'web')"] == 30
         name = "tidegate_request_duration_seconds_count"
         assert counters[name, "('service', 'web')"] == 30
+
+
+async def test_a_gateway_whose_process_hangs_can_be_stopped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("tidegate.living.ASK_EVERY", 0.1)
+    async with world() as w, asyncio.timeout(DEADLINE):
+        await w.workers.refresh()
+        stopped = min(gateways())
+        os.kill(stopped, signal.SIGSTOP)
+        await w.workers.drain(0)
+        assert not is_alive(stopped)
+
+
+async def test_one_that_cannot_be_started_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when the machine has no memory or no process to spare just then."""
+    async with world() as w:
+        former, failures = gateways(), 0
+        spawn = w.workers._spawn
+
+        async def fails_first(*arguments: Any) -> asyncio.subprocess.Process:
+            nonlocal failures
+            failures += 1
+            if failures == 1:
+                raise OSError(errno.EAGAIN, "no process to spare")
+            return await spawn(*arguments)
+
+        monkeypatch.setattr(w.workers, "_spawn", fails_first)
+        os.kill(min(former), signal.SIGKILL)
+
+        async def replaced() -> bool:
+            return len(gateways() - former) == 1 and len(w.workers._workers) == 2
+
+        await until(replaced)
+        assert failures == 2
+        assert (await (await w.client()).ask(get(host="web.localhost"))).status == 200
 
 
 async def test_gauges_and_load_lose_the_share_of_a_killed_process() -> None:
