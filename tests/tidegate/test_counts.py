@@ -14,9 +14,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cluster.messages import Drained, LoadReport, Outcome, Wake
+from config.settings import Gateway, Limits
+from gateway import problems
+from gateway.context import Context
 from gateway.dispatch import Dispatcher
+from gateway.fields import Peer
 from tidegate.board import Board
 from tidegate.counts import Clients, Count
+from tidegate.shares import Shares
 
 ROWS = 4
 addresses = st.sampled_from([b"10.0.0.%d" % number for number in range(5)] + [b"::1"])
@@ -151,3 +157,30 @@ def test_a_queue_is_never_longer_and_hardly_shorter_than_its_size(board: Board) 
     assert max(lengths) <= size
     assert min(lengths) > size - ROWS
     assert counts(board)[0].total() == 0
+
+
+async def test_a_limit_by_address_that_a_reload_sets_knows_who_is_here_already() -> None:
+    """In all processes: each tells the others of its clients once there is such a limit."""
+    board = Board.create(2)
+    contexts = []
+    for row in range(2):
+        everyone = Shares(board, row, [], lambda _: None, lambda _: None)
+        contexts.append(Context(Gateway(), Unheard(), random.Random(1), "gateway", everyone))
+    peer = Peer(b"10.0.0.1", b"http", False, b"")
+    for context in contexts:
+        for _ in range(2):
+            assert context.admission.enter(peer, None) is None
+    for context in contexts:
+        context.limit(Limits(connections_per_client=4))
+    assert contexts[1].admission.enter(peer, None) is problems.TOO_MANY_OF_CLIENT
+    contexts[1].admission.leave(peer)
+    contexts[0].admission.leave(peer)
+    assert contexts[1].admission.enter(peer, None) is None
+    board.close()
+
+
+class Unheard:
+    def wake(self, message: Wake) -> None: ...
+    def report(self, message: LoadReport) -> None: ...
+    def outcome(self, message: Outcome) -> None: ...
+    def drained(self, message: Drained) -> None: ...
