@@ -169,6 +169,19 @@ async def test_a_dead_process_leaves_nothing_behind(
     world.control.close()
 
 
+async def test_what_a_dead_process_had_is_cleared_before_its_successor_comes(world: World) -> None:
+    """Or its waiting requests and connections would be in the way of others until then."""
+    for row, shares in enumerate(world.processes):
+        shares.queue("other").tell(10 + row)
+        shares.connections.tell(20 + row)
+        shares.clients.tell(b"10.0.0.1", 1 + row)
+    world.control.bury(1)
+    survivor = world.processes[0]
+    assert survivor.queue("other").total() == 10 + 12
+    assert survivor.connections.total() == 20 + 22
+    assert survivor.clients.total(b"10.0.0.1", 1) == 1 + 3
+
+
 async def test_a_token_on_its_way_in_a_living_process_is_waited_for(world: World) -> None:
     assert world.takes(0, 1) == [True, True]
     words, at = world.control.board.words, world.control.board.share(1, world.shared.number)
