@@ -23,15 +23,26 @@ class Configure:
 
     gateway: dict[str, Any]
     services: dict[str, dict[str, Any]]
-    lines: dict[str, int] = field(default_factory=dict)  # of services whose limit is shared
+    lines: dict[str, int] = field(default_factory=dict)  # of each service, when several share them
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """The places of a replica are shared under that number; the descriptor comes apart."""
+    """The places of a replica are shared under that number; the descriptor comes apart.
+
+    `ask`: requests may be in flight there that had no limit; say when they are counted.
+    """
 
     service: str
     replica: str
+    number: int
+    ask: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """What is in flight here has its places of the share."""
+
     number: int
 
 
@@ -84,6 +95,16 @@ class DrainedAll:
 
 
 @dataclass(frozen=True, slots=True)
+class Ping:
+    """Say anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pong:
+    """Still here."""
+
+
+@dataclass(frozen=True, slots=True)
 class Count:
     """Tell all counts; `ticket` comes back with them."""
 
@@ -105,6 +126,7 @@ Message = (
     | Outcome
     | Configure
     | Share
+    | Joined
     | Unshare
     | Left
     | Begin
@@ -112,6 +134,8 @@ Message = (
     | CannotBegin
     | Drain
     | DrainedAll
+    | Ping
+    | Pong
     | Count
     | Counts
 )
@@ -125,6 +149,7 @@ _KINDS: dict[str, TypeAdapter[Any]] = {
         Outcome,
         Configure,
         Share,
+        Joined,
         Unshare,
         Left,
         Begin,
@@ -132,6 +157,8 @@ _KINDS: dict[str, TypeAdapter[Any]] = {
         CannotBegin,
         Drain,
         DrainedAll,
+        Ping,
+        Pong,
         Count,
         Counts,
     )

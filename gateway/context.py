@@ -79,11 +79,11 @@ class Context:
         self.everyone = everyone
         self.rng = rng
         self.source = source
+        self.connections: set[Connection] = set()
+        self.admission = Admission(self)
         self.limit(settings.limits)
         self.table: Table[Route] = Table()
         self.access_log: AccessLog | None = access_log(settings.access_log)
-        self.connections: set[Connection] = set()
-        self.admission = Admission(self)
         self.emptied = asyncio.Event()
         self.draining = False
         self.unrouted: defaultdict[int, int] = defaultdict(int)
@@ -98,6 +98,7 @@ class Context:
         """What clients may ask from now on."""
         self.limits = limits
         self.idle_timeout = limits.idle_timeout or math.inf
+        self.admission.limited()
 
     def refresh_date(self) -> None:
         self.date = formatdate(usegmt=True).encode()
