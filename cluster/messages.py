@@ -55,6 +55,12 @@ class LoadReport:
     pending: tuple[tuple[str, int], ...] = ()  # (replica, in flight there), busy ones only
     source: str = "gateway"
 
+    @property
+    def is_silent(self) -> bool:
+        """Nothing has happened and nothing is under way. After any other one comes another."""
+        under_way = self.in_flight or self.queued
+        return not (under_way or self.requests or self.rejected or self.busy_seconds)
+
 
 @dataclass(frozen=True, slots=True)
 class Wake:

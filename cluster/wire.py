@@ -23,15 +23,26 @@ class Configure:
 
     gateway: dict[str, Any]
     services: dict[str, dict[str, Any]]
-    lines: dict[str, int] = field(default_factory=dict)  # of services whose limit is shared
+    lines: dict[str, int] = field(default_factory=dict)  # of each service, when several share them
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """The places of a replica are shared under that number; the descriptor comes apart."""
+    """The places of a replica are shared under that number; the descriptor comes apart.
+
+    `ask`: requests may be in flight there that had no limit; say when they are counted.
+    """
 
     service: str
     replica: str
+    number: int
+    ask: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """What is in flight here has its places of the share."""
+
     number: int
 
 
@@ -65,6 +76,13 @@ class Began:
 
 
 @dataclass(frozen=True, slots=True)
+class CannotBegin:
+    """It cannot accept; `reason` says why, and what to do."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Drain:
     """Accept no more; finish what is in flight for that many seconds."""
 
@@ -74,6 +92,16 @@ class Drain:
 @dataclass(frozen=True, slots=True)
 class DrainedAll:
     """Nothing is in flight any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """Say anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pong:
+    """Still here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +126,16 @@ Message = (
     | Outcome
     | Configure
     | Share
+    | Joined
     | Unshare
     | Left
     | Begin
     | Began
+    | CannotBegin
     | Drain
     | DrainedAll
+    | Ping
+    | Pong
     | Count
     | Counts
 )
@@ -117,12 +149,16 @@ _KINDS: dict[str, TypeAdapter[Any]] = {
         Outcome,
         Configure,
         Share,
+        Joined,
         Unshare,
         Left,
         Begin,
         Began,
+        CannotBegin,
         Drain,
         DrainedAll,
+        Ping,
+        Pong,
         Count,
         Counts,
     )

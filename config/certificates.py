@@ -51,12 +51,14 @@ def context_of(cert: str, key: str) -> ssl.SSLContext:
     return context
 
 
-def server_context() -> ssl.SSLContext:
+def server_context(kind: type[ssl.SSLContext] = ssl.SSLContext) -> ssl.SSLContext:
     """Without a certificate yet."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context = kind(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    # RFC 7301. A client could otherwise have us do the work of handshakes again and again.
+    # RFC 7301 §3.2 would end the handshake of a client that offers other protocols alone. Python's
+    # ssl cannot: it goes on without one, and what that client sends is refused as no HTTP/1.1.
     context.set_alpn_protocols(["http/1.1"])
+    # A client could otherwise have us do the work of handshakes again and again.
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
     return context
 
@@ -64,6 +66,14 @@ def server_context() -> ssl.SSLContext:
 def names_of(cert: str) -> tuple[str, ...]:
     """The host names that a certificate is for (RFC 9525 §2). Raises BadCertificate."""
     return x509.dns_names(ssl.PEM_cert_to_DER_cert(_read_chain(cert)))
+
+
+def expiry_of(cert: str) -> float | None:
+    """Until when the server's own certificate is valid, in seconds since 1970, as far as it tells.
+
+    Raises BadCertificate.
+    """
+    return x509.not_after(ssl.PEM_cert_to_DER_cert(_read_chain(cert)))
 
 
 def _read_chain(cert: str) -> str:

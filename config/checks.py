@@ -87,6 +87,9 @@ def _listeners(gateway: Gateway) -> Iterator[tuple[Place, str]]:
         yield ("gateway", "listen", index), address
     for index, listener in enumerate(gateway.tls):
         yield ("gateway", "tls", index, "listen"), listener.listen
+    for index, listener in enumerate(gateway.tls):
+        for number, address in enumerate(listener.redirect):
+            yield ("gateway", "tls", index, "redirect", number), address
 
 
 def _key(place: Place) -> str:

@@ -89,6 +89,7 @@ Volume = Annotated[str, AfterValidator(addresses.volume)]
 _OneOrMany = BeforeValidator(one_or_many, json_schema_input_type=str | list[str])
 Texts = Annotated[tuple[Text, ...], _OneOrMany]
 Listens = Annotated[tuple[Listen, ...], _OneOrMany, Field(min_length=1)]
+Redirects = Annotated[tuple[Listen, ...], _OneOrMany]
 Endpoints = Annotated[tuple[Endpoint, ...], _OneOrMany]
 Hosts = Annotated[tuple[Host, ...], _OneOrMany]
 UrlPaths = Annotated[tuple[UrlPath, ...], _OneOrMany, Field(min_length=1)]

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from config.addresses import OWNER
-from config.fields import Count, Flag, Listen, Listens, Model, Networks, Text
+from config.fields import Count, Flag, Listen, Listens, Model, Networks, Redirects, Text
 from config.service import Service
 from config.units import Duration, Size
 from config.wording import shown
@@ -24,7 +24,10 @@ class Limits(Model):
     header_count: Count = Field(100, ge=0, description="Header fields; above: 431.")
     url: Size = Field(8 * 1024, description="Bytes of the request target; above: 414.")
     body: Size = Field(0, description="Bytes of a request body; above: 413.")
-    header_timeout: Duration = Field(10.0, description="Until the header is complete, else 408.")
+    header_timeout: Duration = Field(
+        10.0,
+        description="Until the header is complete, else 408; before it, for the TLS handshake.",
+    )
     idle_timeout: Duration = Field(75.0, description="Between two requests of a connection.")
     connections: Count = Field(10_000, ge=0, description="Clients at once.")
     connections_per_client: Count = Field(
@@ -52,6 +55,9 @@ class TlsListener(Model):
     certificates: Annotated[tuple[Certificate, ...], AfterValidator(_some)] = Field(
         description="Chosen by the name the client asks for, else the first.",
         json_schema_extra={"minItems": 1},
+    )
+    redirect: Redirects = Field(
+        (), description="Where plain HTTP comes in and is sent here with 308, as on :80."
     )
 
 

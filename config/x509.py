@@ -1,15 +1,18 @@
-"""The host names in a certificate, from its DER form (RFC 5280 §4.1, X.690 §8.1).
+"""Host names and end of a certificate, from its DER form (RFC 5280 §4.1, X.690 §8.1).
 
-Pure. Reads just as much of ASN.1 as the way to that one extension needs: the standard library
-tells it of peers only, never of a certificate of one's own.
+Pure. Reads just as much of ASN.1 as the way to these two needs: the standard library tells them of
+peers only, never of a certificate of one's own.
 """
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 _SUBJECT_ALT_NAME = bytes((0x55, 0x1D, 0x11))  # 2.5.29.17
 _SEQUENCE, _OCTETS, _OID = 0x30, 0x04, 0x06
 _EXTENSIONS = 0xA3  # [3] EXPLICIT
 _DNS_NAME = 0x82  # [2] IMPLICIT IA5String
+_UTC_TIME, _GENERALIZED_TIME = 0x17, 0x18
+_VALIDITY = 2  # of the sequences in a certificate: signature, issuer, validity
 
 
 def dns_names(certificate: bytes) -> tuple[str, ...]:
@@ -18,6 +21,27 @@ def dns_names(certificate: bytes) -> tuple[str, ...]:
         return tuple(_names(certificate))
     except IndexError:
         return ()
+
+
+def not_after(certificate: bytes) -> float | None:
+    """Until when it is valid, in seconds since 1970; None when it is no certificate."""
+    try:
+        # What is signed comes first, then how it was signed.
+        signed = next(_inside(certificate, _SEQUENCE, _SEQUENCE), b"")
+        sequences = [content for tag, content in _items(signed) if tag == _SEQUENCE]
+        _, (tag, text) = _items(sequences[_VALIDITY])
+        return _seconds(tag, text.decode("ascii"))
+    except (IndexError, ValueError):
+        return None
+
+
+def _seconds(tag: int, text: str) -> float:
+    """RFC 5280 §4.1.2.5: always to the second and in UTC. Raises ValueError."""
+    if tag == _UTC_TIME:
+        text = ("19" if text[:2] >= "50" else "20") + text
+    elif tag != _GENERALIZED_TIME:
+        raise ValueError
+    return datetime.strptime(text, "%Y%m%d%H%M%SZ").replace(tzinfo=UTC).timestamp()
 
 
 def _names(certificate: bytes) -> Iterator[str]:

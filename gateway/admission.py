@@ -13,20 +13,40 @@ if TYPE_CHECKING:
 
 
 class Admission:
-    """Counts connections by address. Every `enter` has its `leave`, refused or not."""
+    """Counts connections by address. Every `enter` has its `leave`, refused or not.
 
-    __slots__ = ("_context", "_counts", "_descriptors")
+    With several gateway processes a limit is on their sum: told first, then asked for.
+    """
+
+    __slots__ = ("_by_client", "_context", "_counts", "_descriptors")
 
     def __init__(self, context: "Context") -> None:
         self._context = context
         self._counts: dict[bytes, int] = {}
         self._descriptors = descriptors.for_clients()
+        self._by_client = False  # whether the others are told of clients' addresses
+
+    def limited(self) -> None:
+        """The limits were set anew."""
+        everyone = self._context.everyone
+        if everyone is None or self._by_client or not self._context.limits.connections_per_client:
+            return
+        self._by_client = True
+        for ip, count in self._counts.items():
+            everyone.clients.tell(ip, count)
 
     def enter(self, peer: "Peer", connection: socket.socket | None) -> Problem | None:
         """Why it cannot stay, if so."""
         count = self._counts[peer.ip] = self._counts.get(peer.ip, 0) + 1
         limits = self._context.limits
-        if limits.connections and len(self._context.connections) > limits.connections:
+        present, everyone = len(self._context.connections), self._context.everyone
+        if everyone is not None:
+            everyone.connections.tell(present)
+            present = everyone.connections.total()
+            if self._by_client:
+                everyone.clients.tell(peer.ip, count)
+                count = everyone.clients.total(peer.ip, count)
+        if limits.connections and present > limits.connections:
             return problems.TOO_MANY_CONNECTIONS
         own = limits.connections_per_client
         # A proxy that we trust stands for many clients.
@@ -44,3 +64,8 @@ class Admission:
         count = self._counts.pop(peer.ip) - 1
         if count:
             self._counts[peer.ip] = count
+        everyone = self._context.everyone
+        if everyone is not None:
+            everyone.connections.tell(len(self._context.connections))
+            if self._by_client:
+                everyone.clients.tell(peer.ip, count)

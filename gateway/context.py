@@ -17,11 +17,12 @@ from gateway.admission import Admission
 from gateway.bulk import LONG
 from gateway.destination import Destination, Route
 from gateway.dispatch import Slot
+from gateway.fields import Peer
 from gateway.peers import Everyone
+from gateway.problems import Problem
 from gateway.routing import Table
 
 if TYPE_CHECKING:
-    from gateway.downstream import Downstream
     from gateway.sweep import Sweep
 
 
@@ -32,6 +33,26 @@ class GatewayEvents(Protocol):
     def report(self, message: LoadReport) -> None: ...
     def outcome(self, message: Outcome) -> None: ...
     def drained(self, message: Drained) -> None: ...
+
+
+class Connection(Protocol):
+    """A client that is connected, or just about to be. `deadline` is in seconds of the loop."""
+
+    deadline: float
+
+    def expired(self, now: float) -> None: ...
+    def drain(self) -> None: ...
+    def abort(self) -> None: ...
+
+
+class Entrance(Protocol):
+    """Where a connection came in."""
+
+    def opened(self, transport: asyncio.BaseTransport) -> tuple[Peer, Problem | None]:
+        """Who it is, admitted, and why it cannot stay, if so."""
+
+    def closed(self) -> None:
+        """What it held here is free; its place among all is its own to leave."""
 
 
 class Context:
@@ -58,11 +79,11 @@ class Context:
         self.everyone = everyone
         self.rng = rng
         self.source = source
+        self.connections: set[Connection] = set()
+        self.admission = Admission(self)
         self.limit(settings.limits)
         self.table: Table[Route] = Table()
         self.access_log: AccessLog | None = access_log(settings.access_log)
-        self.connections: set[Downstream] = set()
-        self.admission = Admission(self)
         self.emptied = asyncio.Event()
         self.draining = False
         self.unrouted: defaultdict[int, int] = defaultdict(int)
@@ -77,6 +98,7 @@ class Context:
         """What clients may ask from now on."""
         self.limits = limits
         self.idle_timeout = limits.idle_timeout or math.inf
+        self.admission.limited()
 
     def refresh_date(self) -> None:
         self.date = formatdate(usegmt=True).encode()

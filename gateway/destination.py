@@ -66,7 +66,8 @@ class Destination:
             balance=service.balance,
         )
         if self._everyone is not None:
-            self.dispatcher.share(self._everyone.peers(service.name))
+            everyone = self._everyone
+            self.dispatcher.share(everyone.peers(service.name), everyone.queue(service.name))
 
     def may_wake(self, now: float) -> bool:
         """Whether a wake is due: a herd sends one, later requests repeat it each second."""

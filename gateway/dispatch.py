@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from cluster.messages import Endpoint
 from config.service import Balance
 from gateway.balancer import Draws, picker
-from gateway.peers import BOUND_BEFORE, JUST_CAME, Peers, Tokens
+from gateway.peers import BOUND_BEFORE, JUST_CAME, Count, Peers, Tokens
 
 if TYPE_CHECKING:
     from gateway.exchange import Exchange
@@ -27,8 +27,7 @@ W = TypeVar("W")
 class Slot:
     """One endpoint and what it is doing. `leaving`: it is no longer in the snapshot.
 
-    `held` of what is in flight has taken one of the `tokens`: all of it, but for requests that were
-    there before the service had a limit.
+    `held` of what is in flight has one of the `tokens`: all of it, or nothing without a limit.
     """
 
     endpoint: Endpoint
@@ -50,8 +49,8 @@ class Dispatcher(Generic[W]):
     """Endpoints, their counts, and the queue of one service."""
 
     __slots__ = (
-        "_balance", "_leaving", "_open", "_peers", "_pick", "_rng", "concurrency", "queue_size",
-        "slots", "waiting",
+        "_balance", "_everywhere", "_leaving", "_open", "_peers", "_pick", "_rng", "concurrency",
+        "queue_size", "slots", "waiting",
     )  # fmt: skip
 
     def __init__(self, rng: Draws) -> None:
@@ -64,6 +63,7 @@ class Dispatcher(Generic[W]):
         self.slots: list[Slot] = []
         self._open: list[Slot] = self.slots
         self._peers: Peers | None = None
+        self._everywhere: Count | None = None
         self.waiting: OrderedDict[W, int] = OrderedDict()  # each with its stamp
 
     def configure(self, *, concurrency: int, queue_size: int, balance: Balance) -> None:
@@ -74,8 +74,10 @@ class Dispatcher(Generic[W]):
             self._balance = balance
             self._pick = picker(balance, self._rng)
 
-    def share(self, peers: Peers | None) -> None:
-        """From now on every place is shared with them, or, with None, with nobody."""
+    def share(self, peers: Peers | None, everywhere: Count | None = None) -> None:
+        """From now on every place is shared with them, or, with None, with nobody. `everywhere`:
+        those who wait in any process, when there are several."""
+        self._everywhere = everywhere
         if peers is self._peers:
             return
         for slot in (*self.slots, *self._leaving.values()):
@@ -84,6 +86,9 @@ class Dispatcher(Generic[W]):
                 slot.tokens.give()
             slot.held = 0
             slot.tokens = peers.tokens(slot.endpoint.replica) if peers is not None else None
+            if slot.tokens is not None and slot.in_flight:
+                slot.held = slot.in_flight
+                slot.tokens.adopt(slot.held)
         if self._peers is not None:
             self._peers.waiting(0)
         self._peers = peers
@@ -115,7 +120,7 @@ class Dispatcher(Generic[W]):
         if first:
             self.waiting[waiter] = next(iter(self.waiting.values()), self._stamp())
             self.waiting.move_to_end(waiter, last=False)
-        elif len(self.waiting) >= self.queue_size:
+        elif not self._has_room():
             return False
         else:
             self.waiting[waiter] = self._stamp()
@@ -211,7 +216,20 @@ class Dispatcher(Generic[W]):
     def _stamp(self) -> int:
         return self._peers.stamp() if self._peers is not None else 0
 
+    def _has_room(self) -> bool:
+        """For one more in the queue, which the other processes may see before it is there."""
+        here, everywhere = len(self.waiting), self._everywhere
+        if everywhere is None or here >= self.queue_size:
+            return here < self.queue_size
+        everywhere.tell(here + 1)
+        if everywhere.total() > self.queue_size:
+            everywhere.tell(here)
+            return False
+        return True
+
     def _tell_peers(self) -> None:
+        if self._everywhere is not None:
+            self._everywhere.tell(len(self.waiting))
         if self._peers is not None:
             self._peers.waiting(next(iter(self.waiting.values()), 0))
 

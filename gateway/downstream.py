@@ -20,7 +20,7 @@ from gateway.head import Request, parse_request, wants_html
 from gateway.problems import Problem
 
 if TYPE_CHECKING:
-    from gateway.listener import Listener
+    from gateway.context import Entrance
 
 _MAX_HELD = 64 * 1024
 _WINDOW = 16 * 1024  # of what is held, as much is looked at: many small requests cost no more
@@ -41,7 +41,7 @@ class Downstream(asyncio.Protocol):
     transport: asyncio.Transport
     peer: Peer
 
-    def __init__(self, context: Context, listener: "Listener") -> None:
+    def __init__(self, context: Context, listener: "Entrance") -> None:
         self.context = context
         self.exchange: Exchange | None = None
         self.body: Follower | None = None
@@ -68,8 +68,7 @@ class Downstream(asyncio.Protocol):
         self.deadline = context.loop.time() + context.idle_timeout
         context.connections.add(self)
         context.sweep.start()
-        self.peer = self._listener.opened(transport)
-        refusal = context.admission.enter(self.peer, transport.get_extra_info("socket"))
+        self.peer, refusal = self._listener.opened(transport)
         if refusal is not None:
             self._turn_away(refusal)
 
@@ -338,6 +337,9 @@ class Downstream(asyncio.Protocol):
         """Close now if nothing is under way, else after the present answer."""
         if self.exchange is None and self._lingered < 0 and not self._scanned:
             self.close()
+
+    def abort(self) -> None:
+        self.transport.abort()
 
     # Back-pressure
 

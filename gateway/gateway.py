@@ -17,6 +17,7 @@ from gateway.destination import Destination, Route
 from gateway.listener import (
     Listener,
     ListenError,
+    Network,
     bind_all,
     certificates_of,
     staying,
@@ -103,18 +104,16 @@ class Gateway:
             self._context.admit(route.destination)
 
     async def start(self, sockets: Sequence[socket.socket] = ()) -> list[Address]:
-        """Listen on everything in `settings.listen` and `tls`; the addresses, with the real ports.
+        """Listen on everything in `settings`; the addresses, with the real ports.
 
         `sockets` are bound already, in the order of `listener.wanted`, and stand in for binding
         here. Raises ListenError; then nothing is listened on.
         """
         self._context.loop = asyncio.get_running_loop()
         trusted = trusted_networks(self._settings.trusted_proxies)
-        tls = [certificates_of(listener) for listener in self._settings.tls]
-        plain = [None] * len(self._settings.listen)
+        listeners = list(self._made(trusted))
         bound = sockets or bind_all(wanted(self._settings))
-        for listening, certificates in zip(bound, [*plain, *tls], strict=True):
-            listener = Listener(self._context, trusted, certificates)
+        for listening, listener in zip(bound, listeners, strict=True):
             self._listeners.append(listener)
             await listener.open(listening)
         return [listener.address for listener in self._listeners]
@@ -132,7 +131,7 @@ class Gateway:
                 await self._emptied()
         except TimeoutError:
             for connection in list(context.connections):
-                connection.transport.abort()
+                connection.abort()
             await self._emptied()
         self._close_upstreams()
         if context.tasks:
@@ -154,6 +153,17 @@ class Gateway:
             unrouted=dict(self._context.unrouted),
             connections={str(one.address): one.connections for one in self._listeners},
         )
+
+    def _made(self, trusted: tuple[Network, ...]) -> Iterator[Listener]:
+        """In the order of `listener.wanted`. Raises ListenError."""
+        for _ in self._settings.listen:
+            yield Listener(self._context, trusted)
+        tls = self._settings.tls
+        secure = [Listener(self._context, trusted, certificates_of(one)) for one in tls]
+        yield from secure
+        for one, listener in zip(tls, secure, strict=True):
+            for _ in one.redirect:
+                yield Listener(self._context, trusted, secure=listener)
 
     def _renew(self, settings: config.Gateway) -> None:
         """What was checked may be broken by now: then the present certificates stay."""

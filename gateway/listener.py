@@ -13,10 +13,11 @@ from gateway.certificates import BadCertificate, Certificates
 from gateway.context import Context
 from gateway.downstream import Downstream
 from gateway.fields import Peer
+from gateway.handshake import Acceptor
+from gateway.problems import Problem
+from gateway.redirect import Redirected
 
 _BACKLOG = 4096
-HANDSHAKE_TIMEOUT = 10.0
-_GOODBYE = 2.0  # seconds for a client to confirm that the connection ends (RFC 8446 §6.1)
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -34,11 +35,16 @@ class Listener:
     """One listening socket and the connections that came through it."""
 
     def __init__(
-        self, context: Context, trusted: tuple[Network, ...], certificates: Certificates | None
+        self,
+        context: Context,
+        trusted: tuple[Network, ...],
+        certificates: Certificates | None = None,
+        secure: "Listener | None" = None,
     ) -> None:
-        """With certificates it is one for HTTPS."""
+        """With certificates it is one for HTTPS; with `secure`, all are sent there."""
         self._context = context
-        self._server: asyncio.AbstractServer | None = None
+        self._server: asyncio.AbstractServer | Acceptor | None = None
+        self._secure = secure
         self.certificates = certificates
         self._proto = b"http" if certificates is None else b"https"
         self.trusted = trusted
@@ -50,23 +56,23 @@ class Listener:
         """Accept on a bound socket, which is ours from now on."""
         host, port = listening.getsockname()[:2]
         self.address = Address(host, port)
-        self._authority = str(self.address).encode()
-        secure = self.certificates is not None
+        # Stands in for the Host that HTTP/1.0 may leave out; it is none to send a client to.
+        self._authority = b"" if self._secure else str(self.address).encode()
         try:
-            self._server = await self._context.loop.create_server(
-                self._greet,
-                sock=listening,
-                backlog=_BACKLOG,
-                ssl=self.certificates.context if self.certificates else None,
-                ssl_handshake_timeout=HANDSHAKE_TIMEOUT if secure else None,
-                ssl_shutdown_timeout=_GOODBYE if secure else None,
-            )
+            self._server = await self._accept(listening)
         except BaseException:
             listening.close()
             raise
         return self.address
 
+    async def _accept(self, listening: socket.socket) -> asyncio.AbstractServer | Acceptor:
+        if self.certificates is not None:
+            return Acceptor(self._context, self, self.certificates.context, listening)
+        return await self._context.loop.create_server(self._greet, sock=listening, backlog=_BACKLOG)
+
     def _greet(self) -> Downstream:
+        if self._secure is not None:
+            return Redirected(self._context, self, self._secure)
         return Downstream(self._context, self)
 
     def close(self) -> None:
@@ -75,10 +81,16 @@ class Listener:
             self._server.close()
             self._server = None
 
-    def opened(self, transport: asyncio.BaseTransport) -> Peer:
+    def opened(self, transport: asyncio.BaseTransport) -> tuple[Peer, Problem | None]:
+        """A plain client; those of TLS come by their Handshake."""
         self.connections += 1
         name = transport.get_extra_info("peername")
-        host = name[0].removeprefix("::ffff:") if name else "127.0.0.1"
+        peer = self.peer(name[0] if name else "127.0.0.1")
+        return peer, self._context.admission.enter(peer, transport.get_extra_info("socket"))
+
+    def peer(self, host: str) -> Peer:
+        """Who comes from that address."""
+        host = host.removeprefix("::ffff:")
         trusted = bool(self.trusted) and _is_within(host, self.trusted)
         return Peer(host.encode(), self._proto, trusted, self._authority)
 
@@ -87,8 +99,9 @@ class Listener:
 
 
 def wanted(settings: Gateway) -> list[str]:
-    """All addresses to listen on, those of TLS last."""
-    return [*settings.listen, *(one.listen for one in settings.tls)]
+    """All addresses to listen on: plain ones, those of TLS, those that send clients there."""
+    redirects = (address for one in settings.tls for address in one.redirect)
+    return [*settings.listen, *(one.listen for one in settings.tls), *redirects]
 
 
 def certificates_of(listener: TlsListener) -> Certificates:
@@ -102,8 +115,11 @@ def certificates_of(listener: TlsListener) -> Certificates:
 def staying(former: Gateway, asked: Gateway) -> Gateway:
     """What is asked for, as far as it can be had without a restart: sockets stay as they are, and
     only their certificates change."""
-    present = {listener.listen: listener for listener in asked.tls}
-    tls = tuple(present.get(listener.listen, listener) for listener in former.tls)
+    present = {listener.listen: listener.certificates for listener in asked.tls}
+    tls = tuple(
+        one.model_copy(update={"certificates": present.get(one.listen, one.certificates)})
+        for one in former.tls
+    )
     return asked.model_copy(update={"listen": former.listen, "tls": tls})
 
 

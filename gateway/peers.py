@@ -1,4 +1,4 @@
-"""What the gateway processes of one Tidegate share of a service with a hard limit.
+"""What the gateway processes of one Tidegate share, so that limits hold for them together.
 
 Pure. A gateway that is alone has no peers, and pays nothing for what is here.
 """
@@ -15,6 +15,9 @@ class Tokens(Protocol):
     def take(self, since: int) -> bool:
         """A place for a request that waits since then (a stamp); False when there is none, or
         when somebody in another process has waited longer. Never blocks."""
+
+    def adopt(self, count: int) -> None:
+        """So many requests have a place already, from the time when there was no limit."""
 
     def give(self) -> None:
         """Give back what was taken; whoever has waited longest is told."""
@@ -33,8 +36,37 @@ class Peers(Protocol):
         """The longest waiting request here waits since then; 0 when none waits."""
 
 
+class Count(Protocol):
+    """A number of which each process has its part."""
+
+    def tell(self, here: int) -> None:
+        """So many are here now."""
+
+    def total(self) -> int:
+        """So many are there everywhere, as told."""
+
+
+class Clients(Protocol):
+    """Connections by the client's address."""
+
+    def tell(self, ip: bytes, here: int) -> None:
+        """So many of that address are here now."""
+
+    def total(self, ip: bytes, here: int) -> int:
+        """Those that are here and those of the other processes."""
+
+
 class Everyone(Protocol):
-    """All services that are shared."""
+    """All of it. Connections are counted in `connections` and `clients`."""
+
+    @property
+    def connections(self) -> Count: ...
+
+    @property
+    def clients(self) -> Clients: ...
+
+    def queue(self, service: str) -> Count:
+        """Requests that wait for the service."""
 
     def peers(self, service: str) -> Peers | None:
         """None when the service has no limit to share."""

@@ -1,18 +1,26 @@
-"""Memory that the control process and all gateway processes see: who waits, who holds what.
+"""Memory that the control process and all gateway processes see: who waits, who holds what, and
+how much there is of what is limited.
 
 One row for each gateway process, and only that process writes to it (the control process clears it
 once it is dead). A row has a word for each line, the stamp of the longest waiting request, and a
 word for each share: a sequence number above, the number of tokens held below. The sequence number
-is odd while a token is on its way, so that a reader knows what it can rely on.
+is odd while a token is on its way, so that a reader knows what it can rely on. The rest are plain
+counts: requests that wait, by line; connections; and a table of them by the client's address.
 """
 
 import mmap
 import os
 from typing import Self
 
-LINES = 1 << 18  # services that ever had a limit
+LINES = 1 << 18  # services that there ever were
 SHARES = 1 << 18  # replicas with a limit at the same time
-_ROW = LINES + SHARES
+CLIENTS = 1 << 16  # words of a table
+_PAGE = mmap.PAGESIZE // 8
+_QUEUES = LINES + SHARES
+_CLIENTS = _QUEUES + LINES
+_CONNECTIONS = _CLIENTS + CLIENTS
+_ROW = _CONNECTIONS + _PAGE
+_KEY = 32  # bytes, behind the rows
 _HELD = (1 << 32) - 1
 STEP = 1 << 32
 WORD = (1 << 64) - 1
@@ -24,13 +32,16 @@ class Board:
     def __init__(self, descriptor: int, rows: int) -> None:
         self.descriptor = descriptor
         self.rows = rows
-        self._memory = mmap.mmap(descriptor, rows * _ROW * 8)
+        self._memory = mmap.mmap(descriptor, _size(rows))
         self.words = memoryview(self._memory).cast("Q")
+        begin = rows * _ROW * 8
+        self.key = self._memory[begin : begin + _KEY]  # of what is hashed
 
     @classmethod
     def create(cls, rows: int) -> Self:
         descriptor = os.memfd_create("tidegate-board")
-        os.ftruncate(descriptor, rows * _ROW * 8)
+        os.ftruncate(descriptor, _size(rows))
+        os.pwrite(descriptor, os.urandom(_KEY), rows * _ROW * 8)
         return cls(descriptor, rows)
 
     def line(self, row: int, number: int) -> int:
@@ -41,10 +52,29 @@ class Board:
         """Where the word of a share is."""
         return row * _ROW + LINES + number
 
+    def queue(self, row: int, number: int) -> int:
+        """Where the count of those is who wait in a line."""
+        return row * _ROW + _QUEUES + number
+
+    def clients(self, row: int) -> int:
+        """Where the table of clients' addresses begins."""
+        return row * _ROW + _CLIENTS
+
+    def connections(self, row: int) -> int:
+        return row * _ROW + _CONNECTIONS
+
+    def clear(self, row: int) -> None:
+        """All of it, and its memory is given back."""
+        self._memory.madvise(mmap.MADV_REMOVE, row * _ROW * 8, _ROW * 8)
+
     def close(self) -> None:
         self.words.release()
         self._memory.close()
         os.close(self.descriptor)
+
+
+def _size(rows: int) -> int:
+    return (rows * _ROW + _PAGE) * 8
 
 
 def held(word: int) -> int:

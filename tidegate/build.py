@@ -28,6 +28,7 @@ from health.ejector import Ejector
 from health.metrics import HealthMetrics
 from health.prober import Prober
 from tidegate.control import Control
+from tidegate.expiry import Expiry
 from tidegate.front import Front, Inside
 from tidegate.metrics import GatewayCollector, TidegateMetrics
 from tidegate.spine import Spine
@@ -53,6 +54,7 @@ class System:
     control: Control
     admin: AdminServer
     metrics: TidegateMetrics
+    expiry: Expiry
 
 
 def build(
@@ -105,6 +107,8 @@ def build(
     collectors.register(GatewayCollector(lambda: gateway.stats(clock())))
     control = Control(file, settings, registry, runtime, events, scaler, reconciler, gateway, clock)
     control.on_reload(metrics.reloaded)
+    expiry = Expiry(events, metrics, wall)
+    control.on_reload(lambda result: expiry.look(control.settings.gateway) if result.ok else None)
     admin = AdminServer(settings.admin.listen, token, control, collectors)
     return System(
         settings,
@@ -120,6 +124,7 @@ def build(
         control,
         admin,
         metrics,
+        expiry,
     )
 
 

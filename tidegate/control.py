@@ -40,8 +40,8 @@ class Control:
         clock: Callable[[], float],
     ) -> None:
         self.events = events
+        self.settings = settings  # as taken over last
         self._file = file
-        self._settings = settings
         self._registry = registry
         self._runtime = runtime
         self._scaler = scaler
@@ -118,7 +118,7 @@ class Control:
             settings = await asyncio.to_thread(load, self._file)
         except ConfigError as error:
             return self._refused(error)
-        changes = diff(self._settings, settings)
+        changes = diff(self.settings, settings)
         self._apply(settings)
         # The answer comes back after the new routes were taken in.
         await self._gateway.refresh()
@@ -143,7 +143,7 @@ class Control:
 
     def _apply(self, settings: Settings) -> None:
         """Routes last: by then there is somebody to ask for replicas."""
-        self._settings = settings
+        self.settings = settings
         self._problems = ()
         self._registry.configure(settings.services)
         self._reconciler.configure(settings.services)

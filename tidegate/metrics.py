@@ -6,7 +6,7 @@ The gateway counts in plain numbers on its path; only a scrape turns them into s
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import accumulate
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -35,6 +35,19 @@ class TidegateMetrics:
             buckets=_LAG,
             registry=registry,
         )
+
+        self._expiry = Gauge(
+            "tidegate_certificate_expiry_timestamp_seconds",
+            "Until when a certificate that is shown to clients is valid, since 1970.",
+            ["certificate"],
+            registry=registry,
+        )
+
+    def certificates(self, expiries: Mapping[str, float]) -> None:
+        """All that there are now, by file."""
+        self._expiry.clear()
+        for file, expiry in expiries.items():
+            self._expiry.labels(file).set(expiry)
 
     def reloaded(self, result: ReloadResult) -> None:
         self._reloads.labels("applied" if result.ok else "refused").inc()

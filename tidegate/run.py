@@ -138,6 +138,8 @@ async def _start(system: System, tasks: Tasks) -> None:
     addresses = await system.gateway.start()
     tasks.start(system.discovery.run(), "discovery")
     tasks.start(system.scaler.run(), "autoscaler")
+    system.expiry.look(settings.gateway)
+    tasks.start(system.expiry.run(), "warn of certificates that end")
     tasks.start(_watch_lag(system), "watch the loop's lag")
     system.control.is_now(None)
     log.info(

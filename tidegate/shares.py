@@ -9,43 +9,64 @@ waits longer hands on what it took: the order of arrival holds over all processe
 import asyncio
 import os
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from tidegate.board import STEP, WORD, Board
+from tidegate.counts import Clients, Count
 
 
 class Shares:
-    """Implements gateway.peers.Everyone. `admit` is told the service that may go on."""
+    """Implements gateway.peers.Everyone. `admit` is told the service that may go on, `joined` the
+    number of a share once all that is in flight here holds a place of it."""
 
-    def __init__(self, board: Board, row: int, bells: list[int], admit: Callable[[str], None]):
+    def __init__(
+        self,
+        board: Board,
+        row: int,
+        bells: list[int],
+        admit: Callable[[str], None],
+        joined: Callable[[int], None],
+    ) -> None:
         self.board = board
         self.row = row
         self.bells = bells
         self._admit = admit
+        self._joined = joined
+        self.connections = Count(board, row, [board.connections(one) for one in range(board.rows)])
+        self.clients = Clients(board, row)
         self._lines: dict[str, Line] = {}
+        self._numbers: Mapping[str, int] = {}
         self._expected: dict[int, Share] = {}
+        self._asked: set[int] = set()
         self._arrived: dict[int, int] = {}
         self.waiting: dict[Line, None] = {}
 
     def peers(self, service: str) -> "Line | None":
         return self._lines.get(service)
 
-    def configure(self, lines: Mapping[str, int]) -> None:
-        """The number of the line of each service that has a limit."""
+    def queue(self, service: str) -> Count:
+        number, board = self._numbers[service], self.board
+        return Count(board, self.row, [board.queue(row, number) for row in range(board.rows)])
+
+    def configure(self, lines: Mapping[str, int], limited: Iterable[str]) -> None:
+        """The number of each service's line, and those whose replicas have a limit."""
+        self._numbers = lines
         self._lines = {
-            name: self._lines.get(name) or Line(self, name, number)
-            for name, number in lines.items()
+            name: self._lines.get(name) or Line(self, name, lines[name]) for name in limited
         }
 
-    def open(self, service: str, replica: str, number: int) -> None:
+    def open(self, service: str, replica: str, number: int, *, ask: bool = False) -> None:
         """The replica's places are that share; its descriptor comes by another way."""
         line = self._lines.get(service)
         if line is None:
             return
+        if ask:
+            self._asked.add(number)
         self._expected[number] = line.tokens(replica)
         self._join(number)
 
     def close(self, service: str, replica: str, number: int) -> None:
+        self._asked.discard(number)
         share = self._expected.pop(number, None)
         if share is not None:
             share.close()
@@ -61,7 +82,10 @@ class Shares:
     def _join(self, number: int) -> None:
         if number in self._expected and number in self._arrived:
             share = self._expected[number]
-            share.open(self.board.share(self.row, number), self._arrived[number])
+            adopted = share.open(self.board.share(self.row, number), self._arrived[number])
+            if adopted or number in self._asked:
+                self._asked.discard(number)
+                self._joined(number)
             self._admit(share.line.service)
 
     def listen(self, loop: asyncio.AbstractEventLoop, descriptors: socket.socket) -> None:
@@ -145,16 +169,23 @@ class Line:
 class Share:
     """Implements gateway.peers.Tokens: the places of one replica, as far as they are ours."""
 
-    __slots__ = ("_at", "_descriptor", "_words", "line")
+    __slots__ = ("_adopted", "_at", "_descriptor", "_words", "line")
 
     def __init__(self, line: Line) -> None:
         self.line = line
         self._words = line.all.board.words
         self._at = -1
         self._descriptor = -1
+        self._adopted = 0  # what has a place already, until the share is open
 
-    def open(self, at: int, descriptor: int) -> None:
+    def open(self, at: int, descriptor: int) -> int:
+        """Returns how many hold a place of it from now on that nobody gave them."""
         self._at, self._descriptor = at, descriptor
+        adopted, self._adopted = self._adopted, 0
+        if adopted:
+            words = self._words
+            words[at] = words[at] + STEP + STEP + adopted & WORD
+        return adopted
 
     def close(self) -> None:
         self._at = self._descriptor = -1
@@ -176,8 +207,13 @@ class Share:
             return False
         return True
 
+    def adopt(self, count: int) -> None:
+        """A share is made with the limit itself, so it is not open yet."""
+        self._adopted += count
+
     def give(self) -> None:
         if self._descriptor < 0:
+            self._adopted = max(0, self._adopted - 1)
             return
         words, at = self._words, self._at
         before = words[at]

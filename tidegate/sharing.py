@@ -40,15 +40,19 @@ class Sharing:
         self.bells = [os.eventfd(0, flags) for _ in range(count)]
         self.lines: dict[str, int] = {}
         self.limits: dict[str, int] = {}
+        self._present: Mapping[str, int] = {}
         self._all: dict[Key, Shared] = {}
+        self._numbered: dict[int, Shared] = {}
         self._free: list[int] = []
         self._fresh = itertools.count()
         self._counting: dict[Shared, asyncio.TimerHandle] = {}
+        self._joining: dict[Shared, set[int]] = {}
 
     def configure(self, limits: Mapping[str, int]) -> list[tuple[Key, int]]:
         """By service, 0 is none. Returns what is shared no more."""
+        self._present = limits
         self.limits = {service: limit for service, limit in limits.items() if limit}
-        for service in self.limits:
+        for service in limits:
             self.lines.setdefault(service, len(self.lines))
         for (service, _), shared in self._all.items():
             if (limit := self.limits.get(service, shared.limit)) != shared.limit:
@@ -61,45 +65,71 @@ class Sharing:
         ]
 
     def lines_in_use(self) -> dict[str, int]:
-        return {service: self.lines[service] for service in self.limits}
+        """The number of each service that there is."""
+        return {service: self.lines[service] for service in self._present}
 
-    def meet(self, snapshots: Iterable[EndpointSnapshot]) -> list[tuple[Key, Shared]]:
-        """Tokens for those that have none yet; returns the new ones."""
+    def meet(
+        self, snapshots: Iterable[EndpointSnapshot], busy: Iterable[int] = ()
+    ) -> list[tuple[Key, Shared]]:
+        """Tokens for those that have none yet; returns the new ones.
+
+        In the processes `busy` requests may be in flight there that had no limit: the tokens are
+        not given out before each of them has joined, or died.
+        """
         new = []
         for snapshot in snapshots:
             limit = self.limits.get(snapshot.service)
             for endpoint in snapshot.endpoints if limit else ():
                 key = snapshot.service, endpoint.replica
                 if limit and key not in self._all:
-                    self._all[key] = self._made(limit)
-                    new.append((key, self._all[key]))
+                    shared = self._all[key] = self._made(limit, 0 if (rows := set(busy)) else limit)
+                    if rows:
+                        self._joining[shared] = rows
+                    new.append((key, shared))
         return new
 
     def everything(self) -> list[tuple[Key, Shared]]:
         return list(self._all.items())
+
+    def joined(self, row: int, number: int) -> None:
+        """What is in flight in a process has its tokens."""
+        if (shared := self._numbered.get(number)) is not None:
+            self._has_joined(row, shared)
+
+    def _has_joined(self, row: int, shared: Shared) -> None:
+        rows = self._joining.get(shared, set())
+        rows.discard(row)
+        if not rows:
+            self._joining.pop(shared, None)
+            self._count(shared)
 
     def forget(self, key: Key) -> int | None:
         """No process has anything of the replica any more; the number that was its."""
         shared = self._all.pop(key, None)
         if shared is None:
             return None
+        self._joining.pop(shared, None)
         self._stop_counting(shared)
         os.close(shared.descriptor)
         shared.descriptor = -1
+        del self._numbered[shared.number]
         heapq.heappush(self._free, shared.number)
         return shared.number
 
     def bury(self, row: int) -> None:
-        """A process is dead: what it held goes back, and nobody waits behind it."""
+        """A process is dead: what it held goes back, nobody waits behind it, and nothing that it
+        had counts any more."""
         words, board = self.board.words, self.board
-        for number in self.lines.values():
-            if words[board.line(row, number)]:
-                words[board.line(row, number)] = 0
-        for shared in self._all.values():
-            at = board.share(row, shared.number)
-            word, words[at] = words[at], 0
-            if held(word) or not is_settled(word):
-                self._count(shared)
+        left = [
+            shared
+            for shared in self._all.values()
+            if held(word := words[board.share(row, shared.number)])
+            or not is_settled(word)
+            or row in self._joining.get(shared, ())
+        ]
+        board.clear(row)
+        for shared in left:
+            self._has_joined(row, shared)
         self._ring()
 
     def close(self) -> None:
@@ -109,10 +139,11 @@ class Sharing:
             os.close(bell)
         self.board.close()
 
-    def _made(self, limit: int) -> Shared:
+    def _made(self, limit: int, free: int) -> Shared:
         number = heapq.heappop(self._free) if self._free else next(self._fresh)
         flags = os.EFD_SEMAPHORE | os.EFD_NONBLOCK | os.EFD_CLOEXEC
-        return Shared(number, os.eventfd(limit, flags), limit)
+        made = self._numbered[number] = Shared(number, os.eventfd(free, flags), limit)
+        return made
 
     # Counting anew
 
@@ -123,6 +154,8 @@ class Sharing:
         free and held are what there is, and the rest is missing. Otherwise it is put back and tried
         again.
         """
+        if shared in self._joining:
+            return
         self._stop_counting(shared)
         for _ in range(_ATTEMPTS):
             before = self._held_words(shared)

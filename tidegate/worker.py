@@ -19,7 +19,7 @@ from cluster.messages import Drained, EndpointSnapshot, LoadReport, Outcome, Wak
 from cluster.tasks import Tasks
 from config.service import Service
 from config.settings import Gateway as Settings
-from gateway.gateway import Gateway
+from gateway.gateway import Gateway, ListenError
 from gateway.routed import routed
 from tidegate import log as logs
 from tidegate.board import Board
@@ -57,7 +57,9 @@ async def _serve(arguments: argparse.Namespace) -> None:
         if arguments.bells:
             board = Board(arguments.board, len(arguments.bells))
             descriptors = socket.socket(fileno=arguments.descriptors)
-            worker.share(Shares(board, arguments.row, arguments.bells, worker.admit), descriptors)
+            bells = arguments.bells
+            shares = Shares(board, arguments.row, bells, worker.admit, worker.joined)
+            worker.share(shares, descriptors)
         async for message in end.messages():
             worker.obey(message)
         await worker.abandon()
@@ -84,14 +86,17 @@ class Worker:
     def admit(self, service: str) -> None:
         self._gateway.admit(service)
 
+    def joined(self, number: int) -> None:
+        self._link.send(wire.Joined(number))
+
     def obey(self, message: wire.Message) -> None:
         match message:
             case EndpointSnapshot():
                 self._versions[message.service] = message.version
                 self._gateway.apply(message)
-            case wire.Share(service, replica, number):
+            case wire.Share(service, replica, number, ask):
                 if self._shares is not None:
-                    self._shares.open(service, replica, number)
+                    self._shares.open(service, replica, number, ask=ask)
             case wire.Unshare(service, replica, number):
                 if self._shares is not None:
                     self._shares.close(service, replica, number)
@@ -101,6 +106,8 @@ class Worker:
                 self._tasks.start(self._begin(sockets), "begin to accept")
             case wire.Drain(timeout):
                 self._tasks.start(self._drain(timeout), "drain")
+            case wire.Ping():
+                self._link.send(wire.Pong())
             case wire.Count(ticket):
                 stats = self._gateway.stats(asyncio.get_running_loop().time())
                 self._link.send(wire.Counts(ticket, dataclasses.asdict(stats)))
@@ -109,8 +116,11 @@ class Worker:
                 | Wake()
                 | Outcome()
                 | wire.Left()
+                | wire.Joined()
                 | wire.Began()
+                | wire.CannotBegin()
                 | wire.DrainedAll()
+                | wire.Pong()
                 | wire.Counts()
             ):
                 raise wire.Malformed(f"{message} goes the other way")
@@ -133,17 +143,23 @@ class Worker:
         )
 
     def _configure(self, message: wire.Configure) -> None:
-        if self._shares is not None:
-            self._shares.configure(message.lines)
-        services = (
+        services = [
             routed(name, Service.model_validate(facts)) for name, facts in message.services.items()
-        )
+        ]
+        if self._shares is not None:
+            limited = [service.name for service in services if service.concurrency]
+            self._shares.configure(message.lines, limited)
         self._gateway.configure(services, Settings.model_validate(message.gateway))
         self._collector.watch(asyncio.get_running_loop().time())
 
     async def _begin(self, sockets: tuple[int, ...]) -> None:
-        await self._gateway.start([socket.socket(fileno=number) for number in sockets])
-        self._link.send(wire.Began())
+        listening = [socket.socket(fileno=number) for number in sockets]
+        try:
+            await self._gateway.start(listening)
+        except ListenError as error:
+            self._link.send(wire.CannotBegin(str(error)))
+        else:
+            self._link.send(wire.Began())
 
     async def _drain(self, timeout: float) -> None:
         await self._gateway.drain(timeout)

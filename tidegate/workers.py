@@ -6,6 +6,7 @@ refuses nobody: clients wait in the backlog until its successor accepts. What a 
 """
 
 import asyncio
+import contextlib
 import dataclasses
 import itertools
 import logging
@@ -24,18 +25,20 @@ from cluster.tasks import Tasks
 from config.service import Service
 from config.settings import Gateway as Settings
 from gateway.gateway import GatewayEvents
-from gateway.listener import bind_all, bind_for_many, staying, wanted
+from gateway.listener import ListenError, bind_all, bind_for_many, staying, wanted
 from gateway.routed import FIELDS
 from gateway.stats import GatewayStats
 from tidegate.descriptors import Passing
 from tidegate.link import Link
-from tidegate.sharing import Shared, Sharing
+from tidegate.living import Living
+from tidegate.sharing import Sharing
 from tidegate.tally import merged, of_the_dead
 
 log = logging.getLogger("tidegate.workers")
 
 START_DEADLINE = 30.0
 COUNT_DEADLINE = 1.0
+END_DEADLINE = 10.0
 RESTART_PAUSE = 1.0
 
 _STATS = TypeAdapter(GatewayStats)
@@ -67,7 +70,7 @@ class Workers:
         self._count = count(settings)
         self._sharing = Sharing(self._count) if self._count > 1 else None
         self._sockets: list[list[socket.socket]] = []  # for each process its own
-        self._workers: dict[str, Worker] = {}
+        self._workers: dict[str, Living] = {}
         self._before = GatewayStats(0.0, {}, {}, {})
         self._draining = False
 
@@ -83,7 +86,7 @@ class Workers:
             worker.link.send(self._configure())
             for (service, replica), number in unlimited:
                 worker.link.send(wire.Unshare(service, replica, number))
-        self._share(self._snapshots.values())
+        self._share(self._snapshots.values(), ask=True)
 
     def apply(self, snapshot: EndpointSnapshot) -> None:
         self._snapshots[snapshot.service] = snapshot
@@ -91,23 +94,29 @@ class Workers:
             worker.apply(snapshot)
         self._share([snapshot])
 
-    def _share(self, snapshots: Iterable[EndpointSnapshot]) -> None:
-        """Places of new replicas of services with a limit are shared by all processes."""
-        for key, shared in self._sharing.meet(snapshots) if self._sharing else ():
+    def _share(self, snapshots: Iterable[EndpointSnapshot], *, ask: bool = False) -> None:
+        """Places of new replicas of services with a limit are shared by all processes. `ask`: the
+        replicas are not new, the limit is."""
+        if self._sharing is None:
+            return
+        busy = [worker.row for worker in self._workers.values()] if ask else []
+        for key, shared in self._sharing.meet(snapshots, busy):
             for worker in self._workers.values():
-                worker.share(key, shared)
+                worker.share(key, shared, ask=ask)
 
     async def start(self) -> list[Address]:
-        """Raises ListenError when an address is taken, TimeoutError when one does not come up."""
+        """Raises ListenError when an address is taken or a certificate cannot be read, TimeoutError
+        when a process does not come up."""
         if self._count > 1:
             self._sockets = bind_for_many(wanted(self._settings), self._count)
         else:
             self._sockets = [bind_all(wanted(self._settings))]
-        began = [asyncio.Event() for _ in range(self._count)]
-        for row, event in enumerate(began):
-            self._tasks.start(self._keep_alive(row, event), f"gateway {row}")
+        loop = asyncio.get_running_loop()
+        began: list[asyncio.Future[None]] = [loop.create_future() for _ in range(self._count)]
+        for row, future in enumerate(began):
+            self._tasks.start(self._keep_alive(row, future), f"gateway {row}")
         async with asyncio.timeout(START_DEADLINE):
-            await asyncio.gather(*(event.wait() for event in began))
+            await asyncio.gather(*began)
         return [Address(*end.getsockname()[:2]) for end in self._sockets[0]]
 
     async def drain(self, timeout: float) -> None:
@@ -126,48 +135,71 @@ class Workers:
 
     # One worker after the other
 
-    async def _keep_alive(self, row: int, began: asyncio.Event) -> None:
-        """Started again at once when it dies; with a pause when it dies again and again."""
+    async def _keep_alive(self, row: int, began: asyncio.Future[None]) -> None:
+        """Started again at once when it dies, but at most once in RESTART_PAUSE."""
         loop = asyncio.get_running_loop()
         name = f"gateway-{row}"
         while not self._is_over():
             begun = loop.time()
-            await self._live(row, name, began)
+            try:
+                failure = await self._live(row, name, began)
+            except (OSError, wire.Malformed) as error:
+                why = f"{name} cannot run and is tried again: {error}"
+            else:
+                if failure is not None and not began.done() and not self._is_over():
+                    began.set_exception(ListenError(failure))
+                    return
+                why = _obituary(name, failure)
             if self._is_over():
                 return
-            self._happenings.emit(
-                "gateway-died",
-                f"{name} died and is replaced; the requests in it were cut",
-                level=logging.ERROR,
-            )
-            if loop.time() - begun < RESTART_PAUSE:
-                await asyncio.sleep(RESTART_PAUSE)
+            self._happenings.emit("gateway-died", why, level=logging.ERROR)
+            await asyncio.sleep(max(0.0, begun + RESTART_PAUSE - loop.time()))
 
     def _is_over(self) -> bool:
         return self._draining
 
-    async def _live(self, row: int, name: str, began: asyncio.Event) -> None:
+    async def _live(self, row: int, name: str, began: asyncio.Future[None]) -> str | None:
+        """Until it ends; why it could not begin, if so."""
         ours, theirs = socket.socketpair()
         passing = Passing(asyncio.get_running_loop())
-        with theirs, passing.theirs:
-            process = await self._spawn(row, name, theirs, passing.theirs)
-        worker = Worker(await Link.over(ours), name, passing)
+        try:
+            with theirs, passing.theirs:
+                process = await self._spawn(row, name, theirs, passing.theirs)
+        except BaseException:
+            ours.close()
+            passing.close()
+            raise
+        worker = Living(await Link.over(ours), name, passing, row)
         self._workers[name] = worker
+        watch = self._tasks.start(self._watch(worker, process), f"watch {name}")
         try:
             if self._is_over():
                 worker.link.close()
             else:
                 self._instruct(row, worker)
             async for message in worker.link.messages():
+                worker.heard()
                 self._hear(worker, message, began)
         finally:
-            del self._workers[name]
+            watch.cancel()
             worker.link.close()
+            await _ended(process)
+            # Its counts must be in one place or the other at any time, or they would go down.
+            del self._workers[name]
             passing.close()
-            await process.wait()
             if self._sharing:
                 self._sharing.bury(row)
             self._bury(worker)
+        return worker.failure
+
+    async def _watch(self, worker: Living, process: asyncio.subprocess.Process) -> None:
+        """One that hangs holds up its clients, and those who wait behind it elsewhere."""
+        await worker.hung()
+        self._happenings.emit(
+            "gateway-hung", f"{worker.name} does not answer and is killed", level=logging.ERROR
+        )
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
 
     async def _spawn(
         self, row: int, name: str, theirs: socket.socket, descriptors: socket.socket
@@ -190,7 +222,7 @@ class Workers:
             pass_fds=passed,
         )
 
-    def _instruct(self, row: int, worker: "Worker") -> None:
+    def _instruct(self, row: int, worker: Living) -> None:
         worker.link.send(self._configure())
         for snapshot in self._snapshots.values():
             worker.apply(snapshot)
@@ -208,7 +240,7 @@ class Workers:
             self._sharing.lines_in_use() if self._sharing else {},
         )
 
-    def _hear(self, worker: "Worker", message: wire.Message, began: asyncio.Event) -> None:
+    def _hear(self, worker: Living, message: wire.Message, began: asyncio.Future[None]) -> None:
         match message:
             case LoadReport():
                 worker.note(message)
@@ -224,11 +256,20 @@ class Workers:
                     worker.holds.pop(key, None)
                     self._pass_on(drained)
             case wire.Began():
-                began.set()
+                if not began.done():
+                    began.set_result(None)
+            case wire.CannotBegin(reason):
+                worker.failure = reason
+                worker.link.close()
             case wire.Counts(ticket, stats):
                 worker.counted(ticket, _STATS.validate_python(stats))
             case wire.DrainedAll():
                 worker.is_empty.set()
+            case wire.Joined(number):
+                if self._sharing:
+                    self._sharing.joined(worker.row, number)
+            case wire.Pong():
+                pass
             case _:
                 raise wire.Malformed(f"{message} goes the other way")
 
@@ -247,9 +288,9 @@ class Workers:
             for worker in self._workers.values():
                 worker.link.send(wire.Unshare(*key, number))
 
-    def _bury(self, worker: "Worker") -> None:
+    def _bury(self, worker: Living) -> None:
         """What was in flight there is over; what it counted counts on."""
-        worker.is_empty.set()
+        worker.gone()
         self._before = merged([self._before, of_the_dead(worker.stats)], worker.stats.at)
         for report in worker.busy.values():
             self._events.report(
@@ -268,56 +309,17 @@ class Workers:
             self._pass_on(Drained(service, replica))
 
 
-class Worker:
-    """What is known of one living gateway process."""
+def _obituary(name: str, failure: str | None) -> str:
+    if failure is not None:
+        return f"{name} is tried again: {failure}"
+    return f"{name} died and is replaced; the requests in it were cut"
 
-    def __init__(self, link: Link, name: str, passing: Passing) -> None:
-        self.link = link
-        self.name = name
-        self._passing = passing
-        self.stats = GatewayStats(0.0, {}, {}, {})
-        # With the version of the last snapshot that had the replica.
-        self.holds: dict[tuple[str, str], int] = {}
-        self.busy: dict[str, LoadReport] = {}
-        self.is_empty = asyncio.Event()
-        self._tickets = 0
-        self._counting: dict[int, asyncio.Event] = {}
 
-    def apply(self, snapshot: EndpointSnapshot) -> None:
-        for endpoint in snapshot.endpoints:
-            self.holds[snapshot.service, endpoint.replica] = snapshot.version
-        self.link.send(snapshot)
-
-    def share(self, key: tuple[str, str], shared: Shared) -> None:
-        self.link.send(wire.Share(*key, shared.number))
-        self._passing.send(shared)
-
-    def note(self, report: LoadReport) -> None:
-        """Remember who was busy here, to end it if this process ends."""
-        if report.in_flight or report.queued:
-            self.busy[report.service] = report
-        else:
-            self.busy.pop(report.service, None)
-
-    async def drain(self, timeout: float) -> None:
-        self.is_empty.clear()
-        self.link.send(wire.Drain(timeout))
-        await self.is_empty.wait()
-
-    async def count(self, deadline: float) -> None:
-        self._tickets += 1
-        ticket = self._tickets
-        self._counting[ticket] = asyncio.Event()
-        self.link.send(wire.Count(ticket))
-        try:
-            async with asyncio.timeout(deadline):
-                await self._counting[ticket].wait()
-        except TimeoutError:
-            log.warning("%s did not tell its counts in time; it is overloaded", self.name)
-        finally:
-            del self._counting[ticket]
-
-    def counted(self, ticket: int, stats: GatewayStats) -> None:
-        self.stats = stats
-        if (waiting := self._counting.get(ticket)) is not None:
-            waiting.set()
+async def _ended(process: asyncio.subprocess.Process) -> None:
+    """Its link is closed, so it ends by itself, unless it hangs."""
+    try:
+        async with asyncio.timeout(END_DEADLINE):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
+        await process.wait()

@@ -17,11 +17,14 @@ messages = st.one_of(
             Outcome,
             wire.Left,
             wire.Share,
+            wire.Joined,
             wire.Unshare,
             wire.Begin,
             wire.Began,
             wire.Drain,
             wire.DrainedAll,
+            wire.Ping,
+            wire.Pong,
             wire.Count,
         )
     )

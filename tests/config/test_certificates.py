@@ -2,6 +2,7 @@
 
 import ssl
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from config import loader, x509
-from config.certificates import BadCertificate, context_of, names_of
+from config.certificates import BadCertificate, context_of, expiry_of, names_of
 from config.changes import diff
 from config.errors import ConfigError
 from config.settings import Settings
@@ -22,7 +23,9 @@ def issued(tmp_path_factory: pytest.TempPathFactory) -> Issued:
     return issue(tmp_path_factory.mktemp("issued"), "a", "A.test", "*.a.test", "xn--bcher-kva.test")
 
 
-def settings(folder: Path, *, listen: str = ":8443", cert: object = "a.pem") -> Settings:
+def settings(
+    folder: Path, *, listen: str = ":8443", cert: object = "a.pem", redirect: str = "[]"
+) -> Settings:
     text = f"""
 gateway:
   tls:
@@ -30,6 +33,7 @@ gateway:
       certificates:
         - cert: {cert}
           key: a.key
+      redirect: {redirect}
 services: {{web: {{command: app}}}}
 """
     return loader.parse(text, folder / "tidegate.yaml", ENVIRON)
@@ -40,10 +44,41 @@ def test_the_example_of_the_contract_is_accepted(issued: Issued) -> None:
     (listener,) = settings(issued.cert.parent).gateway.tls
     assert listener.listen == "0.0.0.0:8443"
     assert listener.certificates == (issued.asked,)
+    assert listener.redirect == ()
+
+
+@pytest.mark.parametrize("written", ['":80"', '[":80"]'])
+def test_one_address_that_redirects_may_stand_for_a_list(written: str, issued: Issued) -> None:
+    (listener,) = settings(issued.cert.parent, redirect=written).gateway.tls
+    assert listener.redirect == ("0.0.0.0:80",)
 
 
 def test_the_names_are_those_of_the_certificate(issued: Issued) -> None:
     assert names_of(str(issued.cert)) == ("a.test", "*.a.test", "xn--bcher-kva.test")
+
+
+@pytest.mark.parametrize("days", [1, 90, 20000, 2_000_000])
+def test_the_end_is_that_of_the_certificate(days: int, tmp_path: Path) -> None:
+    """RFC 5280 §4.1.2.5: written in two ways, before and after 2050."""
+    one = issue(tmp_path, "a", "a.test", days=days)
+    shown = openssl("x509", "-in", one.cert, "-noout", "-enddate").strip()
+    expiry = expiry_of(str(one.cert))
+    assert expiry is not None
+    end = datetime.fromtimestamp(expiry, UTC)
+    assert datetime.strptime(shown, "notAfter=%b %d %H:%M:%S %Y GMT").replace(tzinfo=UTC) == end
+    assert abs(end - datetime.now(UTC) - timedelta(days)) < timedelta(minutes=10)
+
+
+def test_years_of_two_digits_are_from_1950_on() -> None:
+    """RFC 5280 §4.1.2.5.1."""
+
+    def certificate(end: bytes) -> bytes:
+        validity = b"\x30\x1e\x17\x0d490101000000Z\x17\x0d" + end
+        return b"\x30\x26\x30\x24\x30\x00\x30\x00" + validity
+
+    assert x509.not_after(certificate(b"700101000001Z")) == 1.0
+    assert x509.not_after(certificate(b"491231235959Z")) == 2524607999.0
+    assert x509.not_after(certificate(b"491231235960Z")) is None
 
 
 def test_old_versions_of_tls_and_what_is_costly_are_off(issued: Issued) -> None:
@@ -133,15 +168,20 @@ def test_other_certificates_are_taken_over_and_other_sockets_are_not(tmp_path: P
     )
     moved = diff(before, settings(tmp_path, listen=":9443"))
     assert (moved.live, moved.restart_needed) == ((), ("gateway.tls[0].listen",))
+    redirected = diff(before, settings(tmp_path, redirect='":80"'))
+    assert (redirected.live, redirected.restart_needed) == ((), ("gateway.tls[0].redirect",))
 
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_no_certificate_and_no_error(data: bytes) -> None:
     assert x509.dns_names(data) == ()
+    assert x509.not_after(data) is None
 
 
 @given(data=st.data())
 def test_a_certificate_that_is_cut_or_bent_is_no_error(issued: Issued, data: st.DataObject) -> None:
     der = bytearray(ssl.PEM_cert_to_DER_cert(issued.cert.read_text()))
     der[data.draw(st.integers(0, len(der) - 1))] = data.draw(st.integers(0, 255))
-    x509.dns_names(bytes(der[: data.draw(st.integers(0, len(der)))]))
+    bent = bytes(der[: data.draw(st.integers(0, len(der)))])
+    x509.dns_names(bent)
+    x509.not_after(bent)

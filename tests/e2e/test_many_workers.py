@@ -166,25 +166,6 @@ async def test_killed_processes_leave_no_slot_behind(tmp_path: Path) -> None:
             await running.until(all_slots_are_used)
 
 
-async def test_who_waits_longest_goes_first_whatever_process_it_waits_in(tmp_path: Path) -> None:
-    file = configuration(tmp_path, {"web": limited(1, min=1, max=1)}, gateway=MANY)
-    async with tidegate(file) as running:
-        await running.get("web")
-        order: list[int] = []
-
-        async def one(number: int) -> None:
-            assert await fresh(running, "/sleep?ms=20") == 200
-            order.append(number)
-
-        async with asyncio.TaskGroup() as group:
-            for number in range(40):
-                group.create_task(one(number), name=f"request {number}")
-                await asyncio.sleep(0.01)
-        # The clocks of the processes' loops tick in milliseconds, arrivals are ten apart.
-        late = [abs(place - number) for place, number in enumerate(order)]
-        assert max(late) <= 2, order
-
-
 async def test_one_process_that_is_busy_does_not_starve_another(tmp_path: Path) -> None:
     """Many clients on kept connections in some processes; single ones come in between."""
     file = configuration(tmp_path, {"web": limited(1, min=1, max=1)}, gateway=MANY)

@@ -1,6 +1,7 @@
 """The gateway in a process of its own, as by default."""
 
 import asyncio
+import contextlib
 import os
 import re
 import signal
@@ -23,11 +24,12 @@ IN_A_PROCESS = {"listen": ["127.0.0.1:0"], "workers": 1}
 
 def gateways_of(running: Running) -> list[int]:
     """Processes that run the gateway."""
-    return [
-        pid
-        for pid in descendants(running.process.pid)
-        if b"tidegate.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    ]
+    found = []
+    for pid in descendants(running.process.pid):
+        with contextlib.suppress(OSError):  # it has just ended
+            if b"tidegate.worker" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                found.append(pid)
+    return found
 
 
 async def test_it_serves_wakes_and_counts(tmp_path: Path) -> None:

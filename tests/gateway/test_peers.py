@@ -35,6 +35,9 @@ class Tokens:
         self.pool.free -= 1
         return True
 
+    def adopt(self, count: int) -> None:
+        self.pool.free -= count
+
     def give(self) -> None:
         self.pool.free += 1
 
@@ -159,5 +162,7 @@ def test_a_service_that_loses_its_limit_gives_every_place_back() -> None:
     dispatcher.share(None)
     assert (pools["a"].free, peers.since) == (LIMIT, 0)
     dispatcher.share(peers)
+    # With its first limit, what is in flight already has a place.
+    assert pools["a"].free == LIMIT - 1
     dispatcher.release(slot)
     assert pools["a"].free == LIMIT

@@ -3,21 +3,16 @@
 import asyncio
 import contextlib
 import os
-import socket
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from config.settings import TlsListener
-from gateway import listener
 from gateway.gateway import Gateway, ListenError
 from tests.support.certificates import Issued, issue
 from tests.support.raw_http import (
-    PATIENCE,
     Call,
-    Client,
     Recorder,
     Script,
     Stage,
@@ -27,42 +22,7 @@ from tests.support.raw_http import (
     stage,
     until,
 )
-
-
-def trusting(*issued: Issued) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    for one in issued:
-        context.load_verify_locations(one.cert)
-    return context
-
-
-def secure(*issued: Issued) -> tuple[TlsListener, ...]:
-    return (TlsListener(listen="127.0.0.1:0", certificates=tuple(one.asked for one in issued)),)
-
-
-def port_of(s: Stage) -> int:
-    return s.gateway._listeners[-1].address.port
-
-
-@contextlib.asynccontextmanager
-async def client_of(
-    s: Stage, context: ssl.SSLContext, name: str | None = "a.test"
-) -> AsyncIterator[Client]:
-    """One that checks the certificate for this name."""
-    async with asyncio.timeout(PATIENCE):
-        reader, writer = await asyncio.open_connection(
-            "127.0.0.1", port_of(s), ssl=context, server_hostname=name or ""
-        )
-    try:
-        yield Client(reader, writer)
-    finally:
-        writer.transport.abort()
-
-
-def blocking(s: Stage, context: ssl.SSLContext, name: str = "a.test") -> ssl.SSLSocket:
-    """One that tells a close_notify from the mere end of the connection."""
-    plain = socket.create_connection(("127.0.0.1", port_of(s)), timeout=PATIENCE)
-    return context.wrap_socket(plain, server_hostname=name, suppress_ragged_eofs=False)
+from tests.support.tls_clients import blocking, client_of, port_of, secure, trusting
 
 
 @pytest.fixture(scope="module")
@@ -136,18 +96,6 @@ async def test_http_1_1_is_agreed_on_with_either_version_of_tls(
         assert (await client.ask(get())).status == 200
 
 
-@pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
-async def test_older_versions_are_refused(a: Issued) -> None:
-    """RFC 8996."""
-    context = trusting(a)
-    context.set_ciphers("DEFAULT@SECLEVEL=0")
-    context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
-    async with stage(say_hello, tls=secure(a)) as s:
-        with pytest.raises((ssl.SSLError, ConnectionError)):
-            async with client_of(s, context):
-                pass
-
-
 async def test_plain_http_on_the_secure_port_is_closed(a: Issued) -> None:
     async with stage(say_hello, tls=secure(a)) as s:
         s.port = port_of(s)
@@ -155,18 +103,6 @@ async def test_plain_http_on_the_secure_port_is_closed(a: Issued) -> None:
         await client.send(get())
         assert b"HTTP" not in await client.rest()
         assert s.replicas[0].heads == []
-
-
-async def test_a_handshake_that_never_ends_is_ended(
-    a: Issued, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert listener.HANDSHAKE_TIMEOUT == 10.0
-    monkeypatch.setattr(listener, "HANDSHAKE_TIMEOUT", 0.2)
-    async with stage(say_hello, tls=secure(a)) as s:
-        s.port = port_of(s)
-        client = await s.client()
-        await client.send(b"\x16\x03\x01")
-        assert await client.is_closed()
 
 
 # How connections end

@@ -20,18 +20,20 @@ class Issued:
         return Certificate(cert=str(self.cert), key=str(self.key))
 
 
-def openssl(*arguments: str | Path) -> None:
-    subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True, timeout=30)
+def openssl(*arguments: str | Path) -> str:
+    """What it printed."""
+    command = ["openssl", *map(str, arguments)]
+    return subprocess.run(command, check=True, capture_output=True, timeout=30, text=True).stdout
 
 
-def issue(folder: Path, file: str, *names: str) -> Issued:
+def issue(folder: Path, file: str, *names: str, days: int = 2) -> Issued:
     """For these host names; the first is the common name. Replaces what is there at once."""
     made = Issued(folder / f"{file}.pem", folder / f"{file}.key")
     alternatives = ",".join(f"DNS:{name}" for name in names)
     fresh = [one.with_suffix(f"{one.suffix}.new") for one in (made.cert, made.key)]
     openssl(
         *("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"),
-        *("-nodes", "-days", "2", "-subj", f"/CN={names[0]}"),
+        *("-nodes", "-days", str(days), "-subj", f"/CN={names[0]}"),
         *("-addext", f"subjectAltName={alternatives}", "-out", fresh[0], "-keyout", fresh[1]),
     )
     for new, old in zip(fresh, (made.cert, made.key), strict=True):

@@ -35,8 +35,14 @@ class World:
 
     def process(self, row: int) -> Shares:
         control = self.control
-        made = Shares(control.board, row, control.bells, lambda _: self.admitted.append(row))
-        made.configure(control.lines_in_use())
+        made = Shares(
+            control.board,
+            row,
+            control.bells,
+            lambda _: self.admitted.append(row),
+            lambda number: control.joined(row, number),
+        )
+        made.configure(control.lines_in_use(), control.limits)
         made.open(*KEY, self.shared.number)
         made.arrived(self.shared.number, self.shared.descriptor)
         return made
@@ -92,8 +98,8 @@ def test_a_service_without_a_limit_has_no_peers(world: World) -> None:
 
 
 def test_nothing_is_taken_before_the_descriptor_is_there(world: World) -> None:
-    late = Shares(world.control.board, 2, world.control.bells, lambda _: None)
-    late.configure(world.control.lines_in_use())
+    late = Shares(world.control.board, 2, world.control.bells, lambda _: None, lambda _: None)
+    late.configure(world.control.lines_in_use(), world.control.limits)
     late.open(*KEY, world.shared.number)
     line = late.peers("web")
     assert line is not None
@@ -163,6 +169,19 @@ async def test_a_dead_process_leaves_nothing_behind(
     world.control.close()
 
 
+async def test_what_a_dead_process_had_is_cleared_before_its_successor_comes(world: World) -> None:
+    """Or its waiting requests and connections would be in the way of others until then."""
+    for row, shares in enumerate(world.processes):
+        shares.queue("other").tell(10 + row)
+        shares.connections.tell(20 + row)
+        shares.clients.tell(b"10.0.0.1", 1 + row)
+    world.control.bury(1)
+    survivor = world.processes[0]
+    assert survivor.queue("other").total() == 10 + 12
+    assert survivor.connections.total() == 20 + 22
+    assert survivor.clients.total(b"10.0.0.1", 1) == 1 + 3
+
+
 async def test_a_token_on_its_way_in_a_living_process_is_waited_for(world: World) -> None:
     assert world.takes(0, 1) == [True, True]
     words, at = world.control.board.words, world.control.board.share(1, world.shared.number)
@@ -203,3 +222,64 @@ def test_without_a_limit_nothing_is_shared_and_the_number_is_used_again(world: W
     ((_, again),) = world.control.meet([SNAPSHOT])
     assert again.number == number
     assert world.control.meet([SNAPSHOT]) == []
+
+
+class FirstLimit:
+    """A service gets a limit of 2 while requests are in flight to its replica."""
+
+    def __init__(self, in_flight: list[int]) -> None:
+        self.world = world = World(3, 1)
+        world.control.configure({"web": 0})
+        world.control.configure({"web": 2})
+        rows = range(len(in_flight))
+        ((_, self.shared),) = world.control.meet([SNAPSHOT], busy=rows)
+        world.shared = self.shared
+        for row, count in enumerate(in_flight):
+            shares = world.processes[row]
+            shares.configure(world.control.lines_in_use(), [])
+            shares.configure(world.control.lines_in_use(), ["web"])
+            world.share(row).adopt(count)
+
+    def joins(self, row: int) -> None:
+        number = self.shared.number
+        self.world.processes[row].arrived(number, os.dup(self.shared.descriptor))
+        self.world.processes[row].open(*KEY, number, ask=True)
+
+
+@given(st.lists(st.integers(0, 2), min_size=3, max_size=3), st.permutations(range(3)))
+@settings(deadline=None)
+async def test_a_first_limit_counts_what_is_in_flight(
+    in_flight: list[int], order: list[int]
+) -> None:
+    first = FirstLimit(in_flight)
+    for row in order:
+        assert free(first.shared) == 0
+        first.joins(row)
+    assert free(first.shared) == max(0, 2 - sum(in_flight))
+    for row, count in enumerate(in_flight):
+        for _ in range(count):
+            first.world.share(row).give()
+    async with asyncio.timeout(5):
+        while first.shared.owed:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+    assert free(first.shared) == 2
+    first.world.control.close()
+
+
+async def test_a_first_limit_does_not_wait_for_the_dead() -> None:
+    first = FirstLimit([1, 0, 0])
+    first.joins(0)
+    first.world.control.bury(2)
+    assert free(first.shared) == 0
+    first.world.control.bury(1)
+    assert free(first.shared) == 1
+    first.world.control.close()
+
+
+async def test_what_ends_before_the_share_is_there_was_never_in_it() -> None:
+    first = FirstLimit([2, 0, 0])
+    first.world.share(0).give()
+    for row in range(3):
+        first.joins(row)
+    assert free(first.shared) == 1
+    first.world.control.close()
