@@ -13,10 +13,11 @@ from gateway import problems, recovery, tunnel
 from gateway.access_log import Entry
 from gateway.bulk import HIGH_WATER, BulkReader, is_worth_it
 from gateway.context import Context
+from gateway.drips import Drips
 from gateway.exchange import Exchange
 from gateway.fields import Malformed, Peer
 from gateway.framing import BadFraming, Follower, UntilClose, follower
-from gateway.head import Request, parse_request, wants_html
+from gateway.head import Request, incomplete_limits, parse_request, wants_html
 from gateway.problems import Problem
 
 if TYPE_CHECKING:
@@ -33,9 +34,9 @@ class Downstream(asyncio.Protocol):
     """A protocol that asyncio or uvloop drives; `exchange` is None between requests."""
 
     __slots__ = (
-        "_body_limit", "_bulk", "_former", "_held", "_later", "_lingered", "_listener", "_paused",
-        "_scanned", "_serving", "_unread", "body", "context", "deadline", "exchange", "keep_alive",
-        "peer", "saw_eof", "transport", "writable",
+        "_body_limit", "_bulk", "_drips", "_former", "_held", "_later", "_lingered",
+        "_listener", "_paused", "_scanned", "_serving", "_unread", "body", "context", "deadline",
+        "exchange", "keep_alive", "peer", "saw_eof", "transport", "writable",
     )  # fmt: skip
 
     transport: asyncio.Transport
@@ -50,6 +51,7 @@ class Downstream(asyncio.Protocol):
         self.writable = True
         self.saw_eof = False
         self._listener = listener
+        self._drips: Drips | None = None
         self._former: Request | None = None
         self._held = b""
         self._later = b""
@@ -119,12 +121,18 @@ class Downstream(asyncio.Protocol):
     def _next(self) -> bool:
         """Begin the request at the head of what is held; False when it is not complete."""
         held, context = self._held, self.context
+        if self._drips is not None:
+            self._held = b""
+            held = self._drips.add(held)
+            if not held:
+                return False
         try:
             request = parse_request(held, self._scanned, context.limits, self.peer, self._former)
             if request is None:
                 self._head_is_late(held)
                 return False
-            self._scanned = 0
+            if self._drips is not None:
+                self._scanned, self._drips = 0, None
             self._held = held[request.end :]
             self._begin(request)
         except Malformed as malformed:
@@ -134,9 +142,11 @@ class Downstream(asyncio.Protocol):
 
     def _head_is_late(self, held: bytes) -> None:
         """The time for a head runs from its first byte, however slowly the others drip."""
-        if not self._scanned:
-            timeout = self.context.limits.header_timeout
-            self.deadline = self.context.loop.time() + (timeout or math.inf)
+        if self._drips is None:
+            limits = self.context.limits
+            self.deadline = self.context.loop.time() + (limits.header_timeout or math.inf)
+            self._drips = Drips(held, *incomplete_limits(limits))
+        self._held = b""
         self._scanned = len(held)
 
     def _begin(self, request: Request) -> None:
@@ -315,6 +325,7 @@ class Downstream(asyncio.Protocol):
         self._listener.closed()
         self.deadline = math.inf
         self._held = self._later = b""
+        self._drips = None
         if self.exchange is not None:
             self.exchange.abandon()
         if not self.context.connections:

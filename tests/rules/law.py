@@ -77,6 +77,7 @@ _FRAMING: _Table = [
     ("RFC 9112 §9.6: refused is closed", "after a refusal nothing more is read as HTTP", CLIENT),
     ("RFC 9112 §11.2: one meaning", "what passes means the same to another parser", BOTH),
     ("RFC 9112 §11.2: any split", "however the bytes arrive, the result is the same", BOTH),
+    ("RFC 9112 §11.2: linear work", "no byte is scanned over and over, however it drips", BOTH),
     ("RFC 9112 §11.2: no input raises", "whatever comes, only the parser's own error", BOTH),
 ]  # fmt: skip
 
