@@ -39,8 +39,8 @@ class Context:
 
     __slots__ = (
         "access_log", "admission", "connections", "date", "draining", "emptied", "events",
-        "everyone", "id_line", "id_prefix", "idle_timeout", "ids", "limits", "loop", "read_buffer",
-        "rng", "source", "sweep", "table", "tasks", "unrouted",
+        "everyone", "id_line", "id_prefix", "idle_timeout", "ids", "limits", "loop", "paused",
+        "read_buffer", "rng", "source", "sweep", "table", "tasks", "unrouted",
     )  # fmt: skip
 
     loop: asyncio.AbstractEventLoop
@@ -62,6 +62,7 @@ class Context:
         self.table: Table[Route] = Table()
         self.access_log: AccessLog | None = access_log(settings.access_log)
         self.connections: set[Downstream] = set()
+        self.paused: set[Downstream] = set()  # those that are not read now
         self.admission = Admission(self)
         self.emptied = asyncio.Event()
         self.draining = False

@@ -13,11 +13,13 @@ from gateway import problems, recovery, tunnel
 from gateway.access_log import Entry
 from gateway.bulk import HIGH_WATER, BulkReader, is_worth_it
 from gateway.context import Context
+from gateway.departure import has_left
 from gateway.drips import Drips
 from gateway.exchange import Exchange
 from gateway.fields import Malformed, Peer
 from gateway.framing import BadFraming, Follower, UntilClose, follower
 from gateway.head import Request, incomplete_limits, parse_request, wants_html
+from gateway.phase import Phase
 from gateway.problems import Problem
 
 if TYPE_CHECKING:
@@ -321,6 +323,7 @@ class Downstream(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self.context.connections.discard(self)
+        self.context.paused.discard(self)
         self.context.admission.leave(self.peer)
         self._listener.closed()
         self.deadline = math.inf
@@ -344,6 +347,12 @@ class Downstream(asyncio.Protocol):
             self._linger()
         else:
             self.close()
+
+    def leave_if_gone(self) -> None:
+        """Its request need not go on when the client has left although it is not read."""
+        exchange = self.exchange
+        if exchange is not None and has_left(self.transport, halves=exchange.phase is Phase.TUNNEL):
+            self.transport.abort()
 
     def drain(self) -> None:
         """Close now if nothing is under way, else after the present answer."""
@@ -374,10 +383,12 @@ class Downstream(asyncio.Protocol):
     def pause(self) -> None:
         if not self._paused and not self.transport.is_closing():
             self._paused = True
+            self.context.paused.add(self)
             self.transport.pause_reading()
 
     def resume(self) -> None:
         if self._paused:
             self._paused = False
+            self.context.paused.discard(self)
             if not self.transport.is_closing():
                 self.transport.resume_reading()

@@ -1,10 +1,15 @@
 """Clients that leave, in whatever state their request is: its place is free at once."""
 
+import asyncio
+
 import pytest
 
-from cluster.messages import Endpoint
+from cluster.messages import Endpoint, Outcome, Wake
 from tests.support.lone_server import deaf_port
-from tests.support.raw_http import Stage, get, stage, until
+from tests.support.raw_http import HELLO, Call, Client, Stage, get, stage, until
+
+NOT_READ = "Tidegate: client gone while not read"
+LEAVE = 1.0  # seconds, with hours of timeouts left
 
 
 def level(s: Stage) -> int:
@@ -24,3 +29,134 @@ async def test_a_client_that_leaves_while_its_replica_is_connected_to(how: str) 
             await until(lambda: level(s) == 0)
             assert s.stats().requests == {499: 1}
             assert s.gateway._context.tasks == set()
+
+
+# While the client is not read
+
+
+async def deaf(call: Call) -> None:
+    """Takes a request and reads no more of it; sees the end all the same."""
+    await call.request()
+    call.writer.transport.pause_reading()  # type: ignore[attr-defined]
+    await asyncio.sleep(3600)
+
+
+async def until_paused(s: Stage, client: Client) -> None:
+    """Send until the gateway reads no more."""
+    while not s.gateway._context.paused:
+        client.writer.write(b"x" * 65536)
+        await asyncio.sleep(0)
+
+
+def leave(client: Client, how: str) -> None:
+    client.reset() if how == "reset" else client.writer.close()
+
+
+@pytest.mark.rule(NOT_READ, side="both")
+@pytest.mark.parametrize("how", ["close", "reset"])
+async def test_it_is_noticed_in_an_upload_that_the_replica_holds_back(how: str) -> None:
+    async with stage(deaf, concurrency=1) as s:
+        client = await s.client()
+        await client.send(get("/", f"Content-Length: {2**40}", method="POST"))
+        await until_paused(s, client)
+        second = await s.client()
+        await second.send(get("/second"))
+        await until(lambda: s.stats().queued == 1)
+        leave(client, how)
+        async with asyncio.timeout(LEAVE):
+            await until(lambda: s.stats().requests == {499: 1})
+            await until(lambda: len(s.replicas[0].heads) == 2)  # the second one has its place
+        assert level(s) == 1
+        assert s.events.of(Outcome) == []
+
+
+@pytest.mark.rule(NOT_READ, side="client")
+@pytest.mark.parametrize("how", ["close", "reset"])
+async def test_it_is_noticed_in_an_upload_that_waits_in_the_queue(how: str) -> None:
+    async with stage() as s:
+        client = await s.client()
+        await client.send(get("/", f"Content-Length: {2**40}", method="POST"))
+        await until(lambda: s.events.of(Wake))
+        await until_paused(s, client)
+        leave(client, how)
+        async with asyncio.timeout(LEAVE):
+            await until(lambda: level(s) == 0)
+        assert s.stats().requests == {499: 1}
+
+
+@pytest.mark.rule(NOT_READ, side="both")
+@pytest.mark.parametrize("how", ["close", "reset"])
+async def test_it_is_noticed_behind_requests_that_came_too_early(how: str) -> None:
+    async def silent(call: Call) -> None:
+        await call.request()
+        assert await call.reader.read() == b""
+
+    async with stage(silent) as s:
+        client = await s.client()
+        await client.send(get())
+        await until(lambda: s.replicas[0].heads)
+        while not s.gateway._context.paused:
+            client.writer.write(get("/", "X: " + "y" * 1000))
+            await asyncio.sleep(0)
+        leave(client, how)
+        async with asyncio.timeout(LEAVE):
+            await until(lambda: level(s) == 0)
+            await until(lambda: s.replicas[0].open == 0)
+        assert (s.stats().requests, len(s.replicas[0].heads)) == ({499: 1}, 1)
+
+
+@pytest.mark.rule("RFC 9112 §9.6: half-closed tunnels", side="client")
+async def test_the_half_of_a_tunnel_that_has_ended_is_delivered_however_late() -> None:
+    """What lies unread when the client ends its half belongs to the replica."""
+    go = asyncio.Event()
+
+    async def late(call: Call) -> None:
+        await call.request()
+        await call.send(
+            b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n"
+        )
+        call.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        await go.wait()
+        call.writer.transport.resume_reading()  # type: ignore[attr-defined]
+        call.replica.bodies.append(await call.reader.read())
+        await call.send(b"got it")
+
+    async with stage(late) as s:
+        client = await s.client()
+        await client.send(get("/", "Connection: Upgrade", "Upgrade: x"))
+        assert (await client.head()).status == 101
+        count = 0
+        while not s.gateway._context.paused:
+            client.writer.write(b"x" * 65536)
+            count += 65536
+            await asyncio.sleep(0)
+        client.writer.write_eof()
+        await asyncio.sleep(0.6)  # two sweeps
+        assert level(s) == 1
+        go.set()
+        assert await client.rest() == b"got it"
+        assert len(s.replicas[0].bodies[0]) == count
+
+
+async def test_one_that_is_not_read_and_stays_is_let_be() -> None:
+    """Its upload goes on when the replica reads again, after several looks."""
+    go = asyncio.Event()
+
+    async def late(call: Call) -> None:
+        head = await call.request()
+        call.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        await go.wait()
+        call.writer.transport.resume_reading()  # type: ignore[attr-defined]
+        await call.body(head)
+        await call.send(HELLO)
+
+    async with stage(late) as s:
+        client = await s.client()
+        total = 32 * 2**20
+        await client.send(get("/", f"Content-Length: {total}", method="POST"))
+        client.writer.write(b"x" * total)
+        await until(lambda: s.gateway._context.paused)
+        await asyncio.sleep(0.6)
+        go.set()
+        assert (await client.answer()).body == b"hello"
+        assert s.gateway._context.paused == set()

@@ -142,6 +142,7 @@ _FAILURES: _Table = [
     ("Tidegate: client gone before the answer", "cancelled at the replica, slot free", BOTH),
     ("Tidegate: client gone in an upload", "cancelled, never a whole body", BOTH),
     ("Tidegate: client gone in an answer", "cancelled at the replica, slot free", BOTH),
+    ("Tidegate: client gone while not read", "noticed although its bytes wait", BOTH),
     ("Tidegate: client gone from a tunnel", "the replica's side ends, too", BOTH),
     ("RFC 9112 §8: replica gone", "in the middle of a body: a cut, never a clean end", BOTH),
     ("RFC 9112 §8: cuts for HTTP/1.0", "a reset, for its answers end with the connection", CLIENT),
