@@ -6,7 +6,7 @@ import pytest
 
 from cluster.messages import Endpoint, Outcome, Wake
 from tests.support.lone_server import deaf_port
-from tests.support.raw_http import HELLO, Call, Client, Stage, get, stage, until
+from tests.support.raw_http import HELLO, Call, Client, Stage, always, get, stage, until
 
 NOT_READ = "Tidegate: client gone while not read"
 LEAVE = 1.0  # seconds, with hours of timeouts left
@@ -160,3 +160,38 @@ async def test_one_that_is_not_read_and_stays_is_let_be() -> None:
         go.set()
         assert (await client.answer()).body == b"hello"
         assert s.gateway._context.paused == set()
+
+
+@pytest.mark.rule("RFC 9112 §9.6: half-closed requests", side="client")
+@pytest.mark.parametrize("waking", [True, False])
+async def test_a_client_that_ends_its_half_has_left(waking: bool) -> None:
+    """A close and a half-close are the same FIN (docs/decisions/0006)."""
+
+    async def silent(call: Call) -> None:
+        await call.request()
+        assert await call.reader.read() == b""
+
+    async with stage(*([] if waking else [silent])) as s:
+        client = await s.client()
+        await client.send(get())
+        await until(lambda: s.events.of(Wake) if waking else s.replicas[0].heads)
+        client.writer.write_eof()
+        async with asyncio.timeout(LEAVE):
+            await until(lambda: level(s) == 0)
+            assert await client.is_closed()
+        assert s.stats().requests == {499: 1}
+        await until(lambda: not any(replica.open for replica in s.replicas))
+
+
+@pytest.mark.rule("RFC 9112 §9.6: half-closed requests", side="client")
+async def test_what_was_answered_before_the_end_is_delivered() -> None:
+    """Also behind an answer that the client has not read yet."""
+    body = b"x" * 300_000
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+    async with stage(always(answer)) as s:
+        client = await s.client()
+        await client.send(get())
+        await until(lambda: s.stats().requests == {200: 1})
+        client.writer.write_eof()
+        assert (await client.answer()).body == body
+        assert await client.is_closed()

@@ -144,6 +144,7 @@ _FAILURES: _Table = [
     ("Tidegate: client gone in an answer", "cancelled at the replica, slot free", BOTH),
     ("Tidegate: client gone while not read", "noticed although its bytes wait", BOTH),
     ("Tidegate: client gone from a tunnel", "the replica's side ends, too", BOTH),
+    ("RFC 9112 §9.6: half-closed requests", "a client that ends its half has left", CLIENT),
     ("RFC 9112 §8: replica gone", "in the middle of a body: a cut, never a clean end", BOTH),
     ("RFC 9112 §8: cuts for HTTP/1.0", "a reset, for its answers end with the connection", CLIENT),
     ("RFC 9112 §9.2: garbage", "a 502 or a cut; its connection is not used again", REPLICA),
