@@ -1,16 +1,13 @@
 """One client connection: reads requests one after the other, each answered before the next.
 
-What came too early is held, bounded by not reading on. A request that breaks the rules is
-answered and the connection closed, because nobody can know where the next one begins
-(RFC 9112 §9.2, §11.2).
+What came too early is held, bounded by not reading on.
 """
 
 import asyncio
 import math
 from typing import TYPE_CHECKING, cast
 
-from gateway import problems, recovery, tunnel
-from gateway.access_log import Entry
+from gateway import hops, own_answers, problems, recovery, tunnel
 from gateway.bulk import HIGH_WATER, BulkReader, is_worth_it
 from gateway.context import Context
 from gateway.departure import has_left
@@ -18,9 +15,9 @@ from gateway.drips import Drips
 from gateway.exchange import Exchange
 from gateway.fields import Malformed, Peer
 from gateway.framing import BadFraming, Follower, UntilClose, follower
-from gateway.head import Request, incomplete_limits, parse_request, wants_html
+from gateway.head import Request, incomplete_limits, parse_request
+from gateway.hops import COUNTED
 from gateway.phase import Phase
-from gateway.problems import Problem
 
 if TYPE_CHECKING:
     from gateway.listener import Listener
@@ -75,7 +72,7 @@ class Downstream(asyncio.Protocol):
         self.peer = self._listener.opened(transport)
         refusal = context.admission.enter(self.peer, transport.get_extra_info("socket"))
         if refusal is not None:
-            self._turn_away(refusal)
+            own_answers.turn_away(self, refusal)
 
     # Reading requests
 
@@ -138,7 +135,7 @@ class Downstream(asyncio.Protocol):
             self._held = held[request.end :]
             self._begin(request)
         except Malformed as malformed:
-            self._refuse(malformed, head=held.startswith(b"HEAD "))
+            own_answers.refuse(self, malformed, head=held.startswith(b"HEAD "))
             return False
         return True
 
@@ -159,12 +156,15 @@ class Downstream(asyncio.Protocol):
         uploaded = b""
         if fields.length:
             uploaded = self._begin_body(fields.length)
-        route = context.table.match(fields.host, request.target)
         now = context.loop.time()
+        if request.method in COUNTED and (left := hops.left(request)) >= 0:
+            if left == 0:
+                own_answers.last_stop(self, request, now)
+                return
+            request = hops.one_less(request, left)
+        route = context.table.match(fields.host, request.target)
         if route is None:
-            self._count_unrouted(404, request)
-            self.write_problem(problems.NO_ROUTE, request)
-            self.done(now)
+            own_answers.no_route(self, request, now)
             return
         destination = route.destination or context.destination(route)
         exchange = self.exchange = Exchange(self, destination, request, now)
@@ -227,63 +227,12 @@ class Downstream(asyncio.Protocol):
         """Whether the connection may serve another request after this one."""
         return self.keep_alive and self.body is None and not self.context.draining
 
-    def write_problem(
-        self, problem: Problem, request: Request | None, *, head: bool = False
-    ) -> None:
-        if not self.may_stay():
-            self.keep_alive = False
-        self.transport.write(
-            problems.render(
-                problem,
-                date=self.context.date,
-                html_wanted=request is not None and wants_html(request.block),
-                close=not self.keep_alive,
-                head=head or (request is not None and request.method == b"HEAD"),
-            )
-        )
-
-    def _refuse(self, malformed: Malformed, *, head: bool) -> None:
-        self._count_unrouted(malformed.status, None)
-        self.keep_alive = False
-        problem = Problem(malformed.status, malformed.code, malformed.detail)
-        self.write_problem(problem, None, head=head)
-        self._linger()
-
-    def _turn_away(self, problem: Problem) -> None:
-        """Without having read anything. A descriptor is not held for politeness."""
-        self.context.unrouted[problem.status] += 1
-        self.keep_alive = False
-        self.write_problem(problem, None)
-        if problem is problems.NO_DESCRIPTOR:
-            self.close()
-        else:
-            self._linger()
-
-    def _count_unrouted(self, status: int, request: Request | None) -> None:
-        self.context.unrouted[status] += 1
-        if self.context.access_log is not None:
-            self.context.access_log(
-                Entry(
-                    client=self.peer.ip.decode(),
-                    method=request.method if request else b"-",
-                    target=request.target if request else b"-",
-                    minor=request.minor if request else 1,
-                    block=request.block if request else b"",
-                    status=status,
-                    sent=0,
-                    duration=0.0,
-                    service="",
-                    replica="",
-                    request_id="",
-                )
-            )
-
     def done(self, now: float) -> None:
         """The present request has been answered."""
         self.deadline = now + self.context.idle_timeout
         if not self.keep_alive or self.body is not None or self.context.draining:
             if self.body is not None or self._held or self._later:
-                self._linger()
+                self.linger()
             else:
                 self.close()
             return
@@ -298,7 +247,7 @@ class Downstream(asyncio.Protocol):
         self.deadline = self.context.loop.time() + self.context.idle_timeout
         self.transport.close()
 
-    def _linger(self) -> None:
+    def linger(self) -> None:
         """RFC 9112 §9.6: read on for a while, or the client may lose the answer to a reset."""
         self._held = self._later = b""
         self._lingered = 0
@@ -341,10 +290,7 @@ class Downstream(asyncio.Protocol):
         elif self._lingered >= 0:
             self.transport.abort()
         elif self._scanned:
-            self._count_unrouted(408, None)
-            self.keep_alive = False
-            self.write_problem(problems.HEAD_TIMEOUT, None)
-            self._linger()
+            own_answers.head_is_late(self)
         else:
             self.close()
 

@@ -13,6 +13,7 @@ from gateway.access_log import Entry
 from gateway.fields import unframed
 from gateway.framing import CHUNKED, UNTIL_CLOSE
 from gateway.head import Request, Response
+from gateway.own_answers import write_problem
 from gateway.phase import Phase
 from gateway.problems import Problem
 from gateway.retry import IDEMPOTENT
@@ -329,7 +330,7 @@ class Exchange:
 
     def answer_problem(self, problem: Problem, now: float) -> None:
         self.status = problem.status
-        self.client.write_problem(problem, self.request)
+        write_problem(self.client, problem, self.request)
         self.end(problem.status, now)
         self.client.done(now)
 

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from gateway import downstream, exchange
+from gateway import exchange, own_answers
 from gateway.access_log import Entry, access_log, combined_line, json_line
 from tests.support.raw_http import get, say_hello, stage, until
 
@@ -54,7 +54,7 @@ async def test_off_is_nothing_not_even_a_line_that_is_thrown_away(
     kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(exchange, "Entry", never)
-    monkeypatch.setattr(downstream, "Entry", never)
+    monkeypatch.setattr(own_answers, "Entry", never)
     assert access_log("off") is None
     loop, raised = asyncio.get_running_loop(), list[object]()
     loop.set_exception_handler(lambda _, told: raised.append(told))

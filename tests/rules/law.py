@@ -85,6 +85,7 @@ _FORWARDING: _Table = [
     ("RFC 9110 §7.6.1: hop-by-hop fields", "they are not passed on", BOTH),
     ("RFC 9110 §7.6.1: nominated fields", "what Connection names is not passed on", BOTH),
     ("RFC 9110 §7.6.1: what Connection cannot remove", "fields that others rely on", BOTH),
+    ("RFC 9110 §7.6.2: Max-Forwards", "0 is answered here, else one less is sent on", CLIENT),
     ("RFC 9110 §7.6.3: Via", "appended, with the version that was received", CLIENT),
     ("RFC 9110 §7.6.3: loops", "a request that passed here eight times is a 508", CLIENT),
     ("RFC 9110 §7.7: no transformation", "content and its coding pass untouched", BOTH),
