@@ -16,10 +16,11 @@ _CLOSE_WAIT = 8
 
 def has_left(transport: asyncio.Transport, *, halves: bool) -> bool:
     """Whether it was reset; or ended by the client, unless each half may end alone (`halves`)."""
-    descriptor = transport.get_extra_info("socket").fileno()
-    if transport.is_closing() or descriptor < 0:
+    if transport.is_closing():
         return False
-    # No copy of the descriptor is made, which uvloop's own socket would: there may be none left.
+    descriptor = transport.get_extra_info("socket").fileno()
+    # Whatever its family. No copy of the descriptor is made, as uvloop's own socket would: there
+    # may be none left.
     sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM, fileno=descriptor)
     try:
         state = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]

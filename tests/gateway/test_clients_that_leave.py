@@ -1,6 +1,7 @@
 """Clients that leave, in whatever state their request is: its place is free at once."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,7 @@ from tests.support.raw_http import HELLO, Call, Client, Stage, always, get, stag
 
 NOT_READ = "Tidegate: client gone while not read"
 LEAVE = 1.0  # seconds, with hours of timeouts left
+OFTEN: dict[str, Any] = {"header_timeout": 0.5}  # the sweep looks ten times as often
 
 
 def level(s: Stage) -> int:
@@ -73,7 +75,7 @@ async def test_it_is_noticed_in_an_upload_that_the_replica_holds_back(how: str) 
 @pytest.mark.rule(NOT_READ, side="client")
 @pytest.mark.parametrize("how", ["close", "reset"])
 async def test_it_is_noticed_in_an_upload_that_waits_in_the_queue(how: str) -> None:
-    async with stage() as s:
+    async with stage(**OFTEN) as s:
         client = await s.client()
         await client.send(get("/", f"Content-Length: {2**40}", method="POST"))
         await until(lambda: s.events.of(Wake))
@@ -91,7 +93,7 @@ async def test_it_is_noticed_behind_requests_that_came_too_early(how: str) -> No
         await call.request()
         assert await call.reader.read() == b""
 
-    async with stage(silent) as s:
+    async with stage(silent, **OFTEN) as s:
         client = await s.client()
         await client.send(get())
         await until(lambda: s.replicas[0].heads)
@@ -121,7 +123,7 @@ async def test_the_half_of_a_tunnel_that_has_ended_is_delivered_however_late() -
         call.replica.bodies.append(await call.reader.read())
         await call.send(b"got it")
 
-    async with stage(late) as s:
+    async with stage(late, **OFTEN) as s:
         client = await s.client()
         await client.send(get("/", "Connection: Upgrade", "Upgrade: x"))
         assert (await client.head()).status == 101
@@ -131,7 +133,7 @@ async def test_the_half_of_a_tunnel_that_has_ended_is_delivered_however_late() -
             count += 65536
             await asyncio.sleep(0)
         client.writer.write_eof()
-        await asyncio.sleep(0.6)  # two sweeps
+        await asyncio.sleep(0.2)  # several sweeps
         assert level(s) == 1
         go.set()
         assert await client.rest() == b"got it"
@@ -150,13 +152,13 @@ async def test_one_that_is_not_read_and_stays_is_let_be() -> None:
         await call.body(head)
         await call.send(HELLO)
 
-    async with stage(late) as s:
+    async with stage(late, **OFTEN) as s:
         client = await s.client()
         total = 32 * 2**20
         await client.send(get("/", f"Content-Length: {total}", method="POST"))
         client.writer.write(b"x" * total)
         await until(lambda: s.gateway._context.paused)
-        await asyncio.sleep(0.6)
+        await asyncio.sleep(0.2)
         go.set()
         assert (await client.answer()).body == b"hello"
         assert s.gateway._context.paused == set()

@@ -8,7 +8,7 @@ import pytest
 
 from config.service import Service
 from tests.gateway.corpus import CASES, VALID, VALID_CASES
-from tests.support.raw_http import HELLO, Call, get, post, say_hello, stage, until
+from tests.support.raw_http import HELLO, Call, Script, get, post, say_hello, stage, until
 
 
 @pytest.mark.rule("RFC 9112 §9.6: refused is closed", side="client")
@@ -151,6 +151,45 @@ async def test_a_refused_upload_is_answered_although_it_goes_on_rfc9112_9_6() ->
         assert await client.is_closed()
 
 
+async def refuse(call: Call) -> None:
+    await call.request()
+    await call.send(b"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n")
+    await call.reader.read()
+
+
+CHUNK = b"6\r\nhello!\r\n"
+LATER = get("/", "Transfer-Encoding: chunked", method="POST")
+
+
+@pytest.mark.rule("RFC 9112 §9.6: lingering close", side="client")
+@pytest.mark.parametrize(
+    ("script", "first", "second", "status"),
+    [
+        (say_hello, get("/", "Content-Length: 999999", method="POST"), b"", 413),
+        (say_hello, LATER + CHUNK, CHUNK, 413),
+        (say_hello, LATER + CHUNK, b"zz\r\n", 400),
+        (say_hello, b"GET / HTTP/1.1\r\nA : b\r\n\r\n", b"", 400),
+        (refuse, get("/", "Content-Length: 9", method="POST"), b"", 403),
+    ],
+    ids=["length", "size", "chunk", "head", "early answer"],
+)
+async def test_what_still_comes_after_a_refusal_is_no_reason_for_a_reset_rfc9112_9_6(
+    script: Script, first: bytes, second: bytes, status: int
+) -> None:
+    """A reset could take the answer with it."""
+    async with stage(script, body=10) as s:
+        client = await s.client()
+        await client.send(first)
+        if second:
+            await until(lambda: s.replicas[0].heads)
+            await client.send(second)
+        assert (await client.answer()).status == status
+        for _ in range(5):
+            client.writer.write(b"x" * 1000)
+            await asyncio.sleep(0.01)
+        assert await client.reader.read() == b""
+
+
 @pytest.mark.rule("RFC 9110 §15.5.9: slow heads", side="client")
 async def test_a_head_that_drips_is_a_408_counted_from_its_first_byte() -> None:
     async with stage(say_hello, header_timeout=0.3) as s:
@@ -168,6 +207,23 @@ async def test_a_head_that_drips_is_a_408_counted_from_its_first_byte() -> None:
         assert (answer.status, answer.value("Connection")) == (408, "close")
         assert 0.25 < loop.time() - started < 1.0
         task.cancel()
+
+
+@pytest.mark.rule("RFC 9110 §15.5.9: slow heads", side="client")
+async def test_neither_a_line_nor_an_empty_line_buys_more_time() -> None:
+    async with stage(say_hello) as s:
+        client = await s.client()
+        await until(lambda: s.gateway._context.connections)
+        (connection,) = s.gateway._context.connections
+        deadlines = set()
+        came = b""
+        for part in (b"\r", b"\nGET / HT", b"TP/1.1\r", b"\nHost: a\r\n", b"A: b\r\n"):
+            await client.send(part)
+            came += part
+            await until(lambda: connection._drips and connection._drips._held == came)  # noqa: B023
+            deadlines.add(connection.deadline)
+        assert len(deadlines) == 1
+        assert (await client.ask(b"\r\n")).body == b"hello"
 
 
 @pytest.mark.rule("RFC 9112 §9.5: idle connections", side="client")

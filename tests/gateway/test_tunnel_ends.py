@@ -64,14 +64,14 @@ async def test_bytes_of_the_replica_alone_keep_a_tunnel_open() -> None:
     async def speak(call: Call) -> None:
         await call.request()
         await call.send(SWITCHED)
-        for _ in range(24):
+        for _ in range(12):
             await call.send(b"x")
             await asyncio.sleep(0.05)
         await call.reader.read()
 
-    async with stage(speak, timeouts=Timeouts(idle=0.3)) as s:
+    async with stage(speak, timeouts=Timeouts(idle=0.2)) as s:
         client = await tunnel(s)
-        assert await client.rest() == b"x" * 24
+        assert await client.rest() == b"x" * 12
         await until(lambda: s.replicas[0].open == 0)
 
 
