@@ -1,11 +1,15 @@
 """Clients that leave, in whatever state their request is: its place is free at once."""
 
 import asyncio
+import contextlib
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cluster.messages import Endpoint, Outcome, Wake
+from tests.gateway.test_tls import client_of, secure, trusting
+from tests.support.certificates import issue
 from tests.support.lone_server import deaf_port
 from tests.support.raw_http import HELLO, Call, Client, Stage, always, get, stage, until
 
@@ -70,6 +74,24 @@ async def test_it_is_noticed_in_an_upload_that_the_replica_holds_back(how: str) 
             await until(lambda: len(s.replicas[0].heads) == 2)  # the second one has its place
         assert level(s) == 1
         assert s.events.of(Outcome) == []
+
+
+@pytest.mark.rule(NOT_READ, side="client")
+async def test_it_is_noticed_over_tls_too(tmp_path: Path) -> None:
+    issued = issue(tmp_path, "a", "a.test")
+    async with (
+        stage(deaf, tls=secure(issued), **OFTEN) as s,
+        client_of(s, trusting(issued)) as client,
+    ):
+        await client.send(get("/", f"Content-Length: {2**40}", method="POST"))
+        # TLS reads some more than it hands on before it reads no more.
+        with contextlib.suppress(TimeoutError):
+            while True:
+                await asyncio.wait_for(client.send(b"x" * 2**20), 0.2)
+        assert level(s) == 1
+        client.reset()
+        async with asyncio.timeout(LEAVE):
+            await until(lambda: s.stats().requests == {499: 1})
 
 
 @pytest.mark.rule(NOT_READ, side="client")
