@@ -91,6 +91,7 @@ async def test_a_trusted_proxy_is_believed_and_appended_to() -> None:
         ]
         await client.ask(get("/", *told))
         head = s.replicas[0].heads[0]
+        assert head.startswith(b"GET / HTTP/1.1\r\nHost: web.test\r\n")
         assert b"\r\nX-Forwarded-For: 1.2.3.4, 127.0.0.1\r\n" in head
         assert head.count(b"\r\nX-Forwarded-Proto: https\r\n") == 1
         assert head.count(b"\r\nX-Forwarded-Host: shop.test\r\n") == 1

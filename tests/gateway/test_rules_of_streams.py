@@ -113,6 +113,33 @@ async def test_pipelined_requests_with_bodies_are_answered_in_order_rfc9112_9_3_
         assert s.replicas[0].connections == 1
 
 
+@pytest.mark.rule("RFC 9112 §9.3.2: pipelining", side="both")
+async def test_the_next_request_waits_for_the_answer_however_it_comes_rfc9112_9_3_2() -> None:
+    """One comes with the first, the others in parts while the first is served."""
+    go = asyncio.Event()
+
+    async def script(call: Call) -> None:
+        while True:
+            number = (await call.request()).split(b" ")[1]
+            await go.wait()
+            await call.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n" + number)
+
+    async with stage(script) as s:
+        client = await s.client()
+        await client.send(get("/1") + get("/2"))
+        await until(lambda: s.replicas[0].heads)
+        (connection,) = s.gateway._context.connections
+        later, sent = get("/3") + get("/4"), 0
+        for end in (9, 60, len(later)):
+            await client.send(later[sent:end])
+            sent = end
+            await until(lambda: len(connection._later) == sent)  # noqa: B023
+        assert (s.stats().in_flight, s.replicas[0].connections) == (1, 1)
+        assert len(s.replicas[0].heads) == 1
+        go.set()
+        assert [(await client.answer()).body for _ in range(4)] == [b"/1", b"/2", b"/3", b"/4"]
+
+
 def chunks(body: bytes) -> bytes:
     return b"".join(b"1;a=b\r\n%c\r\n" % byte for byte in body) + b"0\r\nX-Sum: 1\r\n\r\n"
 
