@@ -79,6 +79,8 @@ REFUSED = {
     "RFC 9112 §2.2: bare LF": {
         "bare LF in the head": (b"GET / HTTP/1.1\nHost: web.test\n\n", 400),
         "bare LF in one line": (b"GET / HTTP/1.1\r\nHost: web.test\nX: y\r\n\r\n", 400),
+        "bare LF between other lines": (_with(b"A: b\nX: y"), 400),
+        "bare LF before the last line": (_with(b"A: b")[:-2] + b"\n", 400),
     },
     "RFC 9112 §2.2: bare CR": {
         "bare CR in a value": (_with(b"X: a\rContent-Length: 5"), 400),
@@ -99,6 +101,8 @@ REFUSED = {
     },
     "RFC 9112 §2.2: space before the first field": {
         "space before the first field": (b"GET / HTTP/1.1\r\n Host: web.test\r\n\r\n", 400),
+        "space before a first field that is not Host": (
+            b"GET / HTTP/1.1\r\n X: y\r\nHost: web.test\r\n\r\n", 400),
     },
     "RFC 9110 §5.1: field names": {
         "no colon": (_with(b"Content-Length"), 400),
