@@ -23,6 +23,7 @@ from gateway.problems import Problem
 from gateway.routing import Table
 
 if TYPE_CHECKING:
+    from gateway.downstream import Downstream
     from gateway.sweep import Sweep
 
 
@@ -60,8 +61,8 @@ class Context:
 
     __slots__ = (
         "access_log", "admission", "connections", "date", "draining", "emptied", "events",
-        "everyone", "id_line", "id_prefix", "idle_timeout", "ids", "limits", "loop", "read_buffer",
-        "rng", "source", "sweep", "table", "tasks", "unrouted",
+        "everyone", "id_line", "id_prefix", "idle_timeout", "ids", "limits", "loop", "paused",
+        "read_buffer", "rng", "source", "sweep", "table", "tasks", "unrouted",
     )  # fmt: skip
 
     loop: asyncio.AbstractEventLoop
@@ -84,6 +85,7 @@ class Context:
         self.limit(settings.limits)
         self.table: Table[Route] = Table()
         self.access_log: AccessLog | None = access_log(settings.access_log)
+        self.paused: set[Downstream] = set()  # those that are not read now
         self.emptied = asyncio.Event()
         self.draining = False
         self.unrouted: defaultdict[int, int] = defaultdict(int)

@@ -1,23 +1,23 @@
 """One client connection: reads requests one after the other, each answered before the next.
 
-What came too early is held, bounded by not reading on. A request that breaks the rules is
-answered and the connection closed, because nobody can know where the next one begins
-(RFC 9112 §9.2, §11.2).
+What came too early is held, bounded by not reading on.
 """
 
 import asyncio
 import math
 from typing import TYPE_CHECKING, cast
 
-from gateway import problems, recovery, tunnel
-from gateway.access_log import Entry
+from gateway import hops, own_answers, problems, recovery, tunnel
 from gateway.bulk import HIGH_WATER, BulkReader, is_worth_it
 from gateway.context import Context
+from gateway.departure import has_left
+from gateway.drips import Drips
 from gateway.exchange import Exchange
 from gateway.fields import Malformed, Peer
 from gateway.framing import BadFraming, Follower, UntilClose, follower
-from gateway.head import Request, parse_request, wants_html
-from gateway.problems import Problem
+from gateway.head import Request, incomplete_limits, parse_request
+from gateway.hops import COUNTED
+from gateway.phase import Phase
 
 if TYPE_CHECKING:
     from gateway.context import Entrance
@@ -33,9 +33,9 @@ class Downstream(asyncio.Protocol):
     """A protocol that asyncio or uvloop drives; `exchange` is None between requests."""
 
     __slots__ = (
-        "_body_limit", "_bulk", "_former", "_held", "_later", "_lingered", "_listener", "_paused",
-        "_scanned", "_serving", "_unread", "body", "context", "deadline", "exchange", "keep_alive",
-        "peer", "saw_eof", "transport", "writable",
+        "_body_limit", "_bulk", "_drips", "_former", "_held", "_later", "_lingered",
+        "_listener", "_paused", "_scanned", "_serving", "_unread", "body", "context", "deadline",
+        "exchange", "keep_alive", "peer", "saw_eof", "transport", "writable",
     )  # fmt: skip
 
     transport: asyncio.Transport
@@ -50,6 +50,7 @@ class Downstream(asyncio.Protocol):
         self.writable = True
         self.saw_eof = False
         self._listener = listener
+        self._drips: Drips | None = None
         self._former: Request | None = None
         self._held = b""
         self._later = b""
@@ -70,7 +71,7 @@ class Downstream(asyncio.Protocol):
         context.sweep.start()
         self.peer, refusal = self._listener.opened(transport)
         if refusal is not None:
-            self._turn_away(refusal)
+            own_answers.turn_away(self, refusal)
 
     # Reading requests
 
@@ -118,24 +119,32 @@ class Downstream(asyncio.Protocol):
     def _next(self) -> bool:
         """Begin the request at the head of what is held; False when it is not complete."""
         held, context = self._held, self.context
+        if self._drips is not None:
+            self._held = b""
+            held = self._drips.add(held)
+            if not held:
+                return False
         try:
             request = parse_request(held, self._scanned, context.limits, self.peer, self._former)
             if request is None:
                 self._head_is_late(held)
                 return False
-            self._scanned = 0
+            if self._drips is not None:
+                self._scanned, self._drips = 0, None
             self._held = held[request.end :]
             self._begin(request)
         except Malformed as malformed:
-            self._refuse(malformed, head=held.startswith(b"HEAD "))
+            own_answers.refuse(self, malformed, head=held.startswith(b"HEAD "))
             return False
         return True
 
     def _head_is_late(self, held: bytes) -> None:
         """The time for a head runs from its first byte, however slowly the others drip."""
-        if not self._scanned:
-            timeout = self.context.limits.header_timeout
-            self.deadline = self.context.loop.time() + (timeout or math.inf)
+        if self._drips is None:
+            limits = self.context.limits
+            self.deadline = self.context.loop.time() + (limits.header_timeout or math.inf)
+            self._drips = Drips(held, *incomplete_limits(limits))
+        self._held = b""
         self._scanned = len(held)
 
     def _begin(self, request: Request) -> None:
@@ -146,12 +155,15 @@ class Downstream(asyncio.Protocol):
         uploaded = b""
         if request.length:
             uploaded = self._begin_body(request.length)
-        route = context.table.match(fields.host, request.target)
         now = context.loop.time()
+        if request.method in COUNTED and (left := hops.left(request)) >= 0:
+            if left == 0:
+                own_answers.last_stop(self, request, now)
+                return
+            request = hops.one_less(request, left)
+        route = context.table.match(fields.host, request.target)
         if route is None:
-            self._count_unrouted(404, request)
-            self.write_problem(problems.NO_ROUTE, request)
-            self.done(now)
+            own_answers.no_route(self, request, now)
             return
         destination = route.destination or context.destination(route)
         exchange = self.exchange = Exchange(self, destination, request, now)
@@ -214,63 +226,12 @@ class Downstream(asyncio.Protocol):
         """Whether the connection may serve another request after this one."""
         return self.keep_alive and self.body is None and not self.context.draining
 
-    def write_problem(
-        self, problem: Problem, request: Request | None, *, head: bool = False
-    ) -> None:
-        if not self.may_stay():
-            self.keep_alive = False
-        self.transport.write(
-            problems.render(
-                problem,
-                date=self.context.date,
-                html_wanted=request is not None and wants_html(request.raw),
-                close=not self.keep_alive,
-                head=head or (request is not None and request.method == b"HEAD"),
-            )
-        )
-
-    def _refuse(self, malformed: Malformed, *, head: bool) -> None:
-        self._count_unrouted(malformed.status, None)
-        self.keep_alive = False
-        problem = Problem(malformed.status, malformed.code, malformed.detail)
-        self.write_problem(problem, None, head=head)
-        self._linger()
-
-    def _turn_away(self, problem: Problem) -> None:
-        """Without having read anything. A descriptor is not held for politeness."""
-        self.context.unrouted[problem.status] += 1
-        self.keep_alive = False
-        self.write_problem(problem, None)
-        if problem is problems.NO_DESCRIPTOR:
-            self.close()
-        else:
-            self._linger()
-
-    def _count_unrouted(self, status: int, request: Request | None) -> None:
-        self.context.unrouted[status] += 1
-        if self.context.access_log is not None:
-            self.context.access_log(
-                Entry(
-                    client=self.peer.ip.decode(),
-                    method=request.method if request else b"-",
-                    target=request.target if request else b"-",
-                    minor=request.minor if request else 1,
-                    head=request.raw if request else b"",
-                    status=status,
-                    sent=0,
-                    duration=0.0,
-                    service="",
-                    replica="",
-                    request_id="",
-                )
-            )
-
     def done(self, now: float) -> None:
         """The present request has been answered."""
         self.deadline = now + self.context.idle_timeout
         if not self.keep_alive or self.body is not None or self.context.draining:
             if self.body is not None or self._held or self._later:
-                self._linger()
+                self.linger()
             else:
                 self.close()
             return
@@ -285,7 +246,7 @@ class Downstream(asyncio.Protocol):
         self.deadline = self.context.loop.time() + self.context.idle_timeout
         self.transport.close()
 
-    def _linger(self) -> None:
+    def linger(self) -> None:
         """RFC 9112 §9.6: read on for a while, or the client may lose the answer to a reset."""
         self._held = self._later = b""
         self._lingered = 0
@@ -310,10 +271,12 @@ class Downstream(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self.context.connections.discard(self)
+        self.context.paused.discard(self)
         self.context.admission.leave(self.peer)
         self._listener.closed()
         self.deadline = math.inf
         self._held = self._later = b""
+        self._drips = None
         if self.exchange is not None:
             self.exchange.abandon()
         if not self.context.connections:
@@ -326,12 +289,15 @@ class Downstream(asyncio.Protocol):
         elif self._lingered >= 0:
             self.transport.abort()
         elif self._scanned:
-            self._count_unrouted(408, None)
-            self.keep_alive = False
-            self.write_problem(problems.HEAD_TIMEOUT, None)
-            self._linger()
+            own_answers.head_is_late(self)
         else:
             self.close()
+
+    def leave_if_gone(self) -> None:
+        """Its request need not go on when the client has left although it is not read."""
+        exchange = self.exchange
+        if exchange is not None and has_left(self.transport, halves=exchange.phase is Phase.TUNNEL):
+            self.transport.abort()
 
     def drain(self) -> None:
         """Close now if nothing is under way, else after the present answer."""
@@ -365,10 +331,12 @@ class Downstream(asyncio.Protocol):
     def pause(self) -> None:
         if not self._paused and not self.transport.is_closing():
             self._paused = True
+            self.context.paused.add(self)
             self.transport.pause_reading()
 
     def resume(self) -> None:
         if self._paused:
             self._paused = False
+            self.context.paused.discard(self)
             if not self.transport.is_closing():
                 self.transport.resume_reading()

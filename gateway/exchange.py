@@ -13,6 +13,7 @@ from gateway.access_log import Entry
 from gateway.fields import unframed
 from gateway.framing import CHUNKED, UNTIL_CLOSE
 from gateway.head import Request, Response
+from gateway.own_answers import write_problem
 from gateway.phase import Phase
 from gateway.problems import Problem
 from gateway.retry import IDEMPOTENT
@@ -262,8 +263,9 @@ class Exchange:
             head += b"\r\nConnection: keep-alive"
         if not response.fields.dated:
             head += b"\r\nDate: " + context.date
-        if self._cold:
-            head += b"\r\nServer-Timing: wake;dur=%d" % (self._waited * 1000)
+        if self._waited >= 0.0:
+            name = b"wake" if self._cold else b"queue"
+            head += b"\r\nServer-Timing: %b;dur=%d" % (name, self._waited * 1000)
         client.transport.write(head + b"\r\n\r\n" + body)
 
     def answer_part(self, data: bytes) -> None:
@@ -329,7 +331,7 @@ class Exchange:
 
     def answer_problem(self, problem: Problem, now: float) -> None:
         self.status = problem.status
-        self.client.write_problem(problem, self.request)
+        write_problem(self.client, problem, self.request)
         self.end(problem.status, now)
         self.client.done(now)
 

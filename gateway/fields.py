@@ -262,9 +262,17 @@ def _request_length(seen: dict[bytes, list[bytes]], minor: int) -> int:
         raise Malformed(400, "bad-framing", "HTTP/1.0 has no Transfer-Encoding.")
     if len(codings) == 1 and codings[0].lower() == b"chunked":
         return CHUNKED
-    if len(codings) == 1 and grammar.TOKEN.fullmatch(codings[0]):
+    if _is_unknown(codings):
         raise Malformed(501, "unknown-coding", "The only known transfer coding is chunked.")
     raise Malformed(400, "bad-framing", "Transfer-Encoding must be exactly chunked.")
+
+
+def _is_unknown(codings: list[bytes]) -> bool:
+    """RFC 9112 §6.1: a list of codings in which only the last may be chunked, and not alone."""
+    *others, last = (coding.strip(b" \t").lower() for coding in b",".join(codings).split(b","))
+    if not all(grammar.TOKEN.fullmatch(coding) for coding in (*others, last)):
+        return False
+    return b"chunked" not in others and (bool(others) or last != b"chunked")
 
 
 def _response_length(seen: dict[bytes, list[bytes]], minor: int) -> int:

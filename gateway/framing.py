@@ -102,6 +102,7 @@ class Chunked:
         "_held",
         "_last",
         "_left",
+        "_scanned",
         "done",
         "rest",
         "size",
@@ -114,6 +115,7 @@ class Chunked:
         self._last = False
         self._held = b""
         self._extensions = 0
+        self._scanned = 0
         self.done = False
         self.rest = b""
         self.size = 0
@@ -121,6 +123,11 @@ class Chunked:
     def feed(self, data: bytes) -> bytes:
         if self._held:
             data = self._held + data
+            if not self._last:
+                if self._goes_on(data):
+                    self._held = data
+                    return b""
+                self._scanned = 0
             self._held = b""
         content: list[bytes] = []
         at = 0
@@ -143,6 +150,13 @@ class Chunked:
             return b"".join(content)
         return data if at == len(data) else data[:at]
 
+    def _goes_on(self, data: bytes) -> bool:
+        """Whether a line that is held only got longer. Not matched anew with each drip of it."""
+        start, self._scanned = self._scanned, len(data)
+        if data.startswith(b"\r") or len(data) > _MAX_CHUNK_LINE:
+            return False
+        return not grammar.ENDS_CHUNK_LINE.search(data, start - 1)
+
     def _chunk_line(self, data: bytes, at: int) -> int:
         match = (grammar.FIRST_CHUNK if self._first else grammar.NEXT_CHUNK).match(data, at)
         if match is None:
@@ -164,17 +178,21 @@ class Chunked:
         if len(data) - at > _MAX_CHUNK_LINE or not begun.fullmatch(data, at):
             raise BadFraming("invalid chunk size")
         self._held = data[at:]
+        self._scanned = len(self._held)
         return at
 
     def _trailers(self, data: bytes, at: int) -> int:
         if data.startswith(b"\r\n", at):
             end = at + 2
-        elif (found := data.find(b"\r\n\r\n", at)) >= 0:
+        elif (found := data.find(b"\r\n\r\n", max(at, at + self._scanned - 3))) >= 0:
             end = found + 4
-        elif len(data) - at > _MAX_TRAILERS or grammar.NEVER_IN_HEAD.search(data, at):
+        elif len(data) - at > _MAX_TRAILERS or grammar.NEVER_IN_HEAD.search(
+            data, max(at, at + self._scanned - 1)
+        ):
             raise BadFraming("invalid trailer section")
         else:
             self._held = data[at:]
+            self._scanned = len(self._held)
             return at
         if end - at > _MAX_TRAILERS or not grammar.TRAILERS.fullmatch(data, at, end):
             raise BadFraming("invalid trailer section")

@@ -82,6 +82,9 @@ _CHUNK_BEGUN = rb"[0-9A-Fa-f]{0,16}+(?:(?<=[0-9A-Fa-f]);[\t\x20-\x7e\x80-\xff]*+
 FIRST_CHUNK_BEGUN = re.compile(_CHUNK_BEGUN)
 NEXT_CHUNK_BEGUN = re.compile(rb"\r?|\r\n" + _CHUNK_BEGUN)
 
+# While a chunk line lacks these, nothing new can be said of it.
+ENDS_CHUNK_LINE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+
 # RFC 9110 §6.5.1: what must not come in a trailer, because it frames, routes or authenticates.
 # Content-Digest is meant to (RFC 9530 §2).
 TRAILERS = re.compile(rb"(?:" + _TCHAR + rb"++:" + _TEXT + rb"*+\r\n)*+\r\n")

@@ -26,7 +26,7 @@ from gateway.fields import (
 from gateway.shape import SHAPELESS, Shape
 from gateway.varying import request_shape, response_shape
 
-_MAX_RESPONSE_HEAD = 64 * 1024
+MAX_RESPONSE_HEAD = 64 * 1024
 _MAX_KNOWN, _MAX_KNOWN_SIZE = 8, 512  # fields and bytes: what is remembered stays small
 _HEAD_END = b"\r\n\r\n"
 
@@ -117,14 +117,14 @@ def parse_response(data: bytes, former: Response | None) -> Response | None:
     line, status = first.groups()
     if former is not None:
         shape = former.shape
-        fitted = shape.fit(data, first.end(), _MAX_RESPONSE_HEAD)
+        fitted = shape.fit(data, first.end(), MAX_RESPONSE_HEAD)
         if fitted is not None:
             end, forward, length, _ = fitted
             return Response(
                 int(status), line, former.fields, length, forward, data[:end], end, shape
             )
     rest = grammar.REST_OF_HEAD.match(data, first.end())
-    if rest is None or (end := rest.end()) > _MAX_RESPONSE_HEAD:
+    if rest is None or (end := rest.end()) > MAX_RESPONSE_HEAD:
         return _parse_unusual_response(data)
     block = rest[1]
     read = _response_fields(grammar.RESPONSE_FIELDS.findall(block))
@@ -173,11 +173,11 @@ def _parse_unusual_response(data: bytes) -> Response | None:
     """Step by step: what is not of the usual form, not complete, or not valid."""
     end = data.find(_HEAD_END)
     if end < 0:
-        if len(data) > _MAX_RESPONSE_HEAD or grammar.NEVER_IN_HEAD.search(data):
+        if len(data) > MAX_RESPONSE_HEAD or grammar.NEVER_IN_HEAD.search(data):
             raise Malformed(502, "bad-response", "The head of the replica's answer is invalid.")
         return None
     line = grammar.STATUS_LINE.match(data)
-    if line is None or end > _MAX_RESPONSE_HEAD:
+    if line is None or end > MAX_RESPONSE_HEAD:
         raise Malformed(502, "bad-response", "The head of the replica's answer is invalid.")
     minor = 1 if line[1] == b"1" else 0
     block = data[line.end() - 2 : end]
@@ -257,11 +257,17 @@ def _check_incomplete(data: bytes, scanned: int, limits: Limits) -> None:
         raise _bad_line(data[start:], limits)
     if eol < 0 and not grammar.STARTS_LIKE_REQUEST.match(data, start):
         raise Malformed(400, "bad-request-line", "The request line is not valid HTTP/1.1.")
-    # The longest method and the version need less than 80 bytes beside the target.
-    if limits.url and line_length > limits.url + 80:
+    longest_line, most = incomplete_limits(limits)
+    if 0 < longest_line < line_length:
         raise Malformed(414, "url-too-long", "The request target is too long.")
-    if limits.headers and eol >= 0 and len(data) - eol > limits.headers + 4:
+    if eol >= 0 and 0 < most < len(data) - eol:
         raise Malformed(431, "headers-too-large", "The header fields are too large.")
+
+
+def incomplete_limits(limits: Limits) -> tuple[int, int]:
+    """Bytes in which a request line, and the fields behind it, must have come to their end."""
+    # The longest method and the version need less than 80 bytes beside the target.
+    return limits.url and limits.url + 80, limits.headers and limits.headers + 4
 
 
 def _bad_line(data: bytes, limits: Limits) -> Malformed:

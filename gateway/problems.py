@@ -9,6 +9,8 @@ import json
 from dataclasses import dataclass
 from http import HTTPStatus
 
+ALLOWED = "GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS, TRACE"
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -63,7 +65,7 @@ def render(problem: Problem, *, date: bytes, html_wanted: bool, close: bool, hea
     if problem.retry_after is not None:
         lines.append(f"Retry-After: {problem.retry_after}")
     if problem.status == 405:
-        lines.append("Allow: GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS, TRACE")
+        lines.append(f"Allow: {ALLOWED}")
     if close:
         lines.append("Connection: close")
     return "\r\n".join([*lines, "", ""]).encode() + (b"" if head else body)

@@ -8,6 +8,7 @@ reads its answer and is closed, as with any other request that is not passed on.
 
 from typing import TYPE_CHECKING
 
+from gateway import own_answers
 from gateway.context import Context
 from gateway.downstream import Downstream
 from gateway.fields import Malformed
@@ -34,7 +35,7 @@ class Redirected(Downstream):
         if request.length:
             self._begin_body(request.length)
         self.keep_alive = self.may_stay()
-        self._count_unrouted(308, request)
+        own_answers.count(self, 308, request)
         self.transport.write(answer(way, request.minor, self.keep_alive, self.context.date))
         self.done(self.context.loop.time())
 

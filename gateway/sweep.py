@@ -1,4 +1,5 @@
-"""One coarse timer for all that is late: deadlines, reports, idle connections, shunned replicas.
+"""One coarse timer for all that is late: deadlines, reports, idle connections, shunned replicas;
+and for clients that leave while they are not read.
 
 It runs only while there is something to look at; an idle gateway has no timer at all.
 """
@@ -70,6 +71,8 @@ class Sweep:
         self._context.refresh_date()
         for connection in [one for one in self._context.connections if one.deadline <= now]:
             connection.expired(now)
+        for connection in list(self._context.paused):
+            connection.leave_if_gone()
         for destination in list(self.destinations):
             self._look_after(destination, now)
         if self._on_sweep is not None:

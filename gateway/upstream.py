@@ -14,6 +14,7 @@ from cluster.messages import OutcomeKind
 from gateway import recovery, tunnel
 from gateway.bulk import HIGH_WATER, BulkReader, is_worth_it
 from gateway.dispatch import Slot
+from gateway.drips import Drips
 from gateway.fields import Malformed
 from gateway.framing import (
     CHUNKED,
@@ -25,7 +26,7 @@ from gateway.framing import (
     UntilClose,
     follower,
 )
-from gateway.head import Response, parse_response
+from gateway.head import MAX_RESPONSE_HEAD, Response, parse_response
 
 if TYPE_CHECKING:
     from gateway.context import Context
@@ -40,7 +41,7 @@ class Upstream(asyncio.Protocol):
     """A protocol that asyncio or uvloop drives; `exchange` is None while it is idle."""
 
     __slots__ = (
-        "_bulk", "_context", "_former", "_held", "_informational", "_paused", "_task", "body",
+        "_bulk", "_context", "_drips", "_former", "_informational", "_paused", "_task", "body",
         "exchange", "idle_since", "keep_alive", "reused", "saw_eof", "slot", "transport",
         "writable",
     )  # fmt: skip
@@ -50,7 +51,7 @@ class Upstream(asyncio.Protocol):
     def __init__(self, context: "Context", slot: Slot, exchange: "Exchange") -> None:
         self._context = context
         self._former: Response | None = None
-        self._held = b""
+        self._drips: Drips | None = None
         self._informational = 0
         self._paused = False
         self._task: asyncio.Task[None] | None = None
@@ -114,8 +115,8 @@ class Upstream(asyncio.Protocol):
             self.drop()
         elif self.body is not None:
             self._body(exchange, self.body, data)
-        else:
-            self._head(exchange, self._held + data if self._held else data)
+        elif self._drips is None or (data := self._drips.add(data)):
+            self._head(exchange, data)
 
     def _head(self, exchange: "Exchange", data: bytes) -> None:
         try:
@@ -124,10 +125,11 @@ class Upstream(asyncio.Protocol):
             recovery.bad_answer(exchange, malformed)
             return
         if response is None:
-            self._held = data
+            if self._drips is None:
+                self._drips = Drips(data, -1, MAX_RESPONSE_HEAD)
             return
-        if self._held:
-            self._held = b""
+        if self._drips is not None:
+            self._drips = None
         if response.status < 200:
             self._interim(exchange, response, data)
             return
@@ -248,7 +250,7 @@ class Upstream(asyncio.Protocol):
     @property
     def has_answered(self) -> bool:
         """Whether any byte of an answer was seen."""
-        return bool(self._held) or self._informational > 0
+        return self._drips is not None or self._informational > 0
 
     # Back-pressure
 

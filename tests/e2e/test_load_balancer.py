@@ -112,6 +112,7 @@ async def test_a_server_of_errors_is_ejected_and_returns(tmp_path: Path, ports: 
         assert len(await by_port(running, 6)) == 2
 
 
+@pytest.mark.rule("RFC 9110 §15.6.5: silent replicas", side="replica")
 async def test_a_server_that_hangs_is_a_504(tmp_path: Path, ports: list[int]) -> None:
     timeouts = {"response": "300ms"}
     file = configuration(tmp_path, {"lb": balanced(ports[:1], timeouts=timeouts)})

@@ -43,6 +43,7 @@ async def test_a_request_wakes_a_service_and_idleness_ends_it(tmp_path: Path) ->
         assert (await running.get("web")).status == 200
 
 
+@pytest.mark.rule("Tidegate: no route", side="client")
 async def test_unknown_hosts_are_404_and_wake_nobody(tmp_path: Path) -> None:
     async with tidegate(configuration(tmp_path, {"web": app()})) as running:
         answer = await running.get("nobody")

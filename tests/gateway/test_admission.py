@@ -5,6 +5,7 @@ import pytest
 from tests.support.raw_http import get, say_hello, stage, until
 
 
+@pytest.mark.rule("Tidegate: connections per address", side="client")
 async def test_one_address_may_have_so_many_connections(caplog: pytest.LogCaptureFixture) -> None:
     async with stage(say_hello, connections_per_client=2) as s:
         clients = [await s.client() for _ in range(2)]
@@ -20,6 +21,7 @@ async def test_one_address_may_have_so_many_connections(caplog: pytest.LogCaptur
             assert (await client.ask(get())).status == 200
 
 
+@pytest.mark.rule("Tidegate: connections per address", side="client")
 async def test_a_connection_that_ends_makes_room_for_another() -> None:
     async with stage(say_hello, connections_per_client=1) as s:
         first = await s.client()
@@ -31,6 +33,7 @@ async def test_a_connection_that_ends_makes_room_for_another() -> None:
         assert s.gateway._context.admission._counts == {b"127.0.0.1": 1}
 
 
+@pytest.mark.rule("Tidegate: connections per address", side="client")
 async def test_a_trusted_proxy_stands_for_many_clients() -> None:
     async with stage(say_hello, connections_per_client=1, trusted_proxies=("127.0.0.0/8",)) as s:
         for client in [await s.client() for _ in range(3)]:

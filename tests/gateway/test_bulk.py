@@ -4,6 +4,8 @@ import asyncio
 import os
 import pathlib
 
+import pytest
+
 from gateway.bulk import LONG, is_worth_it
 from tests.support.raw_http import Call, get, post, stage, until
 
@@ -37,6 +39,7 @@ async def test_bodies_pass_unchanged_with_many_clients() -> None:
                 assert (await client.answer()).body == body
 
 
+@pytest.mark.rule("Tidegate: slow readers", side="client")
 async def test_many_readers_that_stop_cost_a_bounded_amount() -> None:
     async def endless(call: Call) -> None:
         await call.request()

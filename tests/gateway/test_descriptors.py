@@ -72,6 +72,7 @@ async def small(replica: int, *files: Path) -> AsyncIterator[Small]:
         await process.wait()
 
 
+@pytest.mark.rule("Tidegate: descriptors", side="client")
 async def test_clients_never_hold_the_last_descriptors() -> None:
     """Those who come when nine tenths are taken hear 503; all others are still answered."""
     async with stage(say_hello) as s, small(s.replicas[0].address.port) as gateway:
@@ -102,6 +103,7 @@ async def _status(client: Client) -> int:
         return 0
 
 
+@pytest.mark.rule("Tidegate: descriptors", side="client")
 async def test_handshakes_that_take_every_descriptor_stop_nothing(tmp_path: Path) -> None:
     """Clients that say nothing: no busy loop meanwhile, and no delay when they have left."""
     issued = issue(tmp_path, "a", "a.test")
@@ -146,6 +148,7 @@ def starve(monkeypatch: pytest.MonkeyPatch, times: float) -> None:
     monkeypatch.setattr(Upstream, "_connect", try_to)
 
 
+@pytest.mark.rule("Tidegate: descriptors", side="replica")
 async def test_a_request_waits_for_a_descriptor_and_no_replica_is_blamed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -160,6 +163,7 @@ async def test_a_request_waits_for_a_descriptor_and_no_replica_is_blamed(
         assert s.stats().retries == {}
 
 
+@pytest.mark.rule("Tidegate: descriptors", side="replica")
 async def test_it_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     starve(monkeypatch, math.inf)
     async with stage(say_hello, queue=Queue(timeout=0.3)) as s:

@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 
 from config.service import Service
-from tests.gateway.corpus import CASES, VALID
-from tests.support.raw_http import HELLO, Call, get, post, say_hello, stage, until
+from gateway.downstream import Downstream
+from tests.gateway.corpus import CASES, VALID, VALID_CASES
+from tests.support.raw_http import HELLO, Call, Script, get, post, say_hello, stage, until
 
 
+@pytest.mark.rule("RFC 9112 §9.6: refused is closed", side="client")
 @pytest.mark.parametrize(("data", "status"), CASES)
 async def test_the_ambiguous_is_refused_and_never_forwarded_rfc9112_11_2(
     data: bytes, status: int
@@ -23,7 +25,7 @@ async def test_the_ambiguous_is_refused_and_never_forwarded_rfc9112_11_2(
         assert s.replicas[0].connections == 0
 
 
-@pytest.mark.parametrize("name", VALID)
+@pytest.mark.parametrize("name", VALID_CASES)
 async def test_the_valid_is_served(name: str) -> None:
     async with stage(say_hello) as s:
         client = await s.client()
@@ -33,7 +35,8 @@ async def test_the_valid_is_served(name: str) -> None:
             assert (await client.ask(get())).body == b"hello"
 
 
-@pytest.mark.parametrize("name", VALID)
+@pytest.mark.rule("RFC 9112 §11.2: any split", side="client")
+@pytest.mark.parametrize("name", VALID_CASES)
 async def test_the_valid_is_served_byte_by_byte(name: str) -> None:
     async with stage(say_hello) as s:
         client = await s.client()
@@ -44,6 +47,7 @@ async def test_the_valid_is_served_byte_by_byte(name: str) -> None:
         assert (await client.answer()).body == b"hello"
 
 
+@pytest.mark.rule("RFC 9112 §9.6: refused is closed", side="client")
 async def test_a_bad_request_ends_a_pipeline_rfc9112_9_3_2() -> None:
     async with stage(say_hello) as s:
         client = await s.client()
@@ -54,6 +58,7 @@ async def test_a_bad_request_ends_a_pipeline_rfc9112_9_3_2() -> None:
         assert len(s.replicas[0].heads) == 1
 
 
+@pytest.mark.rule("RFC 9112 §9.3: persistence", side="client")
 async def test_nothing_follows_connection_close_rfc9112_9_6() -> None:
     async with stage(say_hello) as s:
         client = await s.client()
@@ -63,6 +68,7 @@ async def test_nothing_follows_connection_close_rfc9112_9_6() -> None:
         assert len(s.replicas[0].heads) == 1
 
 
+@pytest.mark.rule("Tidegate: no route", side="client")
 async def test_no_route_is_a_404_and_the_connection_stays() -> None:
     async with stage(say_hello, hosts=("only.test",)) as s:
         client = await s.client()
@@ -77,14 +83,25 @@ async def test_no_route_is_a_404_and_the_connection_stays() -> None:
         assert s.gateway.stats(0.0).unrouted == {404: 4}
 
 
+def of(rule: str, *values: object) -> Any:
+    """A case that proves a rule at the client's side."""
+    return pytest.param(*values, marks=pytest.mark.rule(rule, side="client"))
+
+
 @pytest.mark.parametrize(
     ("data", "limits", "status"),
     [
-        (get("/" + "a" * 100), {"url": 50}, 414),
-        (get("/", "X: " + "a" * 100), {"headers": 50}, 431),
-        (get("/", "A: 1", "B: 2"), {"header_count": 2}, 431),
-        (get("/", "Content-Length: 11", method="POST"), {"body": 10}, 413),
-        (
+        of("RFC 9110 §15.5.15: length of the target", get("/" + "a" * 100), {"url": 50}, 414),
+        of("RFC 6585 §5: size of the head", get("/", "X: " + "a" * 100), {"headers": 50}, 431),
+        of("RFC 6585 §5: number of fields", get("/", "A: 1", "B: 2"), {"header_count": 2}, 431),
+        of(
+            "RFC 9110 §15.5.14: size of the body",
+            get("/", "Content-Length: 11", method="POST"),
+            {"body": 10},
+            413,
+        ),
+        of(
+            "RFC 9110 §15.5.14: size of the body",
             get("/", "Transfer-Encoding: chunked", method="POST")
             + b"b\r\nhello world\r\n0\r\n\r\n",
             {"body": 10},
@@ -100,6 +117,7 @@ async def test_limits(data: bytes, limits: dict[str, Any], status: int) -> None:
         assert s.replicas[0].heads == []
 
 
+@pytest.mark.rule("RFC 9110 §15.5.14: size of the body", side="client")
 async def test_a_chunked_body_is_counted_as_it_comes() -> None:
     async with stage(say_hello, body=10) as s:
         client = await s.client()
@@ -113,6 +131,7 @@ async def test_a_chunked_body_is_counted_as_it_comes() -> None:
         assert s.replicas[0].bodies == []
 
 
+@pytest.mark.rule("RFC 9112 §7.1: chunk size", side="client")
 async def test_a_bad_chunk_later_aborts_the_replica_too() -> None:
     async with stage(say_hello) as s:
         client = await s.client()
@@ -123,6 +142,7 @@ async def test_a_bad_chunk_later_aborts_the_replica_too() -> None:
         assert s.replicas[0].bodies == []
 
 
+@pytest.mark.rule("RFC 9112 §9.6: lingering close", side="client")
 async def test_a_refused_upload_is_answered_although_it_goes_on_rfc9112_9_6() -> None:
     async with stage(say_hello, body=10) as s:
         client = await s.client()
@@ -132,6 +152,46 @@ async def test_a_refused_upload_is_answered_although_it_goes_on_rfc9112_9_6() ->
         assert await client.is_closed()
 
 
+async def refuse(call: Call) -> None:
+    await call.request()
+    await call.send(b"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n")
+    await call.reader.read()
+
+
+CHUNK = b"6\r\nhello!\r\n"
+LATER = get("/", "Transfer-Encoding: chunked", method="POST")
+
+
+@pytest.mark.rule("RFC 9112 §9.6: lingering close", side="client")
+@pytest.mark.parametrize(
+    ("script", "first", "second", "status"),
+    [
+        (say_hello, get("/", "Content-Length: 999999", method="POST"), b"", 413),
+        (say_hello, LATER + CHUNK, CHUNK, 413),
+        (say_hello, LATER + CHUNK, b"zz\r\n", 400),
+        (say_hello, b"GET / HTTP/1.1\r\nA : b\r\n\r\n", b"", 400),
+        (refuse, get("/", "Content-Length: 9", method="POST"), b"", 403),
+    ],
+    ids=["length", "size", "chunk", "head", "early answer"],
+)
+async def test_what_still_comes_after_a_refusal_is_no_reason_for_a_reset_rfc9112_9_6(
+    script: Script, first: bytes, second: bytes, status: int
+) -> None:
+    """A reset could take the answer with it."""
+    async with stage(script, body=10) as s:
+        client = await s.client()
+        await client.send(first)
+        if second:
+            await until(lambda: s.replicas[0].heads)
+            await client.send(second)
+        assert (await client.answer()).status == status
+        for _ in range(5):
+            client.writer.write(b"x" * 1000)
+            await asyncio.sleep(0.01)
+        assert await client.reader.read() == b""
+
+
+@pytest.mark.rule("RFC 9110 §15.5.9: slow heads", side="client")
 async def test_a_head_that_drips_is_a_408_counted_from_its_first_byte() -> None:
     async with stage(say_hello, header_timeout=0.3) as s:
         client = await s.client()
@@ -150,6 +210,25 @@ async def test_a_head_that_drips_is_a_408_counted_from_its_first_byte() -> None:
         task.cancel()
 
 
+@pytest.mark.rule("RFC 9110 §15.5.9: slow heads", side="client")
+async def test_neither_a_line_nor_an_empty_line_buys_more_time() -> None:
+    async with stage(say_hello) as s:
+        client = await s.client()
+        await until(lambda: s.gateway._context.connections)
+        (connection,) = s.gateway._context.connections
+        assert isinstance(connection, Downstream)
+        deadlines = set()
+        came = b""
+        for part in (b"\r", b"\nGET / HT", b"TP/1.1\r", b"\nHost: a\r\n", b"A: b\r\n"):
+            await client.send(part)
+            came += part
+            await until(lambda: connection._drips and connection._drips._held == came)  # noqa: B023
+            deadlines.add(connection.deadline)
+        assert len(deadlines) == 1
+        assert (await client.ask(b"\r\n")).body == b"hello"
+
+
+@pytest.mark.rule("RFC 9112 §9.5: idle connections", side="client")
 async def test_an_idle_connection_is_closed_without_a_word() -> None:
     async with stage(say_hello, idle_timeout=0.2) as s:
         client = await s.client()
@@ -159,6 +238,7 @@ async def test_an_idle_connection_is_closed_without_a_word() -> None:
         assert await fresh.is_closed()
 
 
+@pytest.mark.rule("Tidegate: connections", side="client")
 async def test_connections_are_limited() -> None:
     async with stage(say_hello, connections=2) as s:
         first, second = await s.client(), await s.client()
@@ -174,6 +254,7 @@ async def test_connections_are_limited() -> None:
         assert (await (await s.client()).ask(get())).status == 200
 
 
+@pytest.mark.rule("Tidegate: early pipelined bytes", side="client")
 async def test_early_pipelined_bytes_are_bounded() -> None:
     go = asyncio.Event()
 
@@ -201,6 +282,7 @@ async def test_early_pipelined_bytes_are_bounded() -> None:
                 await client.answer()
 
 
+@pytest.mark.rule("Tidegate: routing", side="client")
 async def test_services_are_told_apart() -> None:
     services = {
         "one": Service(name="one", hosts=("one.test",)),

@@ -48,11 +48,13 @@ def test_hosts_have_one_spelling(authority: bytes, host: bytes) -> None:
     assert canonical_host(authority) == host
 
 
+@pytest.mark.rule("RFC 9110 §5.3: order of fields", side="client")
 @given(st.lists(st.sampled_from(["A: 1", "B_c:  x ", "a: 2", "Accept:", "Cookie: x=y"])))
 def test_other_lines_pass_unchanged_and_in_order(lines: list[str]) -> None:
     assert forward(*lines).startswith(block(*lines))
 
 
+@pytest.mark.rule("RFC 7239 §8.1: a stranger's Forwarded", side="client")
 @pytest.mark.parametrize(
     "line",
     [
@@ -70,6 +72,7 @@ def test_a_stranger_forwards_nothing(line: str) -> None:
     assert forward(line) == forward()
 
 
+@pytest.mark.rule("RFC 7239 §8.1: disguised fields", side="client")
 @pytest.mark.parametrize(
     "line", ["X_Forwarded_For: 1.1.1.1", "X-Forwarded-Evil: 1", "X_Request_Id: a\x80"]
 )
@@ -77,23 +80,28 @@ def test_even_a_proxy_forwards_only_the_known(line: str) -> None:
     assert line.encode() not in forward(line, peer=PROXY)
 
 
+@pytest.mark.rule("Tidegate: X-Request-Id", side="client")
 def test_a_long_request_id_is_replaced() -> None:
     line = "X-Request-Id: " + "a" * 200
     assert request_fields(found(line), 1, PROXY).request_id == b""
     assert b"aaa" not in forward(line, peer=PROXY)
 
 
+@pytest.mark.rule("RFC 9110 §7.6.1: what Connection cannot remove", side="client")
 @pytest.mark.parametrize("name", ["Host", "Content-Length", "Cookie", "Authorization", "Via"])
 def test_connection_cannot_remove_what_others_rely_on_rfc9110_7_6_1(name: str) -> None:
     line = f"{name}: 5" if name != "Host" else "Cookie: 5"
     assert f"\r\n{line}\r\n".encode() in forward(line, f"Connection: {name}")
 
 
+@pytest.mark.rule("RFC 9110 §7.6.1: nominated fields", side="client")
 def test_many_nominated_fields_cost_linear_time() -> None:
     names = [f"n{i}" for i in range(20_000)]
     assert b"n19999" not in forward("Connection: " + ",".join(names), "n19999: x")
 
 
+@pytest.mark.rule("RFC 9110 §7.6.3: Via", side="client")
+@pytest.mark.rule("RFC 9110 §7.6.3: loops", side="client")
 def test_via_is_appended_and_loops_end_rfc9110_7_6_3() -> None:
     assert forward("Via: 1.1 other").endswith(b"\r\nVia: 1.1 tidegate")
     assert b"\r\nVia: 1.1 other\r\n" in forward("Via: 1.1 other")
@@ -102,6 +110,7 @@ def test_via_is_appended_and_loops_end_rfc9110_7_6_3() -> None:
     assert refused.value.status == 508
 
 
+@pytest.mark.rule("RFC 9112 §9.3: persistence", side="client")
 @pytest.mark.parametrize(
     ("lines", "minor", "keep_alive"),
     [
@@ -117,11 +126,13 @@ def test_persistence_rfc9112_9_3(lines: list[str], minor: int, keep_alive: bool)
     assert request_fields(found(*lines), minor, STRANGER).fields.keep_alive is keep_alive
 
 
+@pytest.mark.rule("RFC 9110 §10.1.1: expectation of HTTP/1.0", side="client")
 def test_expectations_of_1_0_are_ignored_rfc9110_10_1_1() -> None:
     assert b"Expect" not in forward("Expect: 100-continue", minor=0)
     assert b"\r\nExpect: 100-continue" in forward("Expect: 100-continue")
 
 
+@pytest.mark.rule("RFC 9110 §7.8: upgrades", side="client")
 def test_an_upgrade_needs_its_connection_option_rfc9110_7_8() -> None:
     asked = request_fields(found("Connection: upgrade", "Upgrade: websocket"), 1, STRANGER)
     assert asked.fields.upgrade == b"websocket"

@@ -37,6 +37,8 @@ def chunked(draw: st.DrawFn) -> tuple[bytes, bytes]:
     return b"".join(chunks) + last + b"\r\n" + trailers + b"\r\n", b"".join(parts)
 
 
+@pytest.mark.rule("RFC 9112 §7.1: chunked bodies", side="both")
+@pytest.mark.rule("RFC 9112 §11.2: any split", side="both")
 @given(chunked(), st.binary(max_size=20), CUTS, st.booleans())
 def test_a_chunked_body_passes_as_it_came_rfc9112_7_1(
     body: tuple[bytes, bytes], following: bytes, cuts: list[int], bare: bool
@@ -59,6 +61,7 @@ def test_a_chunked_body_passes_as_it_came_rfc9112_7_1(
 BAD = {name: data for name, (data, _) in HEADS.items() if b"chunked\r\n\r\n" in data}
 
 
+@pytest.mark.rule("RFC 9112 §11.2: any split", side="both")
 @pytest.mark.parametrize("name", [name for name in BAD if name.startswith(("chunk", "trailer"))])
 @given(cuts=CUTS)
 def test_a_bad_chunk_is_refused_however_it_is_cut_rfc9112_7_1(name: str, cuts: list[int]) -> None:
@@ -69,6 +72,7 @@ def test_a_bad_chunk_is_refused_however_it_is_cut_rfc9112_7_1(name: str, cuts: l
     assert not one.done
 
 
+@pytest.mark.rule("RFC 9112 §11.2: no input raises", side="both")
 @given(st.binary(max_size=200))
 def test_a_follower_raises_only_its_own_error(data: bytes) -> None:
     one = Chunked()
@@ -79,6 +83,7 @@ def test_a_follower_raises_only_its_own_error(data: bytes) -> None:
     assert data.startswith(passed)
 
 
+@pytest.mark.rule("RFC 9110 §6.5.1: forbidden trailers", side="both")
 def test_a_digest_may_trail_rfc9530_2() -> None:
     one = Chunked()
     raw = b"1\r\nx\r\n0\r\nContent-Digest: sha-256=:YQ==:\r\nServer-Timing: a\r\n\r\n"
@@ -95,12 +100,14 @@ def test_the_end_of_a_chunk_passes_at_once_rfc9112_7_1() -> None:
     assert one.done
 
 
+@pytest.mark.rule("RFC 9112 §7.1.1: chunk extensions", side="both")
 def test_extensions_are_bounded() -> None:
     one = Chunked()
     with pytest.raises(BadFraming):
         feed(one, [b"1;" + b"a" * 100 + b"\r\nx\r\n"] * 1000)
 
 
+@pytest.mark.rule("RFC 9112 §7.1.2: trailer section", side="both")
 def test_trailers_are_bounded() -> None:
     one = Chunked()
     one.feed(b"0\r\n")
@@ -108,6 +115,8 @@ def test_trailers_are_bounded() -> None:
         feed(one, [b"A: " + b"a" * 100 + b"\r\n"] * 1000)
 
 
+@pytest.mark.rule("RFC 9112 §6.2: counted bodies", side="both")
+@pytest.mark.rule("RFC 9112 §11.2: any split", side="both")
 @given(st.integers(0, 50), st.binary(max_size=100), CUTS)
 def test_a_counted_body_ends_where_it_said_rfc9112_6_2(
     length: int, data: bytes, cuts: list[int]
@@ -131,6 +140,7 @@ def test_a_close_delimited_body_never_ends_by_itself() -> None:
     assert not one.done
 
 
+@pytest.mark.rule("RFC 9112 §6.3: close-delimited answers", side="replica")
 @given(st.lists(st.binary(max_size=40)))
 def test_rechunking_keeps_the_content(parts: list[bytes]) -> None:
     one, back = Rechunked(), Chunked(bare=True)

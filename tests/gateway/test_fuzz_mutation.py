@@ -146,6 +146,9 @@ def pieces(rng: random.Random, data: bytes) -> list[bytes]:
     return [data[start:end] for start, end in edges]
 
 
+@pytest.mark.rule("RFC 9112 §11.2: one meaning", side="client")
+@pytest.mark.rule("RFC 9112 §11.2: any split", side="client")
+@pytest.mark.rule("RFC 9112 §11.2: no input raises", side="client")
 @pytest.mark.parametrize("shard", range(SHARDS))
 def test_a_request_that_is_passed_on_has_one_meaning_rfc9112_11_2(shard: int) -> None:
     seed = SEED * 1000 + shard
@@ -203,6 +206,8 @@ def check_answer(data: bytes, former: Response | None) -> Response | None:
     return response
 
 
+@pytest.mark.rule("RFC 9112 §11.2: one meaning", side="replica")
+@pytest.mark.rule("RFC 9112 §11.2: no input raises", side="replica")
 def test_an_answer_that_is_passed_on_has_one_meaning_rfc9112_11_1() -> None:
     print(f"seed {SEED}")
     rng = random.Random(SEED)

@@ -7,6 +7,8 @@ import asyncio
 import os
 import random
 
+import pytest
+
 from config.settings import Limits
 from gateway.fields import Malformed, Peer
 from gateway.framing import BadFraming, follower
@@ -71,6 +73,8 @@ async def send(client: Client, data: bytes, rng: random.Random) -> None:
         await asyncio.sleep(0)
 
 
+@pytest.mark.rule("RFC 9112 §11.2: one meaning", side="client")
+@pytest.mark.rule("RFC 9112 §11.2: any split", side="client")
 async def test_replicas_see_exactly_what_was_accepted_rfc9112_11_2() -> None:
     rng = random.Random(SEED)
     served = refused = 0

@@ -47,6 +47,7 @@ def split(data: bytes, cuts: list[int]) -> list[bytes]:
 ALL = [data for data, _ in HEADS.values()] + list(VALID.values())
 
 
+@pytest.mark.rule("RFC 9112 §11.2: any split", side="client")
 @given(st.sampled_from(ALL), st.lists(st.integers(0, 10**6), max_size=6))
 def test_any_split_gives_the_same_result(data: bytes, cuts: list[int]) -> None:
     whole = verdict([data])
@@ -63,6 +64,7 @@ def feed_bytes(body: Follower, data: bytes) -> None:
         body.feed(bytes([byte]))
 
 
+@pytest.mark.rule("RFC 9112 §11.2: any split", side="client")
 @pytest.mark.parametrize("name", HEADS)
 def test_byte_by_byte_the_corpus_is_refused_too(name: str) -> None:
     data, status = HEADS[name]
@@ -75,6 +77,7 @@ def test_byte_by_byte_the_corpus_is_refused_too(name: str) -> None:
         assert got in (status, 400)
 
 
+@pytest.mark.rule("RFC 9112 §11.2: no input raises", side="client")
 @given(st.binary(max_size=300))
 def test_the_parser_raises_only_its_own_error(data: bytes) -> None:
     for prefix in (b"", b"GET ", b"GET / HTTP/1.1\r\n", b"GET / HTTP/1.1\r\nHost: a\r\n"):
@@ -84,6 +87,7 @@ def test_the_parser_raises_only_its_own_error(data: bytes) -> None:
                 assert request is None or b"\n" not in request.line
 
 
+@pytest.mark.rule("RFC 9112 §11.2: no input raises", side="replica")
 @given(st.binary(max_size=300))
 def test_the_response_parser_raises_only_its_own_error(data: bytes) -> None:
     for prefix in (b"", b"HTTP/1.1 ", b"HTTP/1.1 200 OK\r\n"):
@@ -115,6 +119,7 @@ def test_a_repeated_block_of_another_version_is_read_anew() -> None:
         parse(b"GET / HTTP/1.1\r\n\r\n", former=first)
 
 
+@pytest.mark.rule("RFC 9112 §3.2.2: absolute-form", side="client")
 def test_the_authority_of_an_absolute_form_replaces_host_rfc9112_3_2_2() -> None:
     request = parse(b"GET http://One.test:81?x HTTP/1.1\r\nHost: two.test\r\nA: b\r\n\r\n")
     assert request is not None
@@ -151,6 +156,7 @@ def test_zero_is_no_limit() -> None:
     assert parse(data, none) is not None
 
 
+@pytest.mark.rule("RFC 9110 §12.5.1: pages for browsers", side="client")
 def test_browsers_get_html_rfc9110_12_5_1() -> None:
     assert wants_html(b"\r\nHost: a\r\naccept: application/xml, TEXT/HTML;q=0.9")
     assert not wants_html(b"\r\nHost: a\r\nAccept: application/json")
@@ -165,12 +171,15 @@ LINES = [
 ]  # fmt: skip
 
 
+@pytest.mark.rule("RFC 9112 §11.2: any split", side="client")
 @given(st.lists(st.sampled_from(LINES), max_size=5))
 def test_a_head_in_one_piece_means_what_it_means_step_by_step(lines: list[bytes]) -> None:
     data = b"\r\n".join([b"GET /a HTTP/1.1", *lines, b"", b""])
     assert verdict([data]) == verdict([data[:-1], data[-1:]])
 
 
+@pytest.mark.rule("RFC 9110 §7.6.1: hop-by-hop fields", side="replica")
+@pytest.mark.rule("RFC 9110 §5.3: order of fields", side="replica")
 @given(st.lists(st.sampled_from(LINES), max_size=5))
 def test_an_answer_passes_without_its_hop_by_hop_lines(lines: list[bytes]) -> None:
     try:

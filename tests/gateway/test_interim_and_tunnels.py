@@ -16,6 +16,7 @@ from tests.support.raw_http import (
 )
 
 
+@pytest.mark.rule("RFC 9110 §10.1.1: 100-continue", side="both")
 async def test_an_expectation_travels_end_to_end_rfc9110_10_1_1() -> None:
     async def script(call: Call) -> None:
         head = await call.request()
@@ -36,6 +37,7 @@ async def test_an_expectation_travels_end_to_end_rfc9110_10_1_1() -> None:
         assert (await client.ask(b"body")).status == 200
 
 
+@pytest.mark.rule("RFC 9110 §10.1.1: refused expectation", side="both")
 async def test_a_refused_expectation_closes_rfc9110_10_1_1() -> None:
     async def script(call: Call) -> None:
         await call.request()
@@ -49,8 +51,10 @@ async def test_a_refused_expectation_closes_rfc9110_10_1_1() -> None:
         )
         assert (answer.status, answer.value("Connection")) == (401, "close")
         assert await client.is_closed()
+        await until(lambda: s.replicas[0].open == 0)
 
 
+@pytest.mark.rule("RFC 9110 §15.2: interim answers", side="both")
 async def test_early_hints_pass_to_1_1_and_not_to_1_0_rfc8297() -> None:
     hints = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
     async with stage(always(hints + HELLO)) as s:
@@ -63,6 +67,7 @@ async def test_early_hints_pass_to_1_1_and_not_to_1_0_rfc8297() -> None:
         assert (await old.ask(b"GET / HTTP/1.0\r\n\r\n")).status == 200
 
 
+@pytest.mark.rule("RFC 9110 §15.2: a flood of interim answers", side="replica")
 async def test_a_flood_of_interim_answers_is_bounded() -> None:
     async with stage(always(b"HTTP/1.1 103 Early\r\n\r\n" * 1000)) as s:
         client = await s.client()
@@ -74,6 +79,7 @@ async def test_a_flood_of_interim_answers_is_bounded() -> None:
         assert len(statuses) < 30
 
 
+@pytest.mark.rule("RFC 9112 §9.5: early answers", side="both")
 async def test_an_early_answer_passes_while_the_upload_goes_on() -> None:
     async def script(call: Call) -> None:
         await call.request()
@@ -90,6 +96,9 @@ async def test_an_early_answer_passes_while_the_upload_goes_on() -> None:
         await until(lambda: s.replicas[0].open == 0)
 
 
+@pytest.mark.rule("RFC 9110 §7.8: upgrades", side="both")
+@pytest.mark.rule("Tidegate: tunnels in flight", side="client")
+@pytest.mark.rule("RFC 9112 §9.6: half-closed tunnels", side="client")
 async def test_a_websocket_is_tunnelled_after_101_rfc9110_7_8() -> None:
     async def script(call: Call) -> None:
         head = await call.request()
@@ -120,6 +129,7 @@ async def test_a_websocket_is_tunnelled_after_101_rfc9110_7_8() -> None:
         assert s.stats().requests == {101: 1}
 
 
+@pytest.mark.rule("RFC 9110 §7.8: upgrades", side="both")
 async def test_an_upgrade_that_is_refused_is_an_ordinary_answer() -> None:
     async with stage(say_hello) as s:
         client = await s.client()
@@ -128,6 +138,7 @@ async def test_an_upgrade_that_is_refused_is_an_ordinary_answer() -> None:
         assert (await client.ask(get())).body == b"hello"
 
 
+@pytest.mark.rule("RFC 9110 §7.8: unasked protocols", side="replica")
 async def test_an_unasked_101_is_a_502() -> None:
     async with stage(always(b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\n\r\n")) as s:
         assert (await (await s.client()).ask(get())).status == 502

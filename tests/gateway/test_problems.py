@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from gateway import problems
 from gateway.problems import Problem, render
 
@@ -14,6 +16,7 @@ def rendered(problem: Problem, *, html: bool = False, head: bool = False) -> tup
     return start, body
 
 
+@pytest.mark.rule("RFC 9457 §3: problem+json", side="client")
 def test_programs_get_problem_json_rfc9457() -> None:
     head, body = rendered(problems.queue_full(3))
     assert head.startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
@@ -24,6 +27,7 @@ def test_programs_get_problem_json_rfc9457() -> None:
     assert (facts["status"], facts["code"], facts["retry_after"]) == (503, "queue-full", 3)
 
 
+@pytest.mark.rule("RFC 9110 §12.5.1: pages for browsers", side="client")
 def test_browsers_get_a_page_and_nothing_unescaped() -> None:
     head, body = rendered(Problem(503, "a<b", "<script>alert(1)</script>"), html=True)
     assert b"text/html" in head
@@ -32,11 +36,13 @@ def test_browsers_get_a_page_and_nothing_unescaped() -> None:
     assert b"a&lt;b" in body
 
 
+@pytest.mark.rule("RFC 9110 §9.3.2: HEAD", side="client")
 def test_head_gets_no_body_rfc9110_9_3_2() -> None:
     head, body = rendered(problems.NO_ROUTE, head=True)
     assert body == b""
     assert b"Content-Length: 0" not in head
 
 
+@pytest.mark.rule("RFC 9110 §15.5.6: Allow", side="client")
 def test_405_names_what_is_allowed_rfc9110_15_5_6() -> None:
     assert b"\r\nAllow: GET, " in rendered(Problem(405, "x", "y"))[0]

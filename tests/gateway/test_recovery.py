@@ -8,7 +8,6 @@ from config.service import Queue, Retries
 from tests.support.raw_http import (
     HELLO,
     Call,
-    always,
     free_port,
     get,
     once,
@@ -18,42 +17,8 @@ from tests.support.raw_http import (
     until,
 )
 
-BROKEN = [
-    pytest.param(
-        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
-        id="cl+te",
-    ),
-    pytest.param(
-        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\nhello",
-        id="two cl",
-    ),
-    pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: +5\r\n\r\nhello", id="odd cl"),
-    pytest.param(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n", id="unknown te"),
-    pytest.param(b"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", id="te in 1.0"),
-    pytest.param(b"HTTP/1.1 999 No\r\n\r\n", id="status out of range"),
-    pytest.param(b"HTTP/1.1 20 OK\r\n\r\n", id="short status"),
-    pytest.param(b"ICY 200 OK\r\n\r\n", id="other protocol"),
-    pytest.param(b"hello\r\n\r\n", id="http/0.9"),
-    pytest.param(b"HTTP/1.1 200 OK\r\nA: b\r\n c\r\n\r\n", id="obs-fold"),
-    pytest.param(b"HTTP/1.1 200 OK\r\nA : b\r\n\r\n", id="space before colon"),
-    pytest.param(b"HTTP/1.1 200 OK\r\nA: \x00\r\n\r\n", id="control"),
-    pytest.param(b"HTTP/1.1 200 OK\nA: b\n\n", id="bare lf"),
-    pytest.param(b"HTTP/1.1 200 OK\r\nA: " + b"x" * 70_000, id="endless head"),
-]
 
-
-@pytest.mark.parametrize("answer", BROKEN)
-async def test_a_broken_answer_is_a_502_rfc9112_6_3(answer: bytes) -> None:
-    async with stage(always(answer)) as s:
-        client = await s.client()
-        got = await client.ask(get())
-        assert (got.status, got.value("Content-Type")) == (502, "application/problem+json")
-        assert b'"code": "bad-response"' in got.body
-        await until(lambda: s.replicas[0].open == 0)
-        assert s.events.of(Outcome)[0].kind is OutcomeKind.RESET
-        assert len(s.replicas[0].heads) == 1
-
-
+@pytest.mark.rule("RFC 9112 §8: replica gone", side="both")
 @pytest.mark.parametrize(
     ("head", "body"),
     [
@@ -75,6 +40,7 @@ async def test_a_body_that_breaks_is_cut_never_ended_rfc9112_8(head: bytes, body
         assert s.stats().in_flight == 0
 
 
+@pytest.mark.rule("Tidegate: refused or reset", side="replica")
 async def test_a_refusing_replica_is_left_for_another() -> None:
     async with stage(say_hello) as s:
         dead = Endpoint("web-dead", Address("127.0.0.1", free_port()))
@@ -86,6 +52,7 @@ async def test_a_refusing_replica_is_left_for_another() -> None:
         assert s.stats().retries == {"refused": 1}
 
 
+@pytest.mark.rule("Tidegate: refused or reset", side="replica")
 async def test_the_only_replica_refuses() -> None:
     async with stage(queue=Queue(timeout=0.3)) as s:
         s.publish(Endpoint("web-dead", Address("127.0.0.1", free_port())))
@@ -109,6 +76,8 @@ async def reset_at_once(call: Call) -> None:
     call.reset()
 
 
+@pytest.mark.rule("RFC 9110 §9.2.2: safe retries", side="replica")
+@pytest.mark.rule("Tidegate: refused or reset", side="replica")
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"])
 async def test_a_safe_request_is_retried_after_a_reset_rfc9110_9_2_2(method: str) -> None:
     async with stage(reset_at_once, say_hello) as s:
@@ -117,6 +86,8 @@ async def test_a_safe_request_is_retried_after_a_reset_rfc9110_9_2_2(method: str
         assert s.stats().retries == {"reset": 1}
 
 
+@pytest.mark.rule("RFC 9110 §9.2.2: safe retries", side="replica")
+@pytest.mark.rule("RFC 9110 §9.2.2: a body is sent once", side="replica")
 @pytest.mark.parametrize("request_bytes", [post(b""), post(b"body"), post(b"body", method="PUT")])
 async def test_an_unsafe_request_is_never_sent_twice_rfc9110_9_2_2(request_bytes: bytes) -> None:
     async def script(call: Call) -> None:
@@ -131,6 +102,7 @@ async def test_an_unsafe_request_is_never_sent_twice_rfc9110_9_2_2(request_bytes
         assert (await client.ask(request_bytes)).status == 502
 
 
+@pytest.mark.rule("Tidegate: retry budget", side="replica")
 async def test_attempts_and_budget_bound_retries() -> None:
     async with stage(*[reset_at_once] * 5, retries=Retries(attempts=2)) as s:
         client = await s.client()
@@ -142,11 +114,13 @@ async def test_attempts_and_budget_bound_retries() -> None:
         assert sum(s.stats().retries.values()) <= 10 + 61 * 0.2 + 10
 
 
+@pytest.mark.rule("Tidegate: retry budget", side="replica")
 async def test_no_retries_when_told_so() -> None:
     async with stage(reset_at_once, say_hello, retries=Retries(attempts=0)) as s:
         assert (await (await s.client()).ask(get())).status == 502
 
 
+@pytest.mark.rule("RFC 9112 §9.3.1: stale connections", side="replica")
 async def test_a_connection_that_went_stale_costs_the_client_nothing() -> None:
     async def one_each(call: Call) -> None:
         await call.body(await call.request())

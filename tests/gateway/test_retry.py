@@ -5,6 +5,8 @@ import pytest
 from gateway.retry import Budget, is_safe
 
 
+@pytest.mark.rule("RFC 9110 §9.2.2: safe retries", side="replica")
+@pytest.mark.rule("RFC 9110 §9.2.2: a body is sent once", side="replica")
 @pytest.mark.parametrize(
     ("method", "sent", "body_sent", "safe"),
     [
@@ -30,6 +32,7 @@ def spent(budget: Budget, share: float, requests: int, now: float) -> int:
     return count
 
 
+@pytest.mark.rule("Tidegate: retry budget", side="replica")
 def test_a_share_of_the_requests_may_be_retried() -> None:
     budget = Budget(0.0)
     assert spent(budget, 0.2, 0, 0.0) == 10  # the floor

@@ -19,6 +19,7 @@ TABLE = Table(
 )
 
 
+@pytest.mark.rule("Tidegate: routing", side="client")
 @pytest.mark.parametrize(
     ("host", "target", "route"),
     [
@@ -49,6 +50,9 @@ def test_the_most_specific_host_and_the_longest_prefix_win(
     assert TABLE.match(host, target) == route
 
 
+@pytest.mark.rule("RFC 3986 §6.2.2: escapes", side="client")
+@pytest.mark.rule("RFC 3986 §5.2.4: dot segments", side="client")
+@pytest.mark.rule("RFC 3986 §6.2: double slashes", side="client")
 @pytest.mark.parametrize(
     "target",
     [
@@ -73,10 +77,13 @@ def test_no_spelling_passes_by_a_prefix(target: bytes) -> None:
     assert TABLE.match(b"shop.test", target) == "admin"
 
 
+@pytest.mark.rule("RFC 3986 §6.2.2: escapes", side="client")
 def test_escapes_are_decoded_once() -> None:
     assert TABLE.match(b"shop.test", b"/%2561dmin") == "shop"
 
 
+@pytest.mark.rule("RFC 3986 §5.2.4: dot segments", side="client")
+@pytest.mark.rule("RFC 3986 §6.2: double slashes", side="client")
 @given(st.binary(max_size=40))
 def test_a_normal_path_has_no_dots_and_no_double_slashes(target: bytes) -> None:
     path = normal_path(b"/" + target)

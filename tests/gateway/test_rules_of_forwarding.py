@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from config.service import Service
-from tests.support.raw_http import Stage, always, get, post, say_hello, stage
+from tests.support.raw_http import Call, Stage, always, get, post, say_hello, stage
 
 MINE = ("Host", "Content-Length", "X-Forwarded-For", "Authorization", "Cookie", "Via")
 
@@ -18,6 +18,9 @@ def lines(head: bytes, name: str) -> list[bytes]:
     return [line for line in head.split(b"\r\n") if line.lower().startswith(wanted)]
 
 
+@pytest.mark.rule("RFC 9110 §7.6.1: what Connection cannot remove", side="client")
+@pytest.mark.rule("RFC 9110 §7.6.1: nominated fields", side="client")
+@pytest.mark.rule("RFC 9110 §7.6.3: Via", side="client")
 @pytest.mark.parametrize("name", MINE)
 @pytest.mark.parametrize("spelling", ["{}", "close-not, {}", "{},x-hop", " {} ,", "UPPER"])
 async def test_connection_removes_nothing_that_others_rely_on_rfc9110_7_6_1(
@@ -38,6 +41,9 @@ async def test_connection_removes_nothing_that_others_rely_on_rfc9110_7_6_1(
         assert lines(head, "Connection") == []
 
 
+@pytest.mark.rule("RFC 9110 §7.6.1: what Connection cannot remove", side="replica")
+@pytest.mark.rule("RFC 9110 §7.6.1: nominated fields", side="replica")
+@pytest.mark.rule("RFC 9110 §6.6.1: Date", side="replica")
 @pytest.mark.parametrize("name", ["Content-Length", "Set-Cookie", "Date"])
 async def test_a_replica_can_not_remove_them_either_rfc9110_7_6_1(name: str) -> None:
     fields = b"Content-Length: 5\r\nSet-Cookie: a=b\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\n"
@@ -50,6 +56,7 @@ async def test_a_replica_can_not_remove_them_either_rfc9110_7_6_1(name: str) -> 
         assert got.values("X-Hop") == got.values("Connection") == []
 
 
+@pytest.mark.rule("RFC 9113 §3.1: h2c", side="both")
 @pytest.mark.parametrize("wanted", ["h2c", "H2C", "websocket, h2c", "h2c-14"])
 async def test_no_tunnel_for_h2c_which_would_pass_by_every_rule_rfc9113_3_1(wanted: str) -> None:
     asked = ("Connection: Upgrade, HTTP2-Settings", f"Upgrade: {wanted}", "HTTP2-Settings: AA")
@@ -64,6 +71,7 @@ async def test_no_tunnel_for_h2c_which_would_pass_by_every_rule_rfc9113_3_1(want
         assert (await client.ask(get("/", *asked))).status == 502
 
 
+@pytest.mark.rule("RFC 7239 §8.1: disguised fields", side="client")
 @pytest.mark.parametrize(
     "name",
     [
@@ -79,6 +87,7 @@ async def test_disguised_fields_do_not_pass(name: str) -> None:
         assert b"evil" not in s.replicas[0].heads[0]
 
 
+@pytest.mark.rule("RFC 7239 §4: a trusted proxy's Forwarded", side="client")
 async def test_a_trusted_forwarded_gets_our_own_element_rfc7239_4() -> None:
     async with stage(say_hello, trusted_proxies=("127.0.0.1",)) as s:
         client = await s.client()
@@ -89,6 +98,7 @@ async def test_a_trusted_forwarded_gets_our_own_element_rfc7239_4() -> None:
         ]
 
 
+@pytest.mark.rule("RFC 9110 §7.2: Host", side="client")
 @pytest.mark.parametrize("host", ["web.test", "WEB.Test:8080", "web.test.", "[::1]:81", "1.2.3.4"])
 async def test_host_is_kept_as_it_came_rfc9110_7_2(host: str) -> None:
     async with stage(say_hello) as s:
@@ -99,6 +109,7 @@ async def test_host_is_kept_as_it_came_rfc9110_7_2(host: str) -> None:
         assert lines(head, "X-Forwarded-Host") == [b"X-Forwarded-Host: " + host.encode()]
 
 
+@pytest.mark.rule("RFC 9112 §3.2.2: absolute-form", side="client")
 async def test_the_authority_of_the_target_is_the_host_everywhere_rfc9112_3_2_2() -> None:
     async with stage(say_hello) as s:
         client = await s.client()
@@ -109,6 +120,8 @@ async def test_the_authority_of_the_target_is_the_host_everywhere_rfc9112_3_2_2(
         assert b"two.test" not in head
 
 
+@pytest.mark.rule("RFC 9110 §9.3: bodies of any method", side="client")
+@pytest.mark.rule("RFC 9112 §3.1: method", side="client")
 @pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE", "OPTIONS", "PATCH", "purge", "M-X"])
 async def test_any_method_may_have_a_body_rfc9110_9_3(method: str) -> None:
     async with stage(say_hello) as s:
@@ -119,6 +132,8 @@ async def test_any_method_may_have_a_body_rfc9110_9_3(method: str) -> None:
         assert s.replicas[0].heads[0].startswith(f"{method} / HTTP/1.1\r\n".encode())
 
 
+@pytest.mark.rule("RFC 9110 §5.3: order of fields", side="both")
+@pytest.mark.rule("RFC 9110 §7.7: no transformation", side="both")
 async def test_order_repetition_and_coding_of_fields_pass_both_ways_rfc9110_5_3() -> None:
     answer = b"Set-Cookie: a=1\r\nX: 1\r\nSet-Cookie: b=2\r\nVary: a\r\nContent-Encoding: br\r\n"
     async with stage(
@@ -132,6 +147,7 @@ async def test_order_repetition_and_coding_of_fields_pass_both_ways_rfc9110_5_3(
         assert got.body == b"\xff\x00"
 
 
+@pytest.mark.rule("RFC 9110 §9.3.2: HEAD", side="client")
 @pytest.mark.parametrize("method", ["HEAD"])
 @pytest.mark.parametrize(
     ("line", "status"), [("Content-Length: x", 400), ("Expect: x", 417), ("A : b", 400)]
@@ -147,6 +163,7 @@ async def test_a_refused_head_request_has_no_body_rfc9110_9_3_2(
         assert got.endswith(b"\r\n\r\n")
 
 
+@pytest.mark.rule("RFC 9112 §9.2: trailing data", side="client")
 @pytest.mark.parametrize("method", ["POST", "GET"])
 async def test_bytes_after_a_body_are_the_next_request_rfc9112_9_3_2(method: str) -> None:
     async with stage(say_hello) as s:
@@ -157,6 +174,28 @@ async def test_bytes_after_a_body_are_the_next_request_rfc9112_9_3_2(method: str
         assert await client.is_closed()
         assert s.replicas[0].bodies == [b"body", b""]
         assert len(s.replicas[0].heads) == 2
+
+
+@pytest.mark.rule("RFC 9110 §6.6.2: Trailer", side="both")
+@pytest.mark.rule("RFC 9110 §6.5: trailers passed on", side="both")
+async def test_announced_trailers_pass_behind_the_body_both_ways_rfc9110_6_6_2() -> None:
+    framed = b"Trailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n"
+    body = b"5\r\nhello\r\n0\r\nX-Sum: 9\r\nServer-Timing: a\r\n\r\n"
+
+    async def echo(call: Call) -> None:
+        head = await call.request()
+        assert lines(head, "Trailer") == [b"Trailer: X-Sum"]
+        assert lines(head, "X-Sum") == []
+        call.replica.bodies.append(await call.reader.readexactly(len(body)))
+        await call.send(b"HTTP/1.1 200 OK\r\n" + framed + body)
+
+    async with stage(echo) as s:
+        client = await s.client()
+        await client.send(b"POST / HTTP/1.1\r\nHost: a\r\nTE: trailers\r\n" + framed + body)
+        got = await client.head()
+        assert (got.value("Trailer"), got.value("X-Sum")) == ("X-Sum", None)
+        assert await client.reader.readexactly(len(body)) == body
+        assert s.replicas[0].bodies == [body]
 
 
 # Paths
@@ -188,14 +227,20 @@ async def two() -> AsyncIterator[Stage]:
         yield s
 
 
+@pytest.mark.rule("RFC 3986 §6: raw path", side="client")
+@pytest.mark.rule("RFC 3986 §6.2.2: escapes", side="client")
+@pytest.mark.rule("RFC 3986 §5.2.4: dot segments", side="client")
+@pytest.mark.rule("RFC 3986 §6.2: double slashes", side="client")
 @pytest.mark.parametrize("form", ["{}", "http://web.test{}", "HTTPS://web.test:80{}"])
 async def test_no_spelling_reaches_the_other_service_and_all_pass_raw_rfc3986_6(
     two: Stage, form: str
 ) -> None:
     client = await two.client()
     for index, paths in ((1, SPELLINGS), (0, OTHERS)):
-        for path in paths:
-            assert (await client.ask(get(form.format(path)))).status == 200
+        for number, path in enumerate(paths):
+            # Every other head is unlike the one before it, and read anew as a whole.
+            line = f"X: {number // 2}"
+            assert (await client.ask(get(form.format(path), line))).status == 200
             first = two.replicas[index].heads[-1].partition(b"\r\n")[0]
             assert first == f"GET {path} HTTP/1.1".encode(), path
     assert [len(one.heads) for one in two.replicas] == [len(OTHERS), len(SPELLINGS)]
@@ -204,6 +249,7 @@ async def test_no_spelling_reaches_the_other_service_and_all_pass_raw_rfc3986_6(
 # The access log
 
 
+@pytest.mark.rule("Tidegate: log injection", side="client")
 @pytest.mark.parametrize("kind", ["json", "combined"])
 async def test_no_client_forges_a_line_of_the_log(
     kind: str, caplog: pytest.LogCaptureFixture

@@ -2,87 +2,43 @@
 
 import asyncio
 import pathlib
+import socket
 
 import pytest
 
 from cluster.messages import Outcome, OutcomeKind
-from tests.gateway.corpus import HEADS
-from tests.support.raw_http import HELLO, Call, Client, always, get, post, say_hello, stage, until
+from tests.gateway.replica_corpus import BAD_BODY_CASES, BAD_HEAD_CASES, CL, TE, ok
+from tests.support.raw_http import (
+    HELLO,
+    Call,
+    Client,
+    Stage,
+    always,
+    get,
+    once,
+    post,
+    say_hello,
+    stage,
+    until,
+)
 
 
-def ok(*lines: bytes, first: bytes = b"HTTP/1.1 200 OK", body: bytes = b"hello") -> bytes:
-    return b"\r\n".join([first, *lines, b"", body])
-
-
-CL = b"Content-Length: 5"
-BAD_HEADS = {
-    # RFC 9112 §6.1, §6.3
-    "TE and CL": ok(b"Transfer-Encoding: chunked", CL),
-    "two CL, different": ok(CL, b"Content-Length: 6"),
-    "CL as a list": ok(b"Content-Length: 5, 5"),
-    "CL negative": ok(b"Content-Length: -5"),
-    "CL hexadecimal": ok(b"Content-Length: 0x5"),
-    "CL with underscore": ok(b"Content-Length: 1_0"),
-    "CL empty": ok(b"Content-Length:"),
-    "CL too large": ok(b"Content-Length: 99999999999999999999"),
-    "CL in other digits": ok("Content-Length: \u0665".encode()),
-    "TE identity": ok(b"Transfer-Encoding: identity"),
-    "TE list": ok(b"Transfer-Encoding: gzip, chunked"),
-    "TE twice": ok(b"Transfer-Encoding: chunked", b"Transfer-Encoding: chunked"),
-    "TE chunked twice": ok(b"Transfer-Encoding: chunked, chunked"),
-    "TE with a tab behind": ok(b"Transfer-Encoding: chunked\t"),
-    "TE empty": ok(b"Transfer-Encoding:"),
-    "TE quoted": ok(b'Transfer-Encoding: "chunked"'),
-    # RFC 9112 §2.2, §5
-    "bare LF in one line": ok(CL, b"A: b\nC: d"),
-    "bare CR in a value": ok(CL, b"A: b\rC: d"),
-    "NUL in a value": ok(CL, b"A: \x00"),
-    "control in a value": ok(CL, b"A: \x1b[31m"),
-    "DEL in a value": ok(CL, b"A: \x7f"),
-    "obs-fold with a tab": ok(CL, b"A: b", b"\tc"),
-    "no colon": ok(CL, b"A"),
-    "empty name": ok(CL, b": a"),
-    "leading space": ok(b" A: b", CL),
-    "non-token name": ok(CL, b"A(b): c"),
-    # RFC 9112 §4
-    "HTTP/2.0": ok(CL, first=b"HTTP/2.0 200 OK"),
-    "HTTP/1.2": ok(CL, first=b"HTTP/1.2 200 OK"),
-    "lower-case version": ok(CL, first=b"http/1.1 200 OK"),
-    "no status": ok(CL, first=b"HTTP/1.1"),
-    "status below 100": ok(CL, first=b"HTTP/1.1 099 No"),
-    "status of four digits": ok(CL, first=b"HTTP/1.1 2000 OK"),
-    "two spaces": ok(CL, first=b"HTTP/1.1  200 OK"),
-    "control in the reason": ok(CL, first=b"HTTP/1.1 200 O\x08K"),
-    "an empty line first": b"\r\n" + ok(CL),
-    "a request": get(),
-    "TLS": b"\x15\x03\x01\x00\x02\x02\x46",
-    # RFC 9110 §15.2
-    "a bad interim answer": b"HTTP/1.1 103 Early\r\nContent-Length: 1, 1\r\n\r\n" + ok(CL),
-    "an odd end of an interim answer": b"HTTP/1.1 103 Early\r\n\r\nxx\r\n\r\n",
-}
-
-
-@pytest.mark.parametrize("name", BAD_HEADS)
+@pytest.mark.rule("RFC 9112 §9.2: garbage", side="replica")
+@pytest.mark.parametrize("bad", BAD_HEAD_CASES)
 async def test_a_bad_head_is_a_502_and_its_connection_is_not_used_again_rfc9112_6_3(
-    name: str,
+    bad: bytes,
 ) -> None:
-    async with stage(always(BAD_HEADS[name])) as s:
+    async with stage(always(bad)) as s:
         for _ in range(2):
             client = await s.client()
             await client.send(get())
             while (answer := await client.answer()).status == 103:
                 assert answer.value("Content-Length") is None
             assert (answer.status, b'"bad-response"' in answer.body) == (502, True)
+            assert answer.value("Content-Type") == "application/problem+json"
             await until(lambda: s.replicas[0].open == 0)
-        assert s.replicas[0].connections == 2
+        assert s.replicas[0].connections == len(s.replicas[0].heads) == 2
         assert {outcome.kind for outcome in s.events.of(Outcome)} == {OutcomeKind.RESET}
-
-
-BAD_BODIES = {
-    name: data.partition(b"\r\n\r\n")[2]
-    for name, (data, _) in HEADS.items()
-    if name.startswith(("chunk", "trailer"))
-}
 
 
 async def is_cut(client: Client) -> bool:
@@ -93,10 +49,12 @@ async def is_cut(client: Client) -> bool:
     return False
 
 
-@pytest.mark.parametrize("name", BAD_BODIES)
+@pytest.mark.rule("RFC 9112 §8: replica gone", side="replica")
+@pytest.mark.rule("RFC 9112 §9.2: garbage", side="replica")
+@pytest.mark.parametrize("bad", BAD_BODY_CASES)
 @pytest.mark.parametrize("in_pieces", [False, True])
 async def test_a_bad_chunk_is_a_cut_never_a_clean_end_rfc9112_7_1(
-    name: str, in_pieces: bool
+    bad: bytes, in_pieces: bool
 ) -> None:
     head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
@@ -104,8 +62,8 @@ async def test_a_bad_chunk_is_a_cut_never_a_clean_end_rfc9112_7_1(
         await call.request()
         await call.send(head)
         step = 7 if in_pieces else 100_000
-        for at in range(0, len(BAD_BODIES[name]), step):
-            await call.send(BAD_BODIES[name][at : at + step])
+        for at in range(0, len(bad), step):
+            await call.send(bad[at : at + step])
         await call.reader.read()
 
     async with stage(script) as s:
@@ -117,6 +75,10 @@ async def test_a_bad_chunk_is_a_cut_never_a_clean_end_rfc9112_7_1(
         assert s.stats().in_flight == 0
 
 
+@pytest.mark.rule("RFC 9112 §9.2: too much", side="replica")
+@pytest.mark.rule("RFC 9112 §9.2: two answers", side="replica")
+@pytest.mark.rule("RFC 9112 §9.2: trailing data", side="replica")
+@pytest.mark.rule("RFC 9110 §9.3.2: HEAD", side="replica")
 @pytest.mark.parametrize(
     ("answer", "method"),
     [
@@ -143,6 +105,7 @@ async def test_too_much_is_dropped_and_no_other_client_sees_it_rfc9112_9_2(
         assert s.replicas[0].connections == 3
 
 
+@pytest.mark.rule("RFC 9112 §9.2: two answers", side="replica")
 async def test_a_second_answer_that_comes_later_is_for_nobody_rfc9112_9_2() -> None:
     async def script(call: Call) -> None:
         await call.request()
@@ -161,6 +124,7 @@ async def test_a_second_answer_that_comes_later_is_for_nobody_rfc9112_9_2() -> N
         assert s.replicas[0].connections == 2
 
 
+@pytest.mark.rule("RFC 9110 §7.8: unasked protocols", side="replica")
 @pytest.mark.parametrize("protocol", ["h2c", "other", ""])
 async def test_a_replica_may_only_switch_to_what_was_asked_rfc9110_7_8(protocol: str) -> None:
     head = b"HTTP/1.1 101 Switching\r\nConnection: upgrade\r\nUpgrade: " + protocol.encode()
@@ -172,6 +136,8 @@ async def test_a_replica_may_only_switch_to_what_was_asked_rfc9110_7_8(protocol:
         await until(lambda: s.replicas[0].open == 0)
 
 
+@pytest.mark.rule("RFC 9110 §8.6: framing of interim answers", side="replica")
+@pytest.mark.rule("RFC 9110 §15.2: interim answers", side="replica")
 @pytest.mark.parametrize("status", [b"103 Early Hints", b"102 Processing", b"199 Odd"])
 async def test_interim_answers_carry_no_framing_rfc9110_8_6(status: bytes) -> None:
     lines = b"\r\nContent-Length: 7\r\nConnection: x-hop\r\nX-Hop: 1\r\nLink: </a>\r\n\r\n"
@@ -184,9 +150,45 @@ async def test_interim_answers_carry_no_framing_rfc9110_8_6(status: bytes) -> No
         assert (await client.ask(get(method="HEAD"), to_head=True)).status in (102, 103, 199)
 
 
+PIECES = {
+    "counted": ok(b"Content-Length: 5"),
+    "chunked": ok(TE, body=b"2;a=b\r\nhe\r\n3\r\nllo\r\n0\r\nA: b\r\n\r\n"),
+    "interim": b"HTTP/1.1 103 Early\r\nLink: </a>\r\n\r\n" + ok(CL),
+    "close-delimited": ok(b"A: b"),
+    "HTTP/1.0": ok(CL, first=b"HTTP/1.0 200 OK"),
+    "bad": ok(CL, b"A : b"),
+    "bad later": b"HTTP/1.1 103 Early\r\n\r\n" + ok(CL, b"A: b", b" c"),
+}  # fmt: skip
+
+
+@pytest.mark.rule("RFC 9112 §11.2: any split", side="replica")
+@pytest.mark.parametrize("name", PIECES)
+async def test_an_answer_in_single_bytes_is_the_same_answer_rfc9112_11_2(name: str) -> None:
+    async def in_pieces(call: Call) -> None:
+        await call.request()
+        sock = call.writer.get_extra_info("socket")
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for byte in PIECES[name]:
+            call.writer.write(bytes([byte]))
+            await asyncio.sleep(0)
+
+    async def statuses(s: Stage) -> tuple[list[int], bytes]:
+        client = await s.client()
+        await client.send(get("/", "Connection: close"))
+        answers = [await client.answer()]
+        while answers[-1].status < 200:
+            answers.append(await client.answer())
+        return [one.status for one in answers], answers[-1].body
+
+    async with stage(in_pieces) as pieces, stage(once(PIECES[name])) as whole:
+        assert await statuses(pieces) == await statuses(whole)
+
+
 # Replicas of HTTP/1.0
 
 
+@pytest.mark.rule("RFC 9112 §9.3: HTTP/1.0", side="replica")
+@pytest.mark.rule("RFC 9112 §9.3: persistence", side="replica")
 async def test_an_answer_of_1_0_ends_with_its_connection_rfc9112_9_3() -> None:
     async with stage(always(b"HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\nhello")) as s:
         client = await s.client()
@@ -197,6 +199,7 @@ async def test_an_answer_of_1_0_ends_with_its_connection_rfc9112_9_3() -> None:
         assert s.replicas[0].connections == 2
 
 
+@pytest.mark.rule("RFC 9112 §9.3: HTTP/1.0", side="replica")
 async def test_an_answer_of_1_0_may_keep_its_connection_rfc9112_9_3() -> None:
     head = b"HTTP/1.0 200 OK\r\nConnection: Keep-Alive\r\nKeep-Alive: 5\r\n"
     async with stage(always(head + b"Content-Length: 5\r\n\r\nhello")) as s:
@@ -207,6 +210,8 @@ async def test_an_answer_of_1_0_may_keep_its_connection_rfc9112_9_3() -> None:
         assert s.replicas[0].connections == 1
 
 
+@pytest.mark.rule("RFC 9112 §9.3: HTTP/1.0", side="replica")
+@pytest.mark.rule("RFC 9112 §6.3: close-delimited answers", side="replica")
 async def test_an_answer_of_1_0_without_length_is_chunked_for_1_1_rfc9112_6_3() -> None:
     async def script(call: Call) -> None:
         await call.request()
@@ -222,6 +227,7 @@ async def test_an_answer_of_1_0_without_length_is_chunked_for_1_1_rfc9112_6_3() 
 # What a client of HTTP/1.0 can tell
 
 
+@pytest.mark.rule("RFC 9112 §8: cuts for HTTP/1.0", side="client")
 @pytest.mark.parametrize(
     "head", [b"Transfer-Encoding: chunked\r\n\r\n4\r\npart\r\n", b"Content-Length: 9\r\n\r\npart"]
 )
@@ -247,6 +253,7 @@ def established(port: int) -> int:
     return sum(row[2].endswith(f":{port:04X}") and row[3] == "01" for row in rows)
 
 
+@pytest.mark.rule("RFC 9112 §9.5: early answers", side="replica")
 async def test_a_replica_that_reads_no_more_is_let_go_rfc9112_9_6() -> None:
     go = asyncio.Event()
 
@@ -272,6 +279,8 @@ async def test_a_replica_that_reads_no_more_is_let_go_rfc9112_9_6() -> None:
         assert len(s.replicas[0].bodies[0]) < 20_000_000
 
 
+@pytest.mark.rule("RFC 9110 §9.2.2: a body is sent once", side="replica")
+@pytest.mark.rule("RFC 9110 §10.1.1: 100-continue", side="replica")
 async def test_a_body_is_sent_once_even_after_a_reset_during_an_expectation() -> None:
     """RFC 9110 §10.1.1: what was only announced may be announced again."""
 
@@ -294,6 +303,7 @@ async def test_a_body_is_sent_once_even_after_a_reset_during_an_expectation() ->
         assert s.stats().retries == {"reset": 1}
 
 
+@pytest.mark.rule("RFC 9110 §9.2.2: a body is sent once", side="replica")
 async def test_a_part_of_a_body_that_was_sent_forbids_a_retry_rfc9110_9_2_2() -> None:
     async def script(call: Call) -> None:
         await call.request()
@@ -307,6 +317,7 @@ async def test_a_part_of_a_body_that_was_sent_forbids_a_retry_rfc9110_9_2_2() ->
         assert [len(one.heads) for one in s.replicas] in ([1, 0], [0, 1])
 
 
+@pytest.mark.rule("RFC 9112 §9.2: half an answer", side="replica")
 async def test_what_a_dead_replica_left_unsaid_is_never_mixed_with_another_answer() -> None:
     """RFC 9112 §9.2: half a head, then the end; the retry must not begin with that half."""
 

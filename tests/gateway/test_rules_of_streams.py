@@ -1,10 +1,12 @@
 """What goes on for long: events, uploads, tunnels, both ways at once; and clients that leave."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
 from cluster.messages import Outcome
+from gateway.downstream import Downstream
 from tests.gateway import websocket
 from tests.gateway.websocket import Frame, read_frame
 from tests.support.raw_http import HELLO, Call, get, post, say_hello, stage, until
@@ -15,6 +17,7 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 # Server-Sent Events
 
 
+@pytest.mark.rule("HTML §9.2: Server-Sent Events", side="both")
 @pytest.mark.parametrize("framing", [b"Transfer-Encoding: chunked\r\n", b""])
 async def test_events_pass_one_by_one_without_being_held(framing: bytes) -> None:
     """RFC 9112 §7.1, HTML §9.2: an event is passed on before there is another."""
@@ -46,6 +49,7 @@ async def test_events_pass_one_by_one_without_being_held(framing: bytes) -> None
 # Both directions at once
 
 
+@pytest.mark.rule("RFC 9112 §9: full duplex", side="both")
 @pytest.mark.parametrize("chunked", [True, False])
 async def test_both_directions_flow_at_once_over_one_request_rfc9112_9(chunked: bool) -> None:
     async def script(call: Call) -> None:
@@ -73,6 +77,7 @@ async def test_both_directions_flow_at_once_over_one_request_rfc9112_9(chunked: 
         assert s.stats().requests == {200: 1}
 
 
+@pytest.mark.rule("RFC 9112 §7.1: chunk size", side="client")
 async def test_a_bad_chunk_in_one_direction_cuts_the_other_rfc9112_7_1() -> None:
     async def script(call: Call) -> None:
         await call.request()
@@ -91,6 +96,8 @@ async def test_a_bad_chunk_in_one_direction_cuts_the_other_rfc9112_7_1() -> None
         assert s.events.of(Outcome) == []
 
 
+@pytest.mark.rule("RFC 9112 §9.3.2: pipelining", side="client")
+@pytest.mark.rule("RFC 9112 §7.1: chunked bodies", side="client")
 async def test_pipelined_requests_with_bodies_are_answered_in_order_rfc9112_9_3_2() -> None:
     async def echo(call: Call) -> None:
         while True:
@@ -107,6 +114,34 @@ async def test_pipelined_requests_with_bodies_are_answered_in_order_rfc9112_9_3_
         assert s.replicas[0].connections == 1
 
 
+@pytest.mark.rule("RFC 9112 §9.3.2: pipelining", side="both")
+async def test_the_next_request_waits_for_the_answer_however_it_comes_rfc9112_9_3_2() -> None:
+    """One comes with the first, the others in parts while the first is served."""
+    go = asyncio.Event()
+
+    async def script(call: Call) -> None:
+        while True:
+            number = (await call.request()).split(b" ")[1]
+            await go.wait()
+            await call.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n" + number)
+
+    async with stage(script) as s:
+        client = await s.client()
+        await client.send(get("/1") + get("/2"))
+        await until(lambda: s.replicas[0].heads)
+        (connection,) = s.gateway._context.connections
+        assert isinstance(connection, Downstream)
+        later, sent = get("/3") + get("/4"), 0
+        for end in (9, 60, len(later)):
+            await client.send(later[sent:end])
+            sent = end
+            await until(lambda: len(connection._later) == sent)  # noqa: B023
+        assert (s.stats().in_flight, s.replicas[0].connections) == (1, 1)
+        assert len(s.replicas[0].heads) == 1
+        go.set()
+        assert [(await client.answer()).body for _ in range(4)] == [b"/1", b"/2", b"/3", b"/4"]
+
+
 def chunks(body: bytes) -> bytes:
     return b"".join(b"1;a=b\r\n%c\r\n" % byte for byte in body) + b"0\r\nX-Sum: 1\r\n\r\n"
 
@@ -114,8 +149,21 @@ def chunks(body: bytes) -> bytes:
 # Clients that leave in the middle
 
 
+def gone(phase: str, rule: str) -> Any:
+    return pytest.param(phase, marks=pytest.mark.rule(f"Tidegate: {rule}", side="both"))
+
+
 @pytest.mark.parametrize("how", ["close", "reset"])
-@pytest.mark.parametrize("phase", ["upload", "chunked upload", "answer", "tunnel"])
+@pytest.mark.parametrize(
+    "phase",
+    [
+        gone("waiting", "client gone before the answer"),
+        gone("upload", "client gone in an upload"),
+        gone("chunked upload", "client gone in an upload"),
+        gone("answer", "client gone in an answer"),
+        gone("tunnel", "client gone from a tunnel"),
+    ],
+)
 async def test_a_client_that_leaves_ends_its_request_at_the_replica_at_once(
     how: str, phase: str
 ) -> None:
@@ -135,6 +183,7 @@ async def test_a_client_that_leaves_ends_its_request_at_the_replica_at_once(
             ended.set()
 
     asked = {
+        "waiting": get(),
         "upload": get("/", "Content-Length: 9", method="POST") + b"part",
         "chunked upload": get("/", "Transfer-Encoding: chunked", method="POST") + b"4\r\npart\r\n",
         "answer": get(),
@@ -189,6 +238,8 @@ SPOKEN = [
 ]
 
 
+@pytest.mark.rule("RFC 6455 §5: WebSocket", side="both")
+@pytest.mark.rule("Tidegate: tunnels in flight", side="client")
 async def test_a_websocket_talks_in_frames_rfc6455_5() -> None:
     async with stage(serve_frames) as s:
         client = await s.client()
@@ -217,6 +268,7 @@ async def test_a_websocket_talks_in_frames_rfc6455_5() -> None:
         await until(lambda: s.stats().in_flight == 0)
 
 
+@pytest.mark.rule("RFC 9110 §7.8: nothing before 101", side="client")
 async def test_nothing_is_tunnelled_before_101_rfc9110_7_8() -> None:
     """What follows a request to upgrade that is refused is the next request."""
     go = asyncio.Event()
@@ -238,6 +290,7 @@ async def test_nothing_is_tunnelled_before_101_rfc9110_7_8() -> None:
         assert b"\r\nX-Forwarded-For: 127.0.0.1\r\n" in s.replicas[0].heads[1]
 
 
+@pytest.mark.rule("Tidegate: slow readers", side="client")
 async def test_a_tunnel_does_not_wait_for_slow_readers_for_ever() -> None:
     """Back-pressure holds in a tunnel, too: what is not read is not taken from the replica."""
     sent = 0
@@ -259,6 +312,7 @@ async def test_a_tunnel_does_not_wait_for_slow_readers_for_ever() -> None:
         assert sent < 50 * 2**20
 
 
+@pytest.mark.rule("RFC 9110 §7.8: unasked protocols", side="client")
 async def test_an_upgrade_of_1_0_is_none_rfc9110_7_8() -> None:
     async with stage(say_hello) as s:
         client = await s.client()

@@ -2,18 +2,19 @@
 
 import asyncio
 
+import pytest
+
 from config.service import Timeouts
 from tests.support.raw_http import Call, Client, Stage, get, stage, until
 
 UPGRADE = get("/", "Connection: Upgrade", "Upgrade: echo")
+SWITCHED = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n"
 
 
 async def echo(call: Call) -> None:
     """A tunnel that gives back what it gets."""
     await call.request()
-    await call.send(
-        b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n"
-    )
+    await call.send(SWITCHED)
     while data := await call.reader.read(100):
         await call.send(data)
 
@@ -21,9 +22,7 @@ async def echo(call: Call) -> None:
 async def swallow(call: Call) -> None:
     """A tunnel that says nothing."""
     await call.request()
-    await call.send(
-        b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n"
-    )
+    await call.send(SWITCHED)
     while await call.reader.read(100):
         pass
 
@@ -35,6 +34,7 @@ async def tunnel(s: Stage) -> Client:
     return client
 
 
+@pytest.mark.rule("Tidegate: tunnels alive by bytes", side="both")
 async def test_a_tunnel_in_which_nothing_moves_is_closed() -> None:
     async with stage(echo, timeouts=Timeouts(idle=0.2)) as s:
         client = await tunnel(s)
@@ -43,8 +43,9 @@ async def test_a_tunnel_in_which_nothing_moves_is_closed() -> None:
         await until(lambda: s.stats().in_flight == 0)
 
 
-async def test_bytes_in_either_direction_keep_a_tunnel_open() -> None:
-    """Several times the idle timeout, with the client alone speaking."""
+@pytest.mark.rule("Tidegate: tunnels alive by bytes", side="client")
+async def test_bytes_of_the_client_alone_keep_a_tunnel_open() -> None:
+    """Several times the idle timeout."""
     async with stage(swallow, timeouts=Timeouts(idle=0.3)) as s:
         client = await tunnel(s)
         loop = asyncio.get_running_loop()
@@ -54,6 +55,45 @@ async def test_bytes_in_either_direction_keep_a_tunnel_open() -> None:
             assert s.stats().in_flight == 1
             await asyncio.sleep(0.05)
         assert await client.is_closed()
+
+
+@pytest.mark.rule("Tidegate: tunnels alive by bytes", side="replica")
+async def test_bytes_of_the_replica_alone_keep_a_tunnel_open() -> None:
+    """Several times the idle timeout; then both are silent, and it ends."""
+
+    async def speak(call: Call) -> None:
+        await call.request()
+        await call.send(SWITCHED)
+        for _ in range(12):
+            await call.send(b"x")
+            await asyncio.sleep(0.05)
+        await call.reader.read()
+
+    async with stage(speak, timeouts=Timeouts(idle=0.2)) as s:
+        client = await tunnel(s)
+        assert await client.rest() == b"x" * 12
+        await until(lambda: s.replicas[0].open == 0)
+
+
+@pytest.mark.rule("RFC 9112 §9.6: half-closed tunnels", side="replica")
+async def test_a_replica_may_end_its_half_first_rfc9112_9_6() -> None:
+    """What the client still has to say reaches it, and the end of that, too."""
+
+    async def ends_first(call: Call) -> None:
+        await call.request()
+        await call.send(SWITCHED + b"bye")
+        call.writer.write_eof()
+        call.replica.bodies.append(await call.reader.read())
+
+    async with stage(ends_first) as s:
+        client = await tunnel(s)
+        assert await client.rest() == b"bye"
+        await client.send(b"still here")
+        assert s.stats().in_flight == 1
+        client.writer.write_eof()
+        await until(lambda: s.replicas[0].bodies)
+        assert s.replicas[0].bodies == [b"still here"]
+        await until(lambda: s.stats().in_flight == 0)
 
 
 async def test_without_an_idle_timeout_a_silent_tunnel_lives_on() -> None:

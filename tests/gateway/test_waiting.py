@@ -21,6 +21,7 @@ from tests.support.raw_http import (
 )
 
 
+@pytest.mark.rule("RFC 9110 §15.6.5: silent replicas", side="replica")
 async def test_a_silent_replica_is_a_504() -> None:
     async def script(call: Call) -> None:
         await call.request()
@@ -35,6 +36,8 @@ async def test_a_silent_replica_is_a_504() -> None:
         assert s.stats().in_flight == 0
 
 
+@pytest.mark.rule("RFC 9110 §15.6.5: silent replicas", side="replica")
+@pytest.mark.rule("RFC 9112 §8: replica gone", side="both")
 async def test_silence_in_the_middle_is_a_cut() -> None:
     async def script(call: Call) -> None:
         await call.request()
@@ -61,6 +64,7 @@ async def test_a_slow_but_steady_answer_outlives_the_idle_timeout() -> None:
         assert (await (await s.client()).ask(get())).body == b"." * 9
 
 
+@pytest.mark.rule("RFC 9110 §15.6.3: replicas that do not accept", side="replica")
 async def test_a_connect_that_hangs_is_given_up() -> None:
     with socket.socket() as full:
         full.bind(("127.0.0.1", 0))
@@ -79,6 +83,7 @@ async def test_a_connect_that_hangs_is_given_up() -> None:
             filler.close()
 
 
+@pytest.mark.rule("RFC 9110 §15.5.9: slow bodies", side="client")
 async def test_an_upload_that_stalls_is_a_408() -> None:
     async with stage(say_hello, idle_timeout=0.2) as s:
         client = await s.client()
@@ -91,6 +96,7 @@ async def test_an_upload_that_stalls_is_a_408() -> None:
 # Clients that leave
 
 
+@pytest.mark.rule("Tidegate: client gone before the answer", side="client")
 @pytest.mark.parametrize("how", ["close", "reset"])
 async def test_a_client_that_leaves_frees_its_place(how: str) -> None:
     async def script(call: Call) -> None:
@@ -110,6 +116,7 @@ async def test_a_client_that_leaves_frees_its_place(how: str) -> None:
         assert s.events.of(Outcome) == []
 
 
+@pytest.mark.rule("Tidegate: client gone in the queue", side="client")
 async def test_a_queued_client_that_leaves_frees_its_place() -> None:
     async with stage(queue=Queue(size=1)) as s:
         first = await s.client()
@@ -128,6 +135,7 @@ async def test_a_queued_client_that_leaves_frees_its_place() -> None:
 # Waiting
 
 
+@pytest.mark.rule("Tidegate: Server-Timing", side="client")
 async def test_a_request_wakes_and_is_held() -> None:
     async with stage() as s:
         client = await s.client()
@@ -155,6 +163,7 @@ async def test_a_herd_sends_one_wake_and_is_all_served() -> None:
         assert {(await client.answer()).status for client in clients} == {200}
 
 
+@pytest.mark.rule("Tidegate: queue", side="client")
 async def test_a_full_queue_is_a_503_with_retry_after() -> None:
     async with stage(queue=Queue(size=1)) as s:
         s.publish(start_seconds=2.1)
@@ -167,6 +176,8 @@ async def test_a_full_queue_is_a_503_with_retry_after() -> None:
         assert s.stats().rejected == {"queue-full": 1}
 
 
+@pytest.mark.rule("Tidegate: Server-Timing", side="client")
+@pytest.mark.rule("Tidegate: queue", side="client")
 async def test_waiting_too_long_is_a_503_with_retry_after() -> None:
     async with stage(queue=Queue(timeout=0.2)) as s:
         answer = await (await s.client()).ask(get())
@@ -211,8 +222,11 @@ async def test_requests_wait_in_arrival_order_for_a_free_slot() -> None:
             await client.send(get(f"/{number}"))
             await until(level_is(s, number + 1))
         go.set()
-        for client in clients:
-            assert (await client.answer()).status == 200
+        for number, client in enumerate(clients):
+            answer = await client.answer()
+            assert answer.status == 200
+            waited = re.fullmatch(r"queue;dur=\d+", answer.value("Server-Timing") or "")
+            assert bool(waited) is (number > 0)
         assert [head[5:6] for head in s.replicas[0].heads] == [b"0", b"1", b"2", b"3", b"4", b"5"]
         assert s.replicas[0].connections == 1
 
@@ -220,6 +234,7 @@ async def test_requests_wait_in_arrival_order_for_a_free_slot() -> None:
 # Back-pressure
 
 
+@pytest.mark.rule("Tidegate: slow readers", side="client")
 async def test_a_reader_that_stops_stops_the_replica() -> None:
     total, sent = 64 * 2**20, [0]
 
@@ -247,6 +262,7 @@ async def test_a_reader_that_stops_stops_the_replica() -> None:
         assert count == total
 
 
+@pytest.mark.rule("Tidegate: slow readers", side="replica")
 async def test_a_replica_that_does_not_read_stops_the_client() -> None:
     go = asyncio.Event()
 
