@@ -21,13 +21,22 @@ SHORTEST_WINDOW = 1.0  # one bucket
 class Load:
     """Means over windows of up to `longest` seconds, and what is in flight right now."""
 
-    __slots__ = ("_busy", "_busy_sources", "_edge", "_expected", "_requests", "last_activity")
+    __slots__ = (
+        "_busy",
+        "_busy_sources",
+        "_edge",
+        "_expected",
+        "_first",
+        "_requests",
+        "last_activity",
+    )
 
     def __init__(self, longest: float) -> None:
         self._busy = Window(longest)
         self._requests = Window(longest)
         self._busy_sources: dict[str, LoadReport] = {}
         self._edge = -math.inf
+        self._first = math.inf
         self._expected = -math.inf
         self.last_activity = -math.inf  # loop time
 
@@ -39,6 +48,7 @@ class Load:
         self._busy.record(report.busy_seconds + report.rejected, report.at, report.span)
         self._requests.record(report.requests, report.at, report.span)
         self._edge = max(self._edge, report.at)
+        self._first = min(self._first, report.at - report.span)
         self._note_source(report)
         if _is_busy(report) or report.requests or report.rejected or report.busy_seconds:
             self.last_activity = max(self.last_activity, report.at)
@@ -59,10 +69,11 @@ class Load:
     def queued(self, now: float) -> int:
         return sum(report.queued for report in self._present(now))
 
-    def means(self, window: float, now: float) -> Means:
-        """Over the last `window` seconds, at least 1 s."""
-        window = max(SHORTEST_WINDOW, window)
+    def means(self, window: float, now: float, *, by_age: bool = False) -> Means:
+        """Over the last `window` seconds, at least 1 s; `by_age`: no longer than there was news."""
         edge = self._edge if self._news_is_on_its_way(now) else now
+        window = min(window, edge - self._first) if by_age else window
+        window = max(SHORTEST_WINDOW, window)
         return Means(window, self._busy.mean(edge, window), self._requests.mean(edge, window))
 
     def _note_source(self, report: LoadReport) -> None:

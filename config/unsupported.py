@@ -43,10 +43,6 @@ def _other_metric(value: Any) -> bool:
     return isinstance(metric, str) and metric in METRICS and metric not in SUPPORTED_METRICS
 
 
-def _limits(value: Any) -> bool:
-    return bool(value != {"policies": [], "select": "max", "tolerance": None})
-
-
 OF_FILE = (
     Later(
         ("runtime",),
@@ -67,11 +63,6 @@ OF_SERVICE = (
             f"the metric {shown(value['metric'])} {NOT_YET}: use {either(SUPPORTED_METRICS)}"
         ),
     ),
-    Later(("scaling", "policy"), lambda value: value in ("kpa", "hpa", "ray"), _remove),
-    Later(("scaling", "tolerance"), lambda value: value != "0%", _remove),
-    Later(("scaling", "activation"), lambda value: value != 1, _remove),
-    Later(("scaling", "up"), _limits, _remove),
-    Later(("scaling", "down"), _limits, _remove),
     Later(("rollout", "healthy_for"), lambda _: True, _remove),
     Later(("rollout", "deadline"), lambda _: True, _remove),
     Later(("rollout", "on_failure"), lambda _: True, _remove),
