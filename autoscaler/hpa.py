@@ -124,6 +124,8 @@ class Hpa:
     def _stabilize(self, number: Limited, current: int, now: float) -> None:
         """stabilizeRecommendationWithBehaviors; on the way up there is no window by default."""
         window = given(self._scaling, "down_delay", STABILIZATION)
+        if not self._recommended:
+            self._recommended.append((now, current))  # recordInitialRecommendation
         while self._recommended and self._recommended[0][0] <= now - window:
             self._recommended.popleft()
         recent = max((wish for _, wish in self._recommended), default=0)

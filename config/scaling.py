@@ -35,7 +35,10 @@ class Idle(Model):
     freeze_after: Duration | None = Field(
         None, description="Take all CPU from the replicas; a request thaws them in milliseconds."
     )
-    stop_after: Duration | None = Field(60.0, description="Stop the replicas.")
+    stop_after: Duration | None = Field(
+        60.0,
+        description="Stop the replicas. Other policies have their own time; null holds for all.",
+    )
 
 
 class Scaling(Model):
@@ -46,7 +49,10 @@ class Scaling(Model):
     initial: Count = Field(1, ge=1, description="Replicas that a wake from zero starts.")
     activation: Count = Field(1, ge=1, description="Replicas at least, unless there are none.")
     policy: PolicyName = Field(
-        "tidegate", description="Whose way of deciding; the others are faithful to their originals."
+        "tidegate",
+        description="Whose way of deciding: ours, or that of Knative (kpa), of Kubernetes with KEDA "
+        "(hpa), of Ray Serve (ray), each with its own numbers and its own way to zero: "
+        "see policies.md.",
     )
     rules: tuple[Rule, ...] = Field((ConcurrencyRule(),), description="The largest wish wins.")
     stable_window: Window = Field(60.0, description="Load is averaged over it (at least 1s).")
