@@ -5,9 +5,10 @@ ceil(mean / target) over a stable and a panic window, panic at `panic_threshold`
 ready, no way down in panic, and rates relative to what there is. As there, the panic wish is
 rounded up before it is compared: one replica panics as soon as it would like to be two.
 
-It differs in four points. Replicas on their way count as capacity for the rates. A panic starts
+It differs in five points. Replicas on their way count as capacity for the rates. A panic starts
 from the wanted number, so that even its first decision is no way down. Zero is never decided
-here, only by the idle ladder. And a number may be held until a full stable window was seen: what
+here, only by the idle ladder. Nothing is taken back that chance alone would soon ask for again.
+And a number may be held until a full stable window was seen: what
 a wake started, or what was found running after a restart.
 """
 
@@ -17,6 +18,7 @@ from dataclasses import dataclass, field
 
 from autoscaler.behaviour import Windows, next_multiple
 from autoscaler.decision import Bounds, Decision, Limit, Observation
+from autoscaler.noise import STABLE_WINDOWS, SWINGS, Noise
 from autoscaler.rates import Changes, highest, lowest
 from autoscaler.rules import Means, Wish, largest, tolerant, wishes
 from autoscaler.window import SlidingMax
@@ -62,12 +64,13 @@ class _Hold:
 class Decider:
     """The decisions for one service; remembers its panic, its holds and its recent wishes."""
 
-    __slots__ = ("_changes", "_delayed", "_hold", "_panic_at", "_panic_floor", "scaling")
+    __slots__ = ("_changes", "_delayed", "_hold", "_noise", "_panic_at", "_panic_floor", "scaling")
 
     def __init__(self, scaling: Scaling) -> None:
         self.scaling = scaling
         self._changes = Changes(scaling.up, scaling.down)
         self._delayed = SlidingMax(scaling.down_delay)
+        self._noise = Noise(STABLE_WINDOWS * scaling.stable_window)
         self._panic_at: float | None = None
         self._panic_floor = 0
         self._hold: _Hold | None = None
@@ -76,6 +79,7 @@ class Decider:
         self.scaling = scaling
         self._changes.configure(scaling.up, scaling.down)
         self._delayed.resize(scaling.down_delay)
+        self._noise.resize(STABLE_WINDOWS * scaling.stable_window)
 
     @property
     def windows(self) -> Windows:
@@ -113,6 +117,7 @@ class Decider:
         self._limit_rates(number, seen.counts.capacity)
         self._limit_changes(number, seen.desired, now)
         self._ratchet(number)
+        self._bear_noise(number, demand(stable), demand(panic), seen.desired, now)
         limit_without_data(number, stable, seen)
         self._limit_descent(number, now)
         limit_bounds(number, self.scaling, seen)
@@ -173,6 +178,17 @@ class Decider:
             number.at_least(floor, "panic", f"never down in panic, which reached {floor}")
             self._panic_floor = number.replicas
 
+    def _bear_noise(
+        self, number: Limited, load: float, lately: float, present: int, now: float
+    ) -> None:
+        """Loads are in replicas."""
+        self._noise.record(lately, now)
+        if number.replicas < present:
+            swing = SWINGS * self._noise.swing()
+            least = min(present, math.ceil(round(load + swing, 6)))
+            why = f"a load of {load:.3g} replicas that moves by {swing:.2g} needs {least}"
+            number.at_least(least, "noise", why)
+
     def _limit_descent(self, number: Limited, now: float) -> None:
         number.at_least(1, "idle", "zero only by idle.stop_after")
         limit_activation(number, self.scaling)
@@ -183,6 +199,12 @@ class Decider:
         number.at_least(
             recent, "down_delay", f"down_delay keeps the largest wish of {delay}: {recent}"
         )
+
+
+def demand(wished: Sequence[Wish]) -> float:
+    """The load in replicas, not rounded."""
+    loads = (wish.measured / wish.target for wish in wished if wish.is_load and wish.target)
+    return max(loads, default=0.0)
 
 
 def tolerance(scaling: Scaling, way: Way) -> float:

@@ -50,8 +50,8 @@ class Scaling(Model):
     activation: Count = Field(1, ge=1, description="Replicas at least, unless there are none.")
     policy: PolicyName = Field(
         "tidegate",
-        description="Whose way of deciding: ours, or that of Knative (kpa), of Kubernetes with KEDA "
-        "(hpa), of Ray Serve (ray), each with its own numbers and its own way to zero: "
+        description="Whose way of deciding: ours, that of Knative (kpa), of Kubernetes with KEDA "
+        "(hpa), or of Ray Serve (ray), each with its own numbers and its own way to zero: "
         "see policies.md.",
     )
     rules: tuple[Rule, ...] = Field((ConcurrencyRule(),), description="The largest wish wins.")
