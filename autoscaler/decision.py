@@ -21,9 +21,14 @@ class Counts:
     frozen: int = 0
 
     @property
+    def present(self) -> int:
+        """There, on its way, or a thaw away."""
+        return self.ready + self.starting + self.frozen
+
+    @property
     def capacity(self) -> int:
-        """What the rates are relative to: there, on its way, or a thaw away; at least 1."""
-        return max(1, self.ready + self.starting + self.frozen)
+        """What the rates are relative to: at least 1."""
+        return max(1, self.present)
 
 
 @dataclass(frozen=True, slots=True)

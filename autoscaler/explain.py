@@ -17,6 +17,7 @@ def explain_awake(policy: Policy, counts: Counts, now: float) -> dict[str, objec
     """What would be decided now, from what, and what will happen if nothing comes."""
     decision = copy.deepcopy(policy).decide(counts, now)
     return {
+        "policy": policy.scaling.policy,
         "inputs": inputs_of(decision.inputs),
         "rules": [_rule(wish) for wish in decision.wishes],
         "limits": [asdict(limit) for limit in decision.limits],

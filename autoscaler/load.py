@@ -40,20 +40,25 @@ class Source:
 
     def means(self, window: float, now: float) -> tuple[float, float]:
         """Concurrency and requests per second."""
-        news_is_on_its_way = not self.last.is_silent and now - self.last.at < REPORT_IS_LATE
-        edge = min(now, self.last.at) if news_is_on_its_way else now
+        edge = self.edge(now)
         return self._busy.mean(edge, window), self._requests.mean(edge, window)
+
+    def edge(self, now: float) -> float:
+        """Where the news ends: news that is on its way is no silence."""
+        is_on_its_way = not self.last.is_silent and now - self.last.at < REPORT_IS_LATE
+        return min(now, self.last.at) if is_on_its_way else now
 
 
 class Load:
     """Means over windows of up to `longest` seconds, and what is in flight right now."""
 
-    __slots__ = ("_expected", "_longest", "_sources", "last_activity")
+    __slots__ = ("_expected", "_first", "_longest", "_sources", "last_activity")
 
     def __init__(self, longest: float) -> None:
         self._longest = longest
         self._sources: dict[str, Source] = {}
         self._expected = -math.inf
+        self._first = math.inf
         self.last_activity = -math.inf  # loop time
 
     def resize(self, longest: float) -> None:
@@ -66,6 +71,7 @@ class Load:
             self._forget(report.at)
             source = self._sources[report.source] = Source(report, self._longest)
         source.record(report)
+        self._first = min(self._first, report.at - report.span)
         if not report.is_silent:
             self.last_activity = max(self.last_activity, report.at)
         self._expected = -math.inf
@@ -86,14 +92,18 @@ class Load:
     def queued(self, now: float) -> int:
         return sum(report.queued for report in self._present(now))
 
-    def means(self, window: float, now: float) -> Means:
-        """Over the last `window` seconds, at least 1 s."""
+    def means(self, window: float, now: float, *, by_age: bool = False) -> Means:
+        """Over the last `window` seconds, at least 1 s; `by_age`: no longer than there was news."""
+        window = min(window, self._newest(now) - self._first) if by_age else window
         window = max(SHORTEST_WINDOW, window)
         busy = requests = 0.0
         for source in self._sources.values():
             of_one = source.means(window, now)
             busy, requests = busy + of_one[0], requests + of_one[1]
         return Means(window, busy, requests)
+
+    def _newest(self, now: float) -> float:
+        return max((source.edge(now) for source in self._sources.values()), default=now)
 
     def _present(self, now: float) -> list[LoadReport]:
         reports = [source.last for source in self._sources.values()]

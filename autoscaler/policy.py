@@ -6,21 +6,32 @@ hand, then the ladder to zero, then the formula.
 """
 
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from autoscaler.decider import Decider, Limited, limit_bounds
+from autoscaler.behaviour import Behaviour
+from autoscaler.decider import Decider, Limited, limit_activation, limit_bounds
 from autoscaler.decision import Counts, Decision, Observation
+from autoscaler.hpa import Hpa
 from autoscaler.idle import Ladder, Rung
+from autoscaler.kpa import Kpa
 from autoscaler.load import Load
 from autoscaler.manual import Override
+from autoscaler.ray import Ray
 from autoscaler.rules import wishes
 from cluster.messages import LoadReport
 from cluster.model import Mode
-from config.scaling import Scaling
+from config.scaling import PolicyName, Scaling
 from config.units import format_duration
 
-# As knative/serving (tick-interval of the autoscaler): often beside a panic window of 6 s.
-TICK = 2.0
+# A look that comes so much later than planned: the process was stopped, or its machine.
+CLOCK_JUMP = 10.0
+BEHAVIOURS: Mapping[PolicyName, Callable[[Scaling], Behaviour]] = {
+    "tidegate": Decider,
+    "kpa": Kpa,
+    "hpa": Hpa,
+    "ray": Ray,
+}
 
 
 class Policy:
@@ -29,6 +40,8 @@ class Policy:
     __slots__ = (
         "_hold_until",
         "_needs_ticks",
+        "_planned",
+        "_unsettled",
         "decider",
         "frozen",
         "load",
@@ -39,19 +52,26 @@ class Policy:
 
     def __init__(self, scaling: Scaling) -> None:
         self.scaling = scaling
-        self.load = Load(_longest_window(scaling))
-        self.decider = Decider(scaling)
+        self.decider = BEHAVIOURS[scaling.policy](scaling)
+        self.load = Load(self.decider.windows.longest)
         self.override: Override | None = None
         self.replicas = 0
         self.frozen = False
         self._hold_until = -math.inf
         self._needs_ticks = True
+        self._planned = math.inf
+        self._unsettled = ""
 
     def configure(self, scaling: Scaling) -> None:
-        """Go on under other rules; what was seen is kept as far as the new windows reach."""
-        self.scaling = scaling
-        self.load.resize(_longest_window(scaling))
-        self.decider.configure(scaling)
+        """Go on under other rules; what was seen is kept as far as the new windows reach. Another
+        way of deciding begins as after a restart."""
+        former, self.scaling = self.scaling, scaling
+        if former.policy == scaling.policy:
+            self.decider.configure(scaling)
+        else:
+            self.decider = BEHAVIOURS[scaling.policy](scaling)
+            self._unsettled = f"{self.replicas} were wanted by scaling.policy {former.policy}"
+        self.load.resize(self.decider.windows.longest)
 
     # Facts
 
@@ -62,9 +82,8 @@ class Policy:
     def adopt(self, replicas: int, now: float) -> None:
         """These were found running: the load of the time before is unknown, so they are kept
         until a full stable window was seen."""
-        self.load.last_activity = max(self.load.last_activity, now)
-        self.decider.hold(replicas, "adopted", f"{replicas} were running before a restart", now)
-        self._hold_until = now + self.scaling.stable_window
+        self.replicas = max(self.replicas, replicas)
+        self._begin_anew(f"{replicas} were running before a restart", now)
 
     # Decisions
 
@@ -77,6 +96,7 @@ class Policy:
         self.decider.hold(initial, "initial", f"initial is {initial}", now)
         seen = self.observe(counts, now)
         number = Limited(max(self.replicas, initial))
+        limit_activation(number, self.scaling)
         limit_bounds(number, self.scaling, seen)
         why = "thawed by a request" if self.frozen else "woken by a request"
         reason = number.explained(f"{why}, initial is {initial}")
@@ -85,6 +105,10 @@ class Policy:
     def decide(self, counts: Counts, now: float) -> Decision:
         if self.override and self.override.has_expired(now):
             self.override = None
+        if now - self._planned > CLOCK_JUMP:
+            self._unsettled = f"{self.replicas} were wanted before the clock jumped"
+        if self._unsettled:
+            self._begin_anew(self._unsettled, now)
         seen = self.observe(counts, now)
         if self.override:
             return self._decided(self._by_hand(self.override, seen, now))
@@ -110,36 +134,46 @@ class Policy:
     def rung(self, now: float) -> Rung:
         if self.load.is_busy(now):
             return Rung.AWAKE
-        return Ladder.of(self.scaling).rung(self.load.last_activity, self._hold_until, now)
+        return self._ladder().rung(self.load.last_activity, self._hold_until, now)
 
     def next_step_down(self, now: float) -> float:
-        """When the ladder's next step is due (loop time) if no request comes; else infinity."""
+        """When the next step to zero is due (loop time) if no request comes; else infinity."""
         if self.override:
             return math.inf
         last = now if self.load.is_busy(now) else self.load.last_activity
-        return Ladder.of(self.scaling).next_step(last, self._hold_until, now)
+        ladder = self._ladder().next_step(last, self._hold_until, now)
+        own = self.decider.steps_down_at
+        return min(ladder, own) if own > now else ladder
 
     def next_look(self, now: float) -> float:
-        """When to decide again (loop time), later than `now`; infinity: only when told of a fact.
-
-        Ticks of all services fall together, so that many of them wake the process once.
-        """
+        """When to decide again (loop time), later than `now`; infinity: when told of a fact."""
         if self.override:
             return self.override.until
-        tick = (math.floor(now / TICK) + 1) * TICK if self._needs_ticks else math.inf
+        tick = self.decider.next_look(now) if self._needs_ticks else math.inf
         return min(tick, self.next_step_down(now))
 
     def observe(self, counts: Counts, now: float) -> Observation:
+        windows = self.decider.windows
         return Observation(
             desired=self.replicas,
             counts=counts,
-            stable=self.load.means(self.scaling.stable_window, now),
-            panic=self.load.means(self.scaling.panic_window, now),
+            stable=self.load.means(windows.stable, now, by_age=windows.by_age),
+            panic=self.load.means(windows.panic, now, by_age=windows.by_age),
             in_flight=self.load.in_flight(now),
             queued=self.load.queued(now),
         )
 
     # The rest is private
+
+    def _begin_anew(self, reason: str, now: float) -> None:
+        """What was seen says nothing about now: nothing goes down for it."""
+        self._unsettled = ""
+        self.load.last_activity = max(self.load.last_activity, now)
+        self.decider.hold(self.replicas, "adopted", reason, now)
+        self._hold_until = now + self.scaling.stable_window
+
+    def _ladder(self) -> Ladder:
+        return Ladder.of(self.scaling, self.decider.stop_after)
 
     def _by_hand(self, override: Override, seen: Observation, now: float) -> Decision:
         number = Limited(override.replicas)
@@ -151,12 +185,16 @@ class Policy:
     def _stopped(self, seen: Observation, now: float) -> Decision:
         number = Limited(0)
         limit_bounds(number, self.scaling, seen)
-        reason = number.explained(_idle_reason(self.load, self.scaling.idle.stop_after, "stop"))
+        ours = self.scaling.policy == "tidegate"
+        whose = "idle.stop_after" if ours else f"policy {self.scaling.policy}"
+        reason = number.explained(_idle_reason(self.load, self.decider.stop_after, whose))
         return self._unruled(seen, number, Mode.IDLE, reason, now)
 
     def _frozen(self, seen: Observation, now: float) -> Decision:
         formula = self.decider.decide(seen, now)
-        reason = _idle_reason(self.load, self.scaling.idle.freeze_after, "freeze")
+        if formula.replicas == 0:
+            return formula
+        reason = _idle_reason(self.load, self.scaling.idle.freeze_after, "idle.freeze_after")
         return replace(formula, mode=Mode.IDLE, frozen=True, reason=f"{reason}; {formula.reason}")
 
     def _unruled(
@@ -180,6 +218,7 @@ class Policy:
     def _decided(self, decision: Decision) -> Decision:
         self.replicas, self.frozen = decision.replicas, decision.frozen
         self._needs_ticks = not self._is_settled(decision)
+        self._planned = self.next_look(decision.at)
         return decision
 
     def _is_settled(self, decision: Decision) -> bool:
@@ -188,16 +227,17 @@ class Policy:
             return True
         seen = decision.inputs
         quiet = not (seen.in_flight or seen.queued or seen.stable.concurrency or seen.stable.rps)
-        lowest = min(max(1, self.scaling.min), self.scaling.max)
+        lowest = min(max(1, self.scaling.min, self.scaling.activation), self.scaling.max)
         calm = not self.decider.is_in_panic and not self.load.is_busy(decision.at)
-        return quiet and calm and decision.replicas <= lowest
+        return quiet and calm and decision.replicas <= lowest and self._knows_its_end()
+
+    def _knows_its_end(self) -> bool:
+        """When zero comes, or that it never does."""
+        stays = self.scaling.min > 0 or self.scaling.idle.stop_after is None
+        return stays or self.decider.stop_after is not None or self.decider.steps_down_at < math.inf
 
 
-def _idle_reason(load: Load, after: float | None, step: str) -> str:
+def _idle_reason(load: Load, after: float | None, whose: str) -> str:
     if load.last_activity == -math.inf or after is None:
         return "no request yet"
-    return f"no request for {format_duration(after)} (idle.{step}_after)"
-
-
-def _longest_window(scaling: Scaling) -> float:
-    return max(scaling.stable_window, scaling.panic_window)
+    return f"no request for {format_duration(after)} ({whose})"

@@ -11,12 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from autoscaler.agenda import Agenda
+from autoscaler.decider import TICK
 from autoscaler.decision import Counts, Decision
 from autoscaler.explain import explain_asleep, explain_awake
 from autoscaler.history import History
 from autoscaler.manual import override
 from autoscaler.metrics import DOWN, FREEZE, KEEP, THAW, UP, AutoscalerMetrics
-from autoscaler.policy import TICK, Policy
+from autoscaler.policy import Policy
 from cluster.events import Events
 from cluster.lifecycle import State
 from cluster.messages import LoadReport, Wake

@@ -10,7 +10,7 @@ from functools import lru_cache
 from config.addresses import is_loopback, overlap, split
 from config.errors import Finding, Place
 from config.health import KINDS, Health, Probe, StartupProbe
-from config.scaling import Scaling
+from config.scaling import Scaling, Way
 from config.service import Resources, Rollout, Service
 from config.settings import Admin, Gateway
 from config.units import format_duration
@@ -198,7 +198,16 @@ def _of_scaling(scaling: Scaling) -> tuple[Finding, ...]:
     if not scaling.rules:
         found.append(Finding(("scaling", "rules"), "must have a rule, or be left out"))
     found.extend(_of_idle(scaling))
+    for way in ("up", "down"):
+        found.extend(_of_way(("scaling", way), getattr(scaling, way)))
     return tuple(found)
+
+
+def _of_way(place: Place, way: Way) -> Iterator[Finding]:
+    for index, step in enumerate(way.policies):
+        if (step.percent is None) == (step.replicas is None):
+            at = (*place, "policies", index)
+            yield Finding(at, "must have either percent or replicas", ((*at, "percent"),))
 
 
 def _of_idle(scaling: Scaling) -> Iterator[Finding]:

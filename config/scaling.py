@@ -36,7 +36,10 @@ class Idle(Model):
     freeze_after: Duration | None = Field(
         None, description="Take all CPU from the replicas; a request thaws them in milliseconds."
     )
-    stop_after: Duration | None = Field(60.0, description="Stop the replicas.")
+    stop_after: Duration | None = Field(
+        60.0,
+        description="Stop the replicas. Other policies have their own time; null holds for all.",
+    )
     remove_after: Duration | None = Field(
         None, description="Keep what was stopped for so long: starting it again is faster."
     )
@@ -51,7 +54,10 @@ class Scaling(Model):
     initial: Count = Field(1, ge=1, description="Replicas that a wake from zero starts.")
     activation: Count = Field(1, ge=1, description="Replicas at least, unless there are none.")
     policy: PolicyName = Field(
-        "tidegate", description="Whose way of deciding; the others are faithful to their originals."
+        "tidegate",
+        description="Whose way of deciding: ours, that of Knative (kpa), of Kubernetes with KEDA "
+        "(hpa), or of Ray Serve (ray), each with its own numbers and its own way to zero: "
+        "see policies.md.",
     )
     rules: tuple[Rule, ...] = Field((ConcurrencyRule(),), description="The largest wish wins.")
     stable_window: Window = Field(60.0, description="Load is averaged over it (at least 1s).")

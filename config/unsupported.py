@@ -43,10 +43,6 @@ def _other_metric(value: Any) -> bool:
     return isinstance(metric, str) and metric in METRICS and metric not in SUPPORTED_METRICS
 
 
-def _limits(value: Any) -> bool:
-    return bool(value != {"policies": [], "select": "max", "tolerance": None})
-
-
 _NOTHING_IGNORED = {
     "user_agents": [],
     "paths": [],
@@ -75,11 +71,6 @@ OF_SERVICE = (
             f"the metric {shown(value['metric'])} {NOT_YET}: use {either(SUPPORTED_METRICS)}"
         ),
     ),
-    Later(("scaling", "policy"), lambda value: value in ("kpa", "hpa", "ray"), _remove),
-    Later(("scaling", "tolerance"), lambda value: value != "0%", _remove),
-    Later(("scaling", "activation"), lambda value: value != 1, _remove),
-    Later(("scaling", "up"), _limits, _remove),
-    Later(("scaling", "down"), _limits, _remove),
     Later(("scaling", "idle", "remove_after"), lambda value: value is not None, _remove),
     Later(("scaling", "idle", "ignore"), lambda value: value != _NOTHING_IGNORED, _remove),
     Later(("wake",), lambda value: value != {"page": "never", "fallback": None}, _remove),

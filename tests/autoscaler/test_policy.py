@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from autoscaler.decider import TICK
 from autoscaler.decision import Counts, Decision
 from autoscaler.manual import override
-from autoscaler.policy import TICK, Policy
+from autoscaler.policy import Policy
 from cluster.model import Mode
 from config.scaling import Idle, Scaling
 from tests.support.scaling_facts import report
