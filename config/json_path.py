@@ -1,6 +1,6 @@
 """Where a value is in a JSON document: `queue.length`, `jobs[0].count`, `$` for the whole.
 
-Pure. A name has no dots, brackets, quotes or spaces; any other key is written `["such a key"]`.
+Pure. A path may begin with `$`, as in JSONPath (RFC 9535), of which it is a part. A name has no dots, brackets, quotes or spaces; any other key is written `["such a key"]`.
 """
 
 import json
@@ -13,6 +13,7 @@ WHOLE = "$"
 
 _NAME = r'(?P<name>[^.\[\]"\s]+)'
 _BRACKETS = r'\[(?P<index>[0-9]{1,9})\]|\[(?P<quoted>"(?:[^"\\]|\\.)*")\]'
+_ROOTED = re.compile(r"\$(?=[.\[]|\Z)")
 _FIRST = re.compile(rf"{_NAME}|{_BRACKETS}")
 _NEXT = re.compile(rf"\.{_NAME}|{_BRACKETS}")
 
@@ -25,12 +26,10 @@ def json_path(text: str) -> str:
 
 def steps_of(path: str) -> tuple[Step, ...]:
     """Keys and indices from the top of the document. Raises ValueError."""
-    if path == WHOLE:
-        return ()
     steps: list[Step] = []
-    at = 0
+    at = len(WHOLE) if _ROOTED.match(path) else 0
     while at < len(path):
-        match = (_NEXT if steps else _FIRST).match(path, at)
+        match = (_NEXT if at else _FIRST).match(path, at)
         if match is None:
             raise ValueError(_wrong(path, at))
         steps.append(_step(match, path))
