@@ -10,12 +10,14 @@ from dataclasses import replace
 
 from autoscaler.decider import Decider, Limited, limit_bounds
 from autoscaler.decision import Counts, Decision, Observation
+from autoscaler.gauges import NOT_ASKED, Gauge, believed
 from autoscaler.idle import Ladder, Rung
 from autoscaler.load import Load
 from autoscaler.manual import Override
 from autoscaler.rules import wishes
 from cluster.messages import LoadReport
 from cluster.model import Mode
+from config.rules import Asked, MetricRule
 from config.scaling import Scaling
 from config.units import format_duration
 
@@ -24,21 +26,25 @@ TICK = 2.0
 
 
 class Policy:
-    """`replicas` and `frozen` are what was decided last."""
+    """`replicas` and `frozen` are what was decided last; `gauges` are written by who measures."""
 
     __slots__ = (
+        "_asking",
         "_hold_until",
         "_needs_ticks",
         "decider",
         "frozen",
+        "gauges",
         "load",
         "override",
         "replicas",
         "scaling",
     )
 
-    def __init__(self, scaling: Scaling) -> None:
+    def __init__(self, scaling: Scaling, gauges: dict[MetricRule, Gauge] | None = None) -> None:
         self.scaling = scaling
+        self.gauges = {} if gauges is None else gauges
+        self._asking = _asking(scaling)
         self.load = Load(_longest_window(scaling))
         self.decider = Decider(scaling)
         self.override: Override | None = None
@@ -50,6 +56,7 @@ class Policy:
     def configure(self, scaling: Scaling) -> None:
         """Go on under other rules; what was seen is kept as far as the new windows reach."""
         self.scaling = scaling
+        self._asking = _asking(scaling)
         self.load.resize(_longest_window(scaling))
         self.decider.configure(scaling)
 
@@ -57,6 +64,14 @@ class Policy:
 
     def record(self, report: LoadReport) -> None:
         self.load.record(report)
+        self._needs_ticks = True
+
+    def measured(self, rule: MetricRule, gauge: Gauge, now: float) -> None:
+        """By other means than reports. Activity lasts until it is known that there is none."""
+        was_kept = self._is_kept_awake(now)
+        self.gauges[rule] = gauge
+        if was_kept or self._is_kept_awake(now):
+            self.load.last_activity = max(self.load.last_activity, now)
         self._needs_ticks = True
 
     def adopt(self, replicas: int, now: float) -> None:
@@ -71,6 +86,10 @@ class Policy:
     def wake(self, counts: Counts, now: float) -> Decision | None:
         """A request found no replica. None: nothing has to change for it."""
         self.load.expect(now)
+        return self.rouse("a request", counts, now)
+
+    def rouse(self, by: str, counts: Counts, now: float) -> Decision | None:
+        """Wake, by a request or what else asks for it. None: it is not asleep."""
         if not self.is_asleep(now):
             return None
         initial = self.scaling.initial
@@ -78,8 +97,8 @@ class Policy:
         seen = self.observe(counts, now)
         number = Limited(max(self.replicas, initial))
         limit_bounds(number, self.scaling, seen)
-        why = "thawed by a request" if self.frozen else "woken by a request"
-        reason = number.explained(f"{why}, initial is {initial}")
+        why = "thawed" if self.frozen else "woken"
+        reason = number.explained(f"{why} by {by}, initial is {initial}")
         return self._decided(self._unruled(seen, number, Mode.STABLE, reason, now))
 
     def decide(self, counts: Counts, now: float) -> Decision:
@@ -108,7 +127,7 @@ class Policy:
         return self.replicas == 0 and self.override is None and not self._needs_ticks
 
     def rung(self, now: float) -> Rung:
-        if self.load.is_busy(now):
+        if self.load.is_busy(now) or self._is_kept_awake(now):
             return Rung.AWAKE
         return Ladder.of(self.scaling).rung(self.load.last_activity, self._hold_until, now)
 
@@ -116,7 +135,8 @@ class Policy:
         """When the ladder's next step is due (loop time) if no request comes; else infinity."""
         if self.override:
             return math.inf
-        last = now if self.load.is_busy(now) else self.load.last_activity
+        is_used = self.load.is_busy(now) or self._is_kept_awake(now)
+        last = now if is_used else self.load.last_activity
         return Ladder.of(self.scaling).next_step(last, self._hold_until, now)
 
     def next_look(self, now: float) -> float:
@@ -137,9 +157,19 @@ class Policy:
             panic=self.load.means(self.scaling.panic_window, now),
             in_flight=self.load.in_flight(now),
             queued=self.load.queued(now),
+            gauges={rule: believed(gauge, now) for rule, gauge in self.gauges.items()},
         )
 
     # The rest is private
+
+    def _is_kept_awake(self, now: float) -> bool:
+        """By what was measured, or by not knowing: the latter wakes and thaws nothing."""
+        is_up = self.replicas > 0 and not self.frozen
+        for rule in self._asking:
+            gauge = believed(self.gauges.get(rule, NOT_ASKED), now)
+            if gauge.is_active or (gauge.holds and is_up):
+                return True
+        return False
 
     def _by_hand(self, override: Override, seen: Observation, now: float) -> Decision:
         number = Limited(override.replicas)
@@ -188,6 +218,8 @@ class Policy:
             return True
         seen = decision.inputs
         quiet = not (seen.in_flight or seen.queued or seen.stable.concurrency or seen.stable.rps)
+        # What was measured elsewhere may ask for more than what a wake begins with.
+        quiet = quiet and all(wish.replicas <= decision.replicas for wish in decision.wishes)
         lowest = min(max(1, self.scaling.min), self.scaling.max)
         calm = not self.decider.is_in_panic and not self.load.is_busy(decision.at)
         return quiet and calm and decision.replicas <= lowest
@@ -197,6 +229,10 @@ def _idle_reason(load: Load, after: float | None, step: str) -> str:
     if load.last_activity == -math.inf or after is None:
         return "no request yet"
     return f"no request for {format_duration(after)} (idle.{step}_after)"
+
+
+def _asking(scaling: Scaling) -> tuple[MetricRule, ...]:
+    return tuple(rule for rule in scaling.metric_rules if isinstance(rule, Asked))
 
 
 def _longest_window(scaling: Scaling) -> float:

@@ -1,6 +1,7 @@
 """Where a value is in a JSON document: `queue.length`, `jobs[0].count`, `$` for the whole.
 
-Pure. A path may begin with `$`, as in JSONPath (RFC 9535), of which it is a part. A name has no dots, brackets, quotes or spaces; any other key is written `["such a key"]`.
+Pure. A path may begin with `$`, as in JSONPath (RFC 9535), of which it is a part. A name has no
+dots, brackets, quotes or spaces; any other key is written `["such a key"]`.
 """
 
 import json

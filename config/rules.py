@@ -113,7 +113,7 @@ class JsonRule(Asked):
     metric: Literal["json"]
     url: HttpUrl = Field(description="Where the document is.")
     value: JsonPath = Field(
-        description='Where the number is in it: queue.length, jobs[0].count, ["a key"]; $ is it all.'
+        description='Where the number is in it: queue.length, jobs[0].count, ["a key"]; $: it all.'
     )
     headers: Headers = Field((), description="Sent along, as for authorization.")
 

@@ -10,7 +10,10 @@ from prometheus_client import CollectorRegistry
 from admin.access import read_token
 from admin.app import AdminServer
 from autoscaler.metrics import AutoscalerMetrics
+from autoscaler.poller import Poller
 from autoscaler.scaler import Scaler
+from autoscaler.source_metrics import SourceMetrics
+from autoscaler.sources.kinds import Sources
 from cluster.discovery import Discovery
 from cluster.endpoints import StaticEndpoints
 from cluster.events import Events
@@ -45,6 +48,8 @@ class System:
     runtime: InstanceRuntime
     events: Events
     scaler: Scaler
+    sources: Sources
+    poller: Poller
     reconciler: Reconciler
     discovery: Discovery
     gateway: Front
@@ -82,6 +87,9 @@ def build(
     reconciler = Reconciler(registry, placing, static, failures, spine.pending)
 
     scaler = Scaler(registry, events, clock, wall, AutoscalerMetrics(collectors))
+    sources = Sources()
+    source_metrics = SourceMetrics(collectors)
+    poller = Poller(sources.open, scaler.measured, tasks, events, source_metrics, clock, rng)
     health_metrics = HealthMetrics(collectors)
     prober = Prober(registry, runtime.execute, tasks, events, clock, rng, health_metrics)
     ejector = Ejector(registry, events, clock, health_metrics, prober.confirm)
@@ -103,7 +111,9 @@ def build(
     metrics = TidegateMetrics(collectors)
     collectors.register(ReplicaLedger(registry, clock))
     collectors.register(GatewayCollector(lambda: gateway.stats(clock())))
-    control = Control(file, settings, registry, runtime, events, scaler, reconciler, gateway, clock)
+    control = Control(
+        file, settings, registry, runtime, events, scaler, poller, reconciler, gateway, clock
+    )
     control.on_reload(metrics.reloaded)
     admin = AdminServer(settings.admin.listen, token, control, collectors)
     return System(
@@ -112,6 +122,8 @@ def build(
         runtime,
         events,
         scaler,
+        sources,
+        poller,
         reconciler,
         discovery,
         gateway,
