@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import aiohttp
 from yarl import URL
 
-from autoscaler.sources.source import SourceFailure, place_of
+from autoscaler.sources.source import SourceFailure, place_of, system_words
 
 LARGEST = 1024 * 1024  # bytes
 _REDIRECTS = (301, 302, 303, 307, 308)
@@ -27,11 +27,6 @@ class Http:
         """Status and body. Raises SourceFailure; takes as long as it is let."""
         try:
             return await self._follow(URL(url), {**headers, "Accept-Encoding": "identity"})
-        except aiohttp.ClientConnectorCertificateError as error:
-            reason = getattr(error.certificate_error, "verify_message", "") or "not trusted"
-            raise SourceFailure(
-                f"the certificate of {place_of(url)} is no good: {reason}"
-            ) from error
         except (aiohttp.ClientError, OSError) as error:
             raise SourceFailure(f"cannot reach {place_of(url)}: {_why(error)}") from error
         except ValueError as error:
@@ -84,10 +79,13 @@ async def _body(answer: aiohttp.ClientResponse, url: URL) -> bytes:
 
 def _why(error: Exception) -> str:
     """Without what a library says, which may repeat the URL."""
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        certificate = error.certificate_error
+        return system_words(certificate) if isinstance(certificate, OSError) else "TLS"
     if isinstance(error, aiohttp.ClientConnectorError):
-        return error.os_error.strerror or type(error.os_error).__name__
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
+        return system_words(error.os_error)
+    if isinstance(error, OSError) and not isinstance(error, aiohttp.ClientError):
+        return system_words(error)
     return _WORDS.get(type(error), "it does not speak HTTP as it should")
 
 

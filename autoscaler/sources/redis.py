@@ -16,7 +16,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 
-from autoscaler.sources.source import SourceFailure, place_of, secrets_of, without
+from autoscaler.sources.source import SourceFailure, place_of, secrets_of, system_words, without
 from config.rules import RedisRule
 
 MOST_COUNTED = 10_000  # entries of an unknown lag; more than that is told as so many
@@ -36,11 +36,12 @@ class RedisSource:
         try:
             return float(await self._length(self._connected()))
         except RedisError as error:
+            if isinstance(error.__context__, OSError):
+                raise self._unreachable(error.__context__) from error
             says = without(f"{self._place}: {error}", self._secrets)
             raise SourceFailure(says) from error
         except OSError as error:
-            says = error.strerror or type(error).__name__
-            raise SourceFailure(f"cannot reach {self._place}: {says}") from error
+            raise self._unreachable(error) from error
         except (ValueError, TypeError, LookupError, AttributeError) as error:
             # Of the URL's options, or of something that is no Redis.
             raise SourceFailure(f"{self._place} cannot be asked as a Redis") from error
@@ -64,6 +65,9 @@ class RedisSource:
                 encoding_errors="replace",
             )
         return self._client
+
+    def _unreachable(self, error: OSError) -> SourceFailure:
+        return SourceFailure(f"cannot reach {self._place}: {system_words(error)}")
 
     async def _length(self, client: Redis) -> int:
         rule = self._rule

@@ -4,6 +4,9 @@ What a driver says of a failure is a sentence for logs, events and reasons: neve
 URL, a header's value or an option, whoever wrote the message that it was made from.
 """
 
+import os
+import socket
+import ssl
 from collections.abc import Iterable
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
@@ -56,3 +59,12 @@ def without(text: str, secrets: Iterable[str]) -> str:
     for secret in sorted(filter(None, secrets), key=len, reverse=True):
         text = text.replace(secret, _HIDDEN)
     return " ".join(text.split())
+
+
+def system_words(error: OSError) -> str:
+    """What the system says of it; asyncio's own words only repeat the address."""
+    if isinstance(error, ssl.SSLError):
+        return f"TLS: {getattr(error, 'verify_message', '') or error.reason}"
+    if isinstance(error, socket.gaierror) or not error.errno:
+        return error.strerror or "no connection"
+    return os.strerror(error.errno)
