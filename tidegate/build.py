@@ -9,11 +9,11 @@ from prometheus_client import CollectorRegistry
 
 from admin.access import read_token
 from admin.app import AdminServer
+from autoscaler.measuring import Measuring
 from autoscaler.metrics import AutoscalerMetrics
-from autoscaler.poller import Poller
 from autoscaler.scaler import Scaler
 from autoscaler.source_metrics import SourceMetrics
-from autoscaler.sources.kinds import Sources
+from cluster.calls import Calls
 from cluster.discovery import Discovery
 from cluster.endpoints import StaticEndpoints
 from cluster.events import Events
@@ -48,8 +48,7 @@ class System:
     runtime: InstanceRuntime
     events: Events
     scaler: Scaler
-    sources: Sources
-    poller: Poller
+    measuring: Measuring
     reconciler: Reconciler
     discovery: Discovery
     gateway: Front
@@ -87,9 +86,10 @@ def build(
     reconciler = Reconciler(registry, placing, static, failures, spine.pending)
 
     scaler = Scaler(registry, events, clock, wall, AutoscalerMetrics(collectors))
-    sources = Sources()
-    source_metrics = SourceMetrics(collectors)
-    poller = Poller(sources.open, scaler.measured, tasks, events, source_metrics, clock, rng)
+    usage = Calls(cluster_metrics, clock).around("usage", runtime.usage)
+    measuring = Measuring(
+        registry, usage, scaler.measured, tasks, events, SourceMetrics(collectors), clock, rng
+    )
     health_metrics = HealthMetrics(collectors)
     prober = Prober(registry, runtime.execute, tasks, events, clock, rng, health_metrics)
     ejector = Ejector(registry, events, clock, health_metrics, prober.confirm)
@@ -112,7 +112,7 @@ def build(
     collectors.register(ReplicaLedger(registry, clock))
     collectors.register(GatewayCollector(lambda: gateway.stats(clock())))
     control = Control(
-        file, settings, registry, runtime, events, scaler, poller, reconciler, gateway, clock
+        file, settings, registry, runtime, events, scaler, measuring, reconciler, gateway, clock
     )
     control.on_reload(metrics.reloaded)
     admin = AdminServer(settings.admin.listen, token, control, collectors)
@@ -122,8 +122,7 @@ def build(
         runtime,
         events,
         scaler,
-        sources,
-        poller,
+        measuring,
         reconciler,
         discovery,
         gateway,

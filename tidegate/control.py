@@ -7,7 +7,7 @@ from pathlib import Path
 
 from admin.ports import ReloadResult
 from admin.views import ReplicaView, ServiceView, TroubleView
-from autoscaler.poller import Poller
+from autoscaler.measuring import Measuring
 from autoscaler.scaler import Scaler
 from cluster.events import Events
 from cluster.lifecycle import State
@@ -36,7 +36,7 @@ class Control:
         runtime: Runtime,
         events: Events,
         scaler: Scaler,
-        poller: Poller,
+        measuring: Measuring,
         reconciler: Reconciler,
         gateway: Front,
         clock: Callable[[], float],
@@ -47,7 +47,7 @@ class Control:
         self._registry = registry
         self._runtime = runtime
         self._scaler = scaler
-        self._poller = poller
+        self._measuring = measuring
         self._reconciler = reconciler
         self._gateway = gateway
         self._clock = clock
@@ -151,7 +151,7 @@ class Control:
         self._registry.configure(settings.services)
         self._reconciler.configure(settings.services)
         self._scaler.configure(settings.services)
-        self._poller.configure(settings.services)
+        self._measuring.configure(settings.services)
         self._gateway.configure(settings.services, settings.gateway)
 
     # Views
