@@ -2,8 +2,7 @@
 
 Pure. Only this ladder brings a service to zero: the formula alone never does. A request in flight
 or queued is activity. A service with `min` replicas keeps those awake: its ladder has no frozen
-rung, and the last one leads to `min` instead of zero. Where it also has a rule of what replicas
-use, there is no last one either: replicas may have work that no request tells of.
+rung, and the last one leads to `min` instead of zero.
 """
 
 import math
@@ -11,7 +10,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self
 
-from config.rules import CpuRule, MemoryRule
 from config.scaling import Scaling
 
 
@@ -30,10 +28,8 @@ class Ladder:
 
     @classmethod
     def of(cls, scaling: Scaling) -> Self:
-        if scaling.min == 0:
-            return cls(scaling.idle.freeze_after, scaling.idle.stop_after)
-        is_measured = any(isinstance(rule, CpuRule | MemoryRule) for rule in scaling.rules)
-        return cls(None, None if is_measured else scaling.idle.stop_after)
+        freeze_after = scaling.idle.freeze_after if scaling.min == 0 else None
+        return cls(freeze_after, scaling.idle.stop_after)
 
     def rung(self, last_activity: float, hold: float, now: float) -> Rung:
         """Where an idle service stands; not stopped before `hold` (loop time)."""

@@ -17,7 +17,7 @@ from autoscaler.manual import Override
 from autoscaler.rules import wishes
 from cluster.messages import LoadReport
 from cluster.model import Mode
-from config.rules import Asked, MetricRule
+from config.rules import Asked, CpuRule, MemoryRule, MetricRule
 from config.scaling import Scaling
 from config.units import format_duration
 
@@ -32,6 +32,7 @@ class Policy:
         "_asking",
         "_hold_until",
         "_needs_ticks",
+        "_works_unseen",
         "decider",
         "frozen",
         "gauges",
@@ -44,7 +45,7 @@ class Policy:
     def __init__(self, scaling: Scaling, gauges: dict[MetricRule, Gauge] | None = None) -> None:
         self.scaling = scaling
         self.gauges = {} if gauges is None else gauges
-        self._asking = _asking(scaling)
+        self._asking, self._works_unseen = _asking(scaling), _works_unseen(scaling)
         self.load = Load(_longest_window(scaling))
         self.decider = Decider(scaling)
         self.override: Override | None = None
@@ -56,7 +57,7 @@ class Policy:
     def configure(self, scaling: Scaling) -> None:
         """Go on under other rules; what was seen is kept as far as the new windows reach."""
         self.scaling = scaling
-        self._asking = _asking(scaling)
+        self._asking, self._works_unseen = _asking(scaling), _works_unseen(scaling)
         self.load.resize(_longest_window(scaling))
         self.decider.configure(scaling)
 
@@ -127,7 +128,7 @@ class Policy:
         return self.replicas == 0 and self.override is None and not self._needs_ticks
 
     def rung(self, now: float) -> Rung:
-        if self.load.is_busy(now) or self._is_kept_awake(now):
+        if self.load.is_busy(now) or self._is_kept_awake(now) or self._works_unseen:
             return Rung.AWAKE
         return Ladder.of(self.scaling).rung(self.load.last_activity, self._hold_until, now)
 
@@ -233,6 +234,14 @@ def _idle_reason(load: Load, after: float | None, step: str) -> str:
 
 def _asking(scaling: Scaling) -> tuple[MetricRule, ...]:
     return tuple(rule for rule in scaling.metric_rules if isinstance(rule, Asked))
+
+
+def _works_unseen(scaling: Scaling) -> bool:
+    """Its replicas are always there, and may have work that no request tells of: the formula
+    decides, and not the ladder, which would only know `min`."""
+    return scaling.min > 0 and any(
+        isinstance(rule, CpuRule | MemoryRule) for rule in scaling.metric_rules
+    )
 
 
 def _longest_window(scaling: Scaling) -> float:
