@@ -12,6 +12,7 @@ from dataclasses import replace
 from autoscaler.behaviour import Behaviour
 from autoscaler.decider import Decider, Limited, limit_activation, limit_bounds
 from autoscaler.decision import Counts, Decision, Observation
+from autoscaler.gauges import NOT_ASKED, Gauge, believed
 from autoscaler.hpa import Hpa
 from autoscaler.idle import Ladder, Rung
 from autoscaler.kpa import Kpa
@@ -21,6 +22,7 @@ from autoscaler.ray import Ray
 from autoscaler.rules import wishes
 from cluster.messages import LoadReport
 from cluster.model import Mode
+from config.rules import Asked, CpuRule, MemoryRule, MetricRule
 from config.scaling import PolicyName, Scaling
 from config.units import format_duration
 
@@ -35,23 +37,28 @@ BEHAVIOURS: Mapping[PolicyName, Callable[[Scaling], Behaviour]] = {
 
 
 class Policy:
-    """`replicas` and `frozen` are what was decided last."""
+    """`replicas` and `frozen` are what was decided last; `gauges` are written by who measures."""
 
     __slots__ = (
+        "_asking",
         "_hold_until",
         "_needs_ticks",
         "_planned",
         "_unsettled",
+        "_works_unseen",
         "decider",
         "frozen",
+        "gauges",
         "load",
         "override",
         "replicas",
         "scaling",
     )
 
-    def __init__(self, scaling: Scaling) -> None:
+    def __init__(self, scaling: Scaling, gauges: dict[MetricRule, Gauge] | None = None) -> None:
         self.scaling = scaling
+        self.gauges = {} if gauges is None else gauges
+        self._asking, self._works_unseen = _asking(scaling), _works_unseen(scaling)
         self.decider = BEHAVIOURS[scaling.policy](scaling)
         self.load = Load(self.decider.windows.longest)
         self.override: Override | None = None
@@ -66,6 +73,7 @@ class Policy:
         """Go on under other rules; what was seen is kept as far as the new windows reach. Another
         way of deciding begins as after a restart."""
         former, self.scaling = self.scaling, scaling
+        self._asking, self._works_unseen = _asking(scaling), _works_unseen(scaling)
         if former.policy == scaling.policy:
             self.decider.configure(scaling)
         else:
@@ -79,6 +87,14 @@ class Policy:
         self.load.record(report)
         self._needs_ticks = True
 
+    def measured(self, rule: MetricRule, gauge: Gauge, now: float) -> None:
+        """By other means than reports. Activity lasts until it is known that there is none."""
+        was_kept = self._is_kept_awake(now)
+        self.gauges[rule] = gauge
+        if was_kept or self._is_kept_awake(now):
+            self.load.last_activity = max(self.load.last_activity, now)
+        self._needs_ticks = True
+
     def adopt(self, replicas: int, now: float) -> None:
         """These were found running: the load of the time before is unknown, so they are kept
         until a full stable window was seen."""
@@ -90,6 +106,10 @@ class Policy:
     def wake(self, counts: Counts, now: float) -> Decision | None:
         """A request found no replica. None: nothing has to change for it."""
         self.load.expect(now)
+        return self.rouse("a request", counts, now)
+
+    def rouse(self, by: str, counts: Counts, now: float) -> Decision | None:
+        """Wake, by a request or what else asks for it. None: it is not asleep."""
         if not self.is_asleep(now):
             return None
         initial = self.scaling.initial
@@ -98,8 +118,8 @@ class Policy:
         number = Limited(max(self.replicas, initial))
         limit_activation(number, self.scaling)
         limit_bounds(number, self.scaling, seen)
-        why = "thawed by a request" if self.frozen else "woken by a request"
-        reason = number.explained(f"{why}, initial is {initial}")
+        why = "thawed" if self.frozen else "woken"
+        reason = number.explained(f"{why} by {by}, initial is {initial}")
         return self._decided(self._unruled(seen, number, Mode.STABLE, reason, now))
 
     def decide(self, counts: Counts, now: float) -> Decision:
@@ -132,7 +152,7 @@ class Policy:
         return self.replicas == 0 and self.override is None and not self._needs_ticks
 
     def rung(self, now: float) -> Rung:
-        if self.load.is_busy(now):
+        if self.load.is_busy(now) or self._is_kept_awake(now) or self._works_unseen:
             return Rung.AWAKE
         return self._ladder().rung(self.load.last_activity, self._hold_until, now)
 
@@ -140,7 +160,8 @@ class Policy:
         """When the next step to zero is due (loop time) if no request comes; else infinity."""
         if self.override:
             return math.inf
-        last = now if self.load.is_busy(now) else self.load.last_activity
+        is_used = self.load.is_busy(now) or self._is_kept_awake(now)
+        last = now if is_used else self.load.last_activity
         ladder = self._ladder().next_step(last, self._hold_until, now)
         own = self.decider.steps_down_at
         return min(ladder, own) if own > now else ladder
@@ -161,6 +182,7 @@ class Policy:
             panic=self.load.means(windows.panic, now, by_age=windows.by_age),
             in_flight=self.load.in_flight(now),
             queued=self.load.queued(now),
+            gauges={rule: believed(gauge, now) for rule, gauge in self.gauges.items()},
         )
 
     # The rest is private
@@ -174,6 +196,15 @@ class Policy:
 
     def _ladder(self) -> Ladder:
         return Ladder.of(self.scaling, self.decider.stop_after)
+
+    def _is_kept_awake(self, now: float) -> bool:
+        """By what was measured, or by not knowing: the latter wakes and thaws nothing."""
+        is_up = self.replicas > 0 and not self.frozen
+        for rule in self._asking:
+            gauge = believed(self.gauges.get(rule, NOT_ASKED), now)
+            if gauge.is_active or (gauge.holds and is_up):
+                return True
+        return False
 
     def _by_hand(self, override: Override, seen: Observation, now: float) -> Decision:
         number = Limited(override.replicas)
@@ -227,6 +258,8 @@ class Policy:
             return True
         seen = decision.inputs
         quiet = not (seen.in_flight or seen.queued or seen.stable.concurrency or seen.stable.rps)
+        # What was measured elsewhere may ask for more than what a wake begins with.
+        quiet = quiet and all(wish.replicas <= decision.replicas for wish in decision.wishes)
         lowest = min(max(1, self.scaling.min, self.scaling.activation), self.scaling.max)
         calm = not self.decider.is_in_panic and not self.load.is_busy(decision.at)
         return quiet and calm and decision.replicas <= lowest and self._knows_its_end()
@@ -241,3 +274,15 @@ def _idle_reason(load: Load, after: float | None, whose: str) -> str:
     if load.last_activity == -math.inf or after is None:
         return "no request yet"
     return f"no request for {format_duration(after)} ({whose})"
+
+
+def _asking(scaling: Scaling) -> tuple[MetricRule, ...]:
+    return tuple(rule for rule in scaling.metric_rules if isinstance(rule, Asked))
+
+
+def _works_unseen(scaling: Scaling) -> bool:
+    """Its replicas are always there, and may have work that no request tells of: the formula
+    decides, and not the ladder, which would only know `min`."""
+    return scaling.min > 0 and any(
+        isinstance(rule, CpuRule | MemoryRule) for rule in scaling.metric_rules
+    )

@@ -65,6 +65,7 @@ class Wish:
 
 
 NO_RULE = Wish("none", 0.0, 0.0, 0.0, 0)
+_LARGEST = 1e9
 _NO_GAUGES: Mapping[MetricRule, Gauge] = {}
 
 
@@ -131,8 +132,10 @@ def _by_gauge(rule: str, target: float, gauge: Gauge, desired: int) -> Wish:
 
 
 def _per_replica(rule: str, measured: float, target: float, window: float) -> Wish:
-    # Six digits, as knative/serving pkg/autoscaler/aggregation: 30.000000000004 / 10 is 3.
-    return Wish(rule, window, measured, target, math.ceil(round(measured / target, 6)))
+    # Six digits, as knative/serving pkg/autoscaler/aggregation: 30.000000000004 / 10 is 3. What
+    # is measured elsewhere may be anything.
+    share = min(max(0.0, measured / target), _LARGEST)
+    return Wish(rule, window, measured, target, math.ceil(round(share, 6)))
 
 
 def _over(window: float) -> str:

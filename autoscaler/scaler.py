@@ -14,6 +14,7 @@ from autoscaler.agenda import Agenda
 from autoscaler.decider import TICK
 from autoscaler.decision import Counts, Decision
 from autoscaler.explain import explain_asleep, explain_awake
+from autoscaler.gauges import Gauge
 from autoscaler.history import History
 from autoscaler.manual import override
 from autoscaler.metrics import DOWN, FREEZE, KEEP, THAW, UP, AutoscalerMetrics
@@ -23,6 +24,7 @@ from cluster.lifecycle import State
 from cluster.messages import LoadReport, Wake
 from cluster.model import Desired, Mode
 from cluster.registry import Registry
+from config.rules import MetricRule
 from config.service import Service
 
 log = logging.getLogger("tidegate.autoscaler")
@@ -49,6 +51,7 @@ class Scaler:
         self._configured: Mapping[str, Service] = {}
         self._policies: dict[str, Policy] = {}
         self._histories: dict[str, History] = {}
+        self._gauges: dict[str, dict[MetricRule, Gauge]] = {}
         self._agenda = Agenda(clock)
 
     # What is told
@@ -60,6 +63,7 @@ class Scaler:
         for service in {*self._histories, *self._policies}:
             if not self._is_scaled(service):
                 self._forget(service)
+        self._drop_gauges()
         for service, policy in tuple(self._policies.items()):
             if policy.scaling != specs[service].scaling:
                 policy.configure(specs[service].scaling)
@@ -85,6 +89,21 @@ class Scaler:
         policy.record(message)
         if demand and policy.is_asleep(now):
             self._wake(service)
+        else:
+            self._agenda.hasten(service, policy.next_look(now))
+
+    def measured(self, service: str, rule: MetricRule, gauge: Gauge) -> None:
+        """What was found for a rule by other means than reports; an active one wakes."""
+        if not self._is_scaled(service):
+            return
+        if service not in self._policies and not gauge.is_active:
+            self._gauges.setdefault(service, {})[rule] = gauge
+            return
+        policy, now = self._policy(service), self._clock()
+        self._gauges.setdefault(service, policy.gauges)
+        policy.measured(rule, gauge, now)
+        if gauge.is_active and policy.is_asleep(now):
+            self._rouse(service, f"{rule.metric}, which {gauge.cause}", now)
         else:
             self._agenda.hasten(service, policy.next_look(now))
 
@@ -172,6 +191,11 @@ class Scaler:
             self._metrics.cold_start(service)
         self._act(service, decision, now)
 
+    def _rouse(self, service: str, by: str, now: float) -> None:
+        decision = self._policy(service).rouse(by, self._counts(service), now)
+        if decision is not None:
+            self._act(service, decision, now)
+
     def _decide(self, service: str, now: float) -> None:
         decision = self._policy(service).decide(self._counts(service), now)
         self._act(service, decision, now)
@@ -219,6 +243,15 @@ class Scaler:
         self._metrics.forget(service)
         self._registry.want(service, Desired(0, Mode.IDLE, "no longer in the configuration"))
 
+    def _drop_gauges(self) -> None:
+        """Of rules that are no more. A policy has the same mapping: it is changed in place."""
+        for service, gauges in tuple(self._gauges.items()):
+            if not self._is_scaled(service):
+                del self._gauges[service]
+                continue
+            for rule in gauges.keys() - set(self._configured[service].scaling.metric_rules):
+                del gauges[rule]
+
     # Facts
 
     @property
@@ -234,7 +267,8 @@ class Scaler:
         """Made at its first use after a sleep."""
         known = self._policies.get(service)
         if known is None:
-            known = self._policies[service] = Policy(self._specs[service].scaling)
+            scaling, gauges = self._specs[service].scaling, self._gauges.get(service)
+            known = self._policies[service] = Policy(scaling, gauges)
         return known
 
     def _counts(self, service: str) -> Counts:

@@ -72,6 +72,19 @@ class Instance:
 
 
 @dataclass(frozen=True, slots=True)
+class Usage:
+    """What an instance uses, all of its processes together.
+
+    `cpu_seconds` since it was started; less than before says that some of it was lost on the way
+    (a process that ended without being waited for). `memory` in bytes, what can be given back at
+    once (file caches) not counted.
+    """
+
+    cpu_seconds: float
+    memory: int
+
+
+@dataclass(frozen=True, slots=True)
 class Replica:
     """Our record of one copy of a service.
 

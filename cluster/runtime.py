@@ -6,11 +6,11 @@ There are two kinds of engine. With one, we place instances ourselves (processes
 truth, `watch` only says where to look again.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from cluster.model import Instance
+from cluster.model import Instance, Usage
 from cluster.workload import Workload
 
 
@@ -36,6 +36,7 @@ class Capabilities:
     freeze: bool = False
     exec: bool = False
     logs: bool = False
+    usage: bool = False
     choose_victim: bool = False  # CountRuntime: honours `spare`
 
 
@@ -86,6 +87,9 @@ class Runtime(Protocol):
 
     async def execute(self, instance: str, command: Sequence[str], timeout: float) -> int:
         """Exit code of a command run beside the replica. RuntimeFailure(timeout) when too slow."""
+
+    async def usage(self, instances: Sequence[str]) -> Mapping[str, Usage]:
+        """What these instances use, by id. Those that are unknown or have ended are left out."""
 
 
 @runtime_checkable

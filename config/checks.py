@@ -10,6 +10,7 @@ from functools import lru_cache
 from config.addresses import is_loopback, overlap, split
 from config.errors import Finding, Place
 from config.health import KINDS, Health, Probe, StartupProbe
+from config.rules import CpuRule, MemoryRule, RedisRule
 from config.scaling import Scaling, Way
 from config.service import Resources, Rollout, Service
 from config.settings import Admin, Gateway
@@ -42,6 +43,7 @@ def of_service(service: Service, runtime: str | None) -> Iterator[Finding]:
         yield from _of_what_runs(service, runtime)
     yield from _of_repeats(service)
     yield from _of_scaling(service.scaling)
+    yield from _of_memory(service)
     yield from _of_health(service.health)
     yield from _of_rollout(service.rollout)
     yield from _of_wake(service)
@@ -142,8 +144,15 @@ def _of_process(service: Service) -> Iterator[Finding]:
         yield Finding(("command",), message, (("image",), ("endpoints",)))
     for key in CONTAINERS_ONLY:
         value = getattr(service, key)
+        if key == "resources" and _is_yardstick(service):
+            continue
         if value and value != Resources():
             yield Finding((key,), 'needs a container runtime: set "runtime: docker", or remove it')
+
+
+def _is_yardstick(service: Service) -> bool:
+    """No limit for a process, but what its use is measured by."""
+    return any(isinstance(rule, CpuRule | MemoryRule) for rule in service.scaling.rules)
 
 
 def _of_repeats(service: Service) -> Iterator[Finding]:
@@ -197,6 +206,7 @@ def _of_scaling(scaling: Scaling) -> tuple[Finding, ...]:
         found.append(Finding(("scaling", "panic_window"), message, (("scaling", "stable_window"),)))
     if not scaling.rules:
         found.append(Finding(("scaling", "rules"), "must have a rule, or be left out"))
+    found.extend(_of_rules(scaling))
     found.extend(_of_idle(scaling))
     for way in ("up", "down"):
         found.extend(_of_way(("scaling", way), getattr(scaling, way)))
@@ -208,6 +218,30 @@ def _of_way(place: Place, way: Way) -> Iterator[Finding]:
         if (step.percent is None) == (step.replicas is None):
             at = (*place, "policies", index)
             yield Finding(at, "must have either percent or replicas", ((*at, "percent"),))
+
+
+def _of_rules(scaling: Scaling) -> Iterator[Finding]:
+    for index, rule in enumerate(scaling.rules):
+        if isinstance(rule, RedisRule):
+            yield from _of_redis(("scaling", "rules", index), rule)
+
+
+def _of_redis(place: Place, rule: RedisRule) -> Iterator[Finding]:
+    if not rule.list and not rule.stream:
+        yield Finding(place, "needs one of list and stream")
+    if rule.list and rule.stream:
+        yield Finding(place, "must have only one of list and stream")
+    if rule.group and not rule.stream:
+        yield Finding((*place, "group"), "is of a stream: name it")
+
+
+def _of_memory(service: Service) -> Iterator[Finding]:
+    if service.resources.memory is not None:
+        return
+    for index, rule in enumerate(service.scaling.rules):
+        if isinstance(rule, MemoryRule):
+            place, measure = ("scaling", "rules", index), ("resources", "memory")
+            yield Finding(place, "is a share of resources.memory: set it", (measure,))
 
 
 def _of_idle(scaling: Scaling) -> Iterator[Finding]:

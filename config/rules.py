@@ -8,8 +8,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Discriminator, Field, Strict, Tag
 
+from config.addresses import http_url, redis_url
 from config.calendar import cron, timezone
 from config.fields import Amount, Count, Env, Model, Number, Text
+from config.json_path import json_path
 from config.units import Positive, Ratio, format_ratio
 
 SCHEDULE = "schedule"
@@ -21,6 +23,18 @@ def _more_than_nothing(ratio: float) -> float:
     return ratio
 
 
+def _one_line_each(headers: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    """The values are not repeated: they are secrets."""
+    for name, value in headers:
+        if not value.isprintable():
+            raise ValueError(f"{name} must be one line of printable characters")
+    return headers
+
+
+HttpUrl = Annotated[Text, AfterValidator(http_url)]
+RedisUrl = Annotated[Text, AfterValidator(redis_url)]
+Headers = Annotated[Env, AfterValidator(_one_line_each)]
+JsonPath = Annotated[Text, AfterValidator(json_path)]
 Percentile = Annotated[float, Strict(), Field(gt=0, lt=100), AfterValidator(float)]
 UsedShare = Annotated[Ratio, AfterValidator(_more_than_nothing)]
 
@@ -88,25 +102,27 @@ class PrometheusRule(Asked):
     """The value of a Prometheus query."""
 
     metric: Literal["prometheus"]
-    url: Text = Field(description="Of the server: http://prometheus:9090.")
+    url: HttpUrl = Field(description="Of the server: http://prometheus:9090.")
     query: Text = Field(description="PromQL that gives one value.")
-    headers: Env = Field((), description="Sent along, as for authorization.")
+    headers: Headers = Field((), description="Sent along, as for authorization.")
 
 
 class JsonRule(Asked):
     """A number in a JSON document."""
 
     metric: Literal["json"]
-    url: Text = Field(description="Where the document is.")
-    value: Text = Field(description="Where the number is in it: queue.length or jobs[0].count.")
-    headers: Env = Field((), description="Sent along, as for authorization.")
+    url: HttpUrl = Field(description="Where the document is.")
+    value: JsonPath = Field(
+        description='Where the number is in it: queue.length, jobs[0].count, ["a key"]; $: it all.'
+    )
+    headers: Headers = Field((), description="Sent along, as for authorization.")
 
 
 class RedisRule(Asked):
     """The length of a list in Redis, or what is unread or unacknowledged in a stream."""
 
     metric: Literal["redis"]
-    url: Text = Field(description="redis://host:6379/0")
+    url: RedisUrl = Field(description="redis://host:6379/0, rediss:// for TLS, unix:///a.sock.")
     list: Text | None = Field(None, description="The list.")
     stream: Text | None = Field(None, description="The stream, instead.")
     group: Text | None = Field(None, description="The stream's consumer group: its backlog counts.")

@@ -6,21 +6,23 @@ nothing is lost when an answer is, or when we are.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Any
 from weakref import WeakValueDictionary
 
-from cluster.model import Instance, InstanceStatus
+from cluster.model import Instance, InstanceStatus, Usage
 from cluster.runtime import Capabilities, Hint, LogLine, RuntimeFailure
 from cluster.workload import Workload
+from runtimes.docker_cgroup import usage_of
 from runtimes.docker_connection import connect
 from runtimes.docker_engine import Deadlines, Engine
 from runtimes.docker_launch import Launch
 from runtimes.docker_spec import container_name, create_spec, networks_of
 from runtimes.docker_streams import News, Output, events_of, news_of, output_of
-from runtimes.docker_view import inspected, listed, our_mark
+from runtimes.docker_view import inspected, listed, our_mark, used
 from runtimes.labels import OWNER
 
+_STATS_AT_ONCE = 50
 _NOT_CONNECTED = "not connected to a Docker engine"
 
 
@@ -32,7 +34,7 @@ class DockerRuntime:
     """
 
     name = "docker"
-    capabilities = Capabilities(freeze=True, exec=True, logs=True)
+    capabilities = Capabilities(freeze=True, exec=True, logs=True, usage=True)
 
     def __init__(
         self,
@@ -121,6 +123,22 @@ class DockerRuntime:
                 "timeout", f"{command[0]} did not end within {timeout:g} s", transient=True
             ) from error
 
+    async def usage(self, instances: Sequence[str]) -> Mapping[str, Usage]:
+        """From control groups where they can be read; else the engine is asked, which takes a
+        second or two: for many at a time, since it only waits."""
+        self._engine  # noqa: B018 - raises when there is none
+        found = await asyncio.to_thread(usage_of, instances)
+        places = asyncio.Semaphore(_STATS_AT_ONCE)
+        try:
+            async with asyncio.TaskGroup() as group:
+                for id in instances:
+                    if id in found:
+                        continue
+                    group.create_task(self._use(id, found, places), name=f"usage of {id}")
+        except* RuntimeFailure as failures:
+            raise failures.exceptions[0] from None
+        return found
+
     async def start(self, replica: str, workload: Workload) -> Instance:
         spec = create_spec(
             self._owner,
@@ -207,6 +225,13 @@ class DockerRuntime:
         looks[id] = None
         with _unless_gone():
             looks[id] = inspected(await self._engine.inspect(id), self._owner, self._publish_on)
+
+    async def _use(self, id: str, found: dict[str, Usage], places: asyncio.Semaphore) -> None:
+        async with places:
+            with _unless_gone():
+                usage = used(await self._engine.stats(id))
+                if usage is not None:
+                    found[id] = usage
 
 
 @contextlib.contextmanager

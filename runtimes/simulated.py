@@ -4,10 +4,10 @@ It keeps the contract that the real drivers keep, so what is shown with it holds
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from weakref import WeakValueDictionary
 
-from cluster.model import Exit, Instance
+from cluster.model import Exit, Instance, Usage
 from cluster.runtime import Capabilities, Hint, LogLine
 from cluster.workload import Workload
 from runtimes.simulated_engine import SimulatedEngine, Specimen
@@ -18,7 +18,7 @@ class SimulatedRuntime:
     """An `InstanceRuntime`. `engine` is the script: what instances do, when it breaks down."""
 
     name = "simulated"
-    capabilities = Capabilities(freeze=True, exec=True, logs=True)
+    capabilities = Capabilities(freeze=True, exec=True, logs=True, usage=True)
 
     def __init__(self, owner: str = "tidegate", engine: SimulatedEngine | None = None) -> None:
         """Runtimes that share an engine see it as several Tidegates see one Docker."""
@@ -46,6 +46,9 @@ class SimulatedRuntime:
 
     async def execute(self, instance: str, command: Sequence[str], timeout: float) -> int:
         return await self._view.execute(instance, command, timeout)
+
+    async def usage(self, instances: Sequence[str]) -> Mapping[str, Usage]:
+        return self._view.usage(instances)
 
     async def start(self, replica: str, workload: Workload) -> Instance:
         async with self._starting.setdefault(replica, asyncio.Lock()):

@@ -37,6 +37,8 @@ class Behaviour:
     exits_after: float | None = None  # None: runs until stopped
     exit: Exit = _FAILED
     stop_delay: float | None = 0.0  # from SIGTERM to its end; None: ignores it
+    cpu: float = 0.0  # cores that it uses while it runs
+    memory: int = 0  # bytes
     says: tuple[Saying, ...] = ()  # in the order of their times
     execute: Callable[[Sequence[str]], tuple[float, int]] = lambda command: (0.0, 0)
 

@@ -9,8 +9,11 @@ from prometheus_client import CollectorRegistry
 
 from admin.access import read_token
 from admin.app import AdminServer
+from autoscaler.measuring import Measuring
 from autoscaler.metrics import AutoscalerMetrics
 from autoscaler.scaler import Scaler
+from autoscaler.source_metrics import SourceMetrics
+from cluster.calls import Calls
 from cluster.discovery import Discovery
 from cluster.endpoints import StaticEndpoints
 from cluster.events import Events
@@ -46,6 +49,7 @@ class System:
     runtime: InstanceRuntime
     events: Events
     scaler: Scaler
+    measuring: Measuring
     reconciler: Reconciler
     discovery: Discovery
     gateway: Front
@@ -84,6 +88,10 @@ def build(
     reconciler = Reconciler(registry, placing, static, failures, spine.pending)
 
     scaler = Scaler(registry, events, clock, wall, AutoscalerMetrics(collectors))
+    usage = Calls(cluster_metrics, clock).around("usage", runtime.usage)
+    measuring = Measuring(
+        registry, usage, scaler.measured, tasks, events, SourceMetrics(collectors), clock, rng
+    )
     health_metrics = HealthMetrics(collectors)
     prober = Prober(registry, runtime.execute, tasks, events, clock, rng, health_metrics)
     ejector = Ejector(registry, events, clock, health_metrics, prober.confirm)
@@ -105,7 +113,9 @@ def build(
     metrics = TidegateMetrics(collectors)
     collectors.register(ReplicaLedger(registry, clock))
     collectors.register(GatewayCollector(lambda: gateway.stats(clock())))
-    control = Control(file, settings, registry, runtime, events, scaler, reconciler, gateway, clock)
+    control = Control(
+        file, settings, registry, runtime, events, scaler, measuring, reconciler, gateway, clock
+    )
     control.on_reload(metrics.reloaded)
     expiry = Expiry(events, metrics, wall)
     control.on_reload(lambda result: expiry.look(control.settings.gateway) if result.ok else None)
@@ -116,6 +126,7 @@ def build(
         runtime,
         events,
         scaler,
+        measuring,
         reconciler,
         discovery,
         gateway,

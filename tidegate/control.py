@@ -7,6 +7,7 @@ from pathlib import Path
 
 from admin.ports import ReloadResult
 from admin.views import ReplicaView, ServiceView, TroubleView
+from autoscaler.measuring import Measuring
 from autoscaler.scaler import Scaler
 from cluster.events import Events
 from cluster.lifecycle import State
@@ -35,6 +36,7 @@ class Control:
         runtime: Runtime,
         events: Events,
         scaler: Scaler,
+        measuring: Measuring,
         reconciler: Reconciler,
         gateway: Front,
         clock: Callable[[], float],
@@ -45,6 +47,7 @@ class Control:
         self._registry = registry
         self._runtime = runtime
         self._scaler = scaler
+        self._measuring = measuring
         self._reconciler = reconciler
         self._gateway = gateway
         self._clock = clock
@@ -148,6 +151,7 @@ class Control:
         self._registry.configure(settings.services)
         self._reconciler.configure(settings.services)
         self._scaler.configure(settings.services)
+        self._measuring.configure(settings.services)
         self._gateway.configure(settings.services, settings.gateway)
 
     # Views

@@ -134,6 +134,7 @@ async def _start(system: System, tasks: Tasks) -> None:
     system.scaler.configure(settings.services)
     await system.discovery.sync()
     system.reconciler.begin()
+    system.measuring.configure(settings.services)
     system.gateway.configure(settings.services, settings.gateway)
     addresses = await system.gateway.start()
     tasks.start(system.discovery.run(), "discovery")
@@ -158,6 +159,8 @@ async def _start(system: System, tasks: Tasks) -> None:
 async def _stop(system: System, stopping: Stopping, keep_replicas: bool) -> None:
     """The gateway finishes first, while everything behind it still works."""
     system.control.is_now("draining")
+    # Nothing is woken any more but by a request.
+    await system.measuring.close()
     if stopping.asked.is_set():
         log.info("stopping: requests in flight may finish; a second signal stops at once")
     longest = max((spec.drain for spec in system.registry.specs.values()), default=0.0)

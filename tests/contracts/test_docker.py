@@ -47,6 +47,9 @@ class BusyboxWorkloads:
     def talker(self) -> Workload:
         return self._shell("talk", TALK)
 
+    def burner(self) -> Workload:
+        return self._shell("burn", "trap 'exit 0' TERM; (while :; do :; done) & wait")
+
     def broken(self) -> Workload:
         return Workload("web", "r1", image=self.image, command=("/bin/no-such-program",))
 
@@ -76,3 +79,24 @@ class TestDockerRuntime(InstanceRuntimeContract):
 
     async def assert_nothing_left(self, owner: str) -> None:
         assert await containers_of(owner) == []
+
+    async def test_the_engine_tells_the_same_as_control_groups(
+        self,
+        runtime: InstanceRuntime,
+        workloads: BusyboxWorkloads,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """For an engine on another machine, or with groups elsewhere."""
+        ended = await runtime.start("job-1", workloads.exits())
+        await self.ended(runtime, "job-1")
+        burner = await runtime.start("burn-1", workloads.burner())
+        ids = [burner.id, ended.id, "no-such-instance"]
+        before = await runtime.usage(ids)
+        with monkeypatch.context() as patch:
+            patch.setattr("runtimes.docker.usage_of", lambda ids: {})
+            asked = await runtime.usage(ids)
+        after = await runtime.usage(ids)
+        assert before.keys() == asked.keys() == after.keys() == {burner.id}
+        one, other, third = before[burner.id], asked[burner.id], after[burner.id]
+        assert one.cpu_seconds < other.cpu_seconds <= third.cpu_seconds
+        assert abs(other.memory - one.memory) < 8 * 1024**2

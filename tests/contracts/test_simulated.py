@@ -38,6 +38,9 @@ class SimulatedWorkloads:
     def talker(self) -> Workload:
         return Workload("talk", "r1")
 
+    def burner(self) -> Workload:
+        return Workload("burn", "r1")
+
     def broken(self) -> Workload:
         return Workload("broken", "r1")
 
@@ -49,8 +52,9 @@ class SimulatedWorkloads:
 
 
 def scripted() -> SimulatedEngine:
-    engine = SimulatedEngine(Behaviour(start_delay=0.02, listens_after=0.1, execute=_execute))
+    engine = SimulatedEngine(Behaviour(0.02, listens_after=0.1, memory=1024**2, execute=_execute))
     engine.script("stubborn", Behaviour(listens_after=0.1, stop_delay=None))
+    engine.script("burn", Behaviour(listens_after=None, cpu=1.0, memory=1024**2))
     engine.script("job", Behaviour(exits_after=0.0, exit=Exit(3)))
     engine.script("broken", Behaviour(0.02, RuntimeFailure("start-failed", "no such image")))
     numbers = (1, 2, 3)
