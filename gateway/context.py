@@ -19,6 +19,7 @@ from gateway.destination import Destination, Route
 from gateway.dispatch import Slot
 from gateway.peers import Everyone
 from gateway.routing import Table
+from gateway.stats import UNTIMED
 
 if TYPE_CHECKING:
     from gateway.downstream import Downstream
@@ -114,6 +115,7 @@ class Context:
         counters = destination.counters
         span = counters.span(now)
         queued = len(destination.dispatcher.waiting)
+        times = counters.times() if destination.service.timed else UNTIMED
         self.events.report(
             LoadReport(
                 service=destination.name,
@@ -126,6 +128,9 @@ class Context:
                 queued=queued,
                 pending=destination.dispatcher.pending(),
                 source=self.source,
+                latencies=times.latencies,
+                service_times=times.service_times,
+                waits=times.waits,
             )
         )
 

@@ -5,11 +5,14 @@ Pure. A tenth of the whole configuration's size, so that ten thousand sleeping s
 
 from dataclasses import dataclass
 
+from config.rules import LatencyRule, QueueWaitRule
 from config.service import Balance, Queue, Retries, Service, Timeouts
 
 
 @dataclass(frozen=True, slots=True)
 class Routed:
+    """`timed`: its reports say how long requests took."""
+
     name: str
     hosts: tuple[str, ...]
     paths: tuple[str, ...]
@@ -18,10 +21,11 @@ class Routed:
     queue: Queue
     timeouts: Timeouts
     retries: Retries
+    timed: bool = False
 
 
 # What a gateway process must be told of a service: no environment, no secret goes there.
-FIELDS = frozenset(Routed.__slots__) - {"name"}
+FIELDS = frozenset(Routed.__slots__) - {"name", "timed"}
 
 
 def routed(name: str, service: Service) -> Routed:
@@ -35,4 +39,10 @@ def routed(name: str, service: Service) -> Routed:
         queue=service.queue,
         timeouts=service.timeouts,
         retries=service.retries,
+        timed=is_timed(service),
     )
+
+
+def is_timed(service: Service) -> bool:
+    """Whether its reports must tell how long requests took: some rule needs it."""
+    return any(isinstance(rule, LatencyRule | QueueWaitRule) for rule in service.scaling.rules)

@@ -136,7 +136,10 @@ class Worker:
         if self._shares is not None:
             self._shares.configure(message.lines)
         services = (
-            routed(name, Service.model_validate(facts)) for name, facts in message.services.items()
+            dataclasses.replace(
+                routed(name, Service.model_validate(facts)), timed=name in message.timed
+            )
+            for name, facts in message.services.items()
         )
         self._gateway.configure(services, Settings.model_validate(message.gateway))
         self._collector.watch(asyncio.get_running_loop().time())

@@ -25,7 +25,7 @@ from config.service import Service
 from config.settings import Gateway as Settings
 from gateway.gateway import GatewayEvents
 from gateway.listener import bind_all, bind_for_many, staying, wanted
-from gateway.routed import FIELDS
+from gateway.routed import FIELDS, is_timed
 from gateway.stats import GatewayStats
 from tidegate.descriptors import Passing
 from tidegate.link import Link
@@ -206,6 +206,7 @@ class Workers:
                 for name, service in self._services.items()
             },
             self._sharing.lines_in_use() if self._sharing else {},
+            tuple(name for name, service in self._services.items() if is_timed(service)),
         )
 
     def _hear(self, worker: "Worker", message: wire.Message, began: asyncio.Event) -> None:
@@ -262,6 +263,9 @@ class Workers:
                     in_flight=0,
                     queued=0,
                     pending=(),
+                    latencies=(),
+                    service_times=(),
+                    waits=(),
                 )
             )
         for service, replica in worker.holds:
