@@ -10,6 +10,7 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from operator import add
 
 from cluster.buckets import BOUNDS, EDGES, Sparse, coarse, sparse
 
@@ -173,10 +174,10 @@ class Counters:
 
     def times(self) -> Times:
         """Since the last call. Requests that did not wait have a wait of nothing."""
-        both = [*map(sum, zip(self.whole.buckets, self.begun.buckets, strict=True))]
+        both = [*map(add, self.whole.buckets, self.begun.buckets)]
         present = (
-            [*map(sum, zip(both, self.late.buckets, strict=True))],
-            [*map(sum, zip(both, self.served.buckets, strict=True))],
+            [*map(add, both, self.late.buckets)],
+            [*map(add, both, self.served.buckets)],
             self._waits(),
         )
         told, self._told = self._told, present
@@ -202,5 +203,5 @@ class Counters:
 
 
 def _copy(one: Histogram, other: Histogram) -> HistogramStats:
-    buckets = [*map(sum, zip(one.buckets, other.buckets, strict=True))]
+    buckets = [*map(add, one.buckets, other.buckets)]
     return HistogramStats(coarse(buckets), one.total + other.total)
