@@ -6,16 +6,20 @@ hand, then the ladder to zero, then the formula.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 
 from autoscaler.decider import Decider, Limited, limit_bounds
 from autoscaler.decision import Counts, Decision, Observation
+from autoscaler.gauges import Gauge
 from autoscaler.idle import Ladder, Rung
 from autoscaler.load import Load
 from autoscaler.manual import Override
 from autoscaler.rules import wishes
+from autoscaler.timing import NOTHING_LEARNED, Memory, Timing
 from cluster.messages import LoadReport
 from cluster.model import Mode
+from config.rules import MetricRule
 from config.scaling import Scaling
 from config.units import format_duration
 
@@ -35,10 +39,12 @@ class Policy:
         "override",
         "replicas",
         "scaling",
+        "timing",
     )
 
-    def __init__(self, scaling: Scaling) -> None:
+    def __init__(self, scaling: Scaling, memory: Memory = NOTHING_LEARNED) -> None:
         self.scaling = scaling
+        self.timing = Timing.of(scaling, memory)  # None: no rule is about times
         self.load = Load(_longest_window(scaling))
         self.decider = Decider(scaling)
         self.override: Override | None = None
@@ -50,6 +56,10 @@ class Policy:
     def configure(self, scaling: Scaling) -> None:
         """Go on under other rules; what was seen is kept as far as the new windows reach."""
         self.scaling = scaling
+        if self.timing and scaling.is_timed:
+            self.timing.configure(scaling)
+        else:
+            self.timing = Timing.of(scaling)
         self.load.resize(_longest_window(scaling))
         self.decider.configure(scaling)
 
@@ -57,7 +67,19 @@ class Policy:
 
     def record(self, report: LoadReport) -> None:
         self.load.record(report)
+        if self.timing:
+            self.timing.record(report)
         self._needs_ticks = True
+
+    def relearn(self) -> None:
+        """Another revision is to serve: what was learned of the former one holds no more."""
+        if self.timing:
+            self.timing.relearn()
+
+    @property
+    def memory(self) -> Memory:
+        """What is worth keeping while the service sleeps."""
+        return self.timing.memory if self.timing else NOTHING_LEARNED
 
     def adopt(self, replicas: int, now: float) -> None:
         """These were found running: the load of the time before is unknown, so they are kept
@@ -137,7 +159,13 @@ class Policy:
             panic=self.load.means(self.scaling.panic_window, now),
             in_flight=self.load.in_flight(now),
             queued=self.load.queued(now),
+            gauges=self._gauges(counts, now),
         )
+
+    def _gauges(self, counts: Counts, now: float) -> Mapping[MetricRule, Gauge]:
+        if self.timing is None:
+            return {}
+        return self.timing.gauges(self.load, counts.ready, self.replicas, now)
 
     # The rest is private
 

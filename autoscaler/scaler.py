@@ -15,6 +15,7 @@ from autoscaler.decision import Counts, Decision
 from autoscaler.explain import explain_asleep, explain_awake
 from autoscaler.history import History
 from autoscaler.manual import override
+from autoscaler.memories import Memories
 from autoscaler.metrics import DOWN, FREEZE, KEEP, THAW, UP, AutoscalerMetrics
 from autoscaler.policy import TICK, Policy
 from cluster.events import Events
@@ -48,6 +49,7 @@ class Scaler:
         self._configured: Mapping[str, Service] = {}
         self._policies: dict[str, Policy] = {}
         self._histories: dict[str, History] = {}
+        self._memories = Memories()
         self._agenda = Agenda(clock)
 
     # What is told
@@ -55,11 +57,14 @@ class Scaler:
     def configure(self, specs: Mapping[str, Service]) -> None:
         """Services with `min` are wanted at once, changed rules apply at once, services that
         left the file (or whose endpoints are now run by others) are wanted no more."""
+        renewed = self._memories.renewed(specs)
         self._configured, now = specs, self._clock()
         for service in {*self._histories, *self._policies}:
             if not self._is_scaled(service):
                 self._forget(service)
         for service, policy in tuple(self._policies.items()):
+            if service in renewed:
+                policy.relearn()
             if policy.scaling != specs[service].scaling:
                 policy.configure(specs[service].scaling)
                 self._decide(service, now)
@@ -183,6 +188,7 @@ class Scaler:
         policy = self._policies[service]
         self._agenda.plan(service, policy.next_look(now))
         if policy.is_over():
+            self._memories.keep(service, policy.memory)
             del self._policies[service]
             self._agenda.plan(service, math.inf)
         self._tell(service, former, wanted)
@@ -213,6 +219,7 @@ class Scaler:
 
     def _forget(self, service: str) -> None:
         self._policies.pop(service, None)
+        self._memories.forget(service)
         self._histories.pop(service, None)
         self._agenda.plan(service, math.inf)
         self._metrics.forget(service)
@@ -233,7 +240,9 @@ class Scaler:
         """Made at its first use after a sleep."""
         known = self._policies.get(service)
         if known is None:
-            known = self._policies[service] = Policy(self._specs[service].scaling)
+            known = self._policies[service] = Policy(
+                self._specs[service].scaling, self._memories.of(service)
+            )
         return known
 
     def _counts(self, service: str) -> Counts:

@@ -12,7 +12,7 @@ from config.settings import RUNTIMES
 from config.wording import METRICS, either, shown
 
 LATER_RUNTIMES = ("swarm", "kubernetes", "nomad")
-SUPPORTED_METRICS = ("concurrency", "rps")
+SUPPORTED_METRICS = ("concurrency", "rps", "latency", "queue_wait")
 NOT_YET = "is not supported yet"
 LATER = " Not supported yet."
 

@@ -5,7 +5,6 @@ Pure. A tenth of the whole configuration's size, so that ten thousand sleeping s
 
 from dataclasses import dataclass
 
-from config.rules import LatencyRule, QueueWaitRule
 from config.service import Balance, Queue, Retries, Service, Timeouts
 
 
@@ -39,10 +38,5 @@ def routed(name: str, service: Service) -> Routed:
         queue=service.queue,
         timeouts=service.timeouts,
         retries=service.retries,
-        timed=is_timed(service),
+        timed=service.scaling.is_timed,
     )
-
-
-def is_timed(service: Service) -> bool:
-    """Whether its reports must tell how long requests took: some rule needs it."""
-    return any(isinstance(rule, LatencyRule | QueueWaitRule) for rule in service.scaling.rules)

@@ -25,7 +25,7 @@ from config.service import Service
 from config.settings import Gateway as Settings
 from gateway.gateway import GatewayEvents
 from gateway.listener import bind_all, bind_for_many, staying, wanted
-from gateway.routed import FIELDS, is_timed
+from gateway.routed import FIELDS
 from gateway.stats import GatewayStats
 from tidegate.descriptors import Passing
 from tidegate.link import Link
@@ -206,7 +206,7 @@ class Workers:
                 for name, service in self._services.items()
             },
             self._sharing.lines_in_use() if self._sharing else {},
-            tuple(name for name, service in self._services.items() if is_timed(service)),
+            tuple(name for name, one in self._services.items() if one.scaling.is_timed),
         )
 
     def _hear(self, worker: "Worker", message: wire.Message, began: asyncio.Event) -> None:

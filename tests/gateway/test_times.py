@@ -11,7 +11,7 @@ from cluster.messages import LoadReport
 from config.rules import LatencyRule
 from config.scaling import Scaling
 from config.service import Queue, Service, Timeouts
-from gateway.routed import is_timed
+from gateway.routed import routed
 from tests.support.raw_http import HELLO, Call, Stage, get, stage, until
 
 TIMED: dict[str, Any] = {"scaling": Scaling(rules=(LatencyRule(metric="latency", target=0.3),))}
@@ -144,4 +144,5 @@ async def test_nothing_is_told_where_no_rule_asks() -> None:
 )
 def test_times_are_told_for_rules_that_need_them(metric: str, timed: bool) -> None:
     rule = {"metric": metric, "target": 1.0}
-    assert is_timed(Service.model_validate({"scaling": {"rules": [rule]}})) == timed
+    service = Service.model_validate({"scaling": {"rules": [rule]}})
+    assert routed("web", service).timed == timed
