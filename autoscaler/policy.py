@@ -20,6 +20,7 @@ from autoscaler.load import Load
 from autoscaler.manual import Override
 from autoscaler.ray import Ray
 from autoscaler.rules import wishes
+from autoscaler.timing import NOTHING_LEARNED, Memory, Timing
 from cluster.messages import LoadReport
 from cluster.model import Mode
 from config.rules import Asked, CpuRule, MemoryRule, MetricRule
@@ -53,10 +54,17 @@ class Policy:
         "override",
         "replicas",
         "scaling",
+        "timing",
     )
 
-    def __init__(self, scaling: Scaling, gauges: dict[MetricRule, Gauge] | None = None) -> None:
+    def __init__(
+        self,
+        scaling: Scaling,
+        gauges: dict[MetricRule, Gauge] | None = None,
+        memory: Memory = NOTHING_LEARNED,
+    ) -> None:
         self.scaling = scaling
+        self.timing = Timing.of(scaling, memory)  # None: no rule is about times
         self.gauges = {} if gauges is None else gauges
         self._asking, self._works_unseen = _asking(scaling), _works_unseen(scaling)
         self.decider = BEHAVIOURS[scaling.policy](scaling)
@@ -79,12 +87,18 @@ class Policy:
         else:
             self.decider = BEHAVIOURS[scaling.policy](scaling)
             self._unsettled = f"{self.replicas} were wanted by scaling.policy {former.policy}"
+        if self.timing and scaling.is_timed:
+            self.timing.configure(scaling)
+        else:
+            self.timing = Timing.of(scaling)
         self.load.resize(self.decider.windows.longest)
 
     # Facts
 
     def record(self, report: LoadReport) -> None:
         self.load.record(report)
+        if self.timing:
+            self.timing.record(report)
         self._needs_ticks = True
 
     def measured(self, rule: MetricRule, gauge: Gauge, now: float) -> None:
@@ -94,6 +108,16 @@ class Policy:
         if was_kept or self._is_kept_awake(now):
             self.load.last_activity = max(self.load.last_activity, now)
         self._needs_ticks = True
+
+    def relearn(self) -> None:
+        """Another revision is to serve: what was learned of the former one holds no more."""
+        if self.timing:
+            self.timing.relearn()
+
+    @property
+    def memory(self) -> Memory:
+        """What is worth keeping while the service sleeps."""
+        return self.timing.memory if self.timing else NOTHING_LEARNED
 
     def adopt(self, replicas: int, now: float) -> None:
         """These were found running: the load of the time before is unknown, so they are kept
@@ -182,8 +206,14 @@ class Policy:
             panic=self.load.means(windows.panic, now, by_age=windows.by_age),
             in_flight=self.load.in_flight(now),
             queued=self.load.queued(now),
-            gauges={rule: believed(gauge, now) for rule, gauge in self.gauges.items()},
+            gauges=self._gauges(counts, now),
         )
+
+    def _gauges(self, counts: Counts, now: float) -> Mapping[MetricRule, Gauge]:
+        gauges = {rule: believed(gauge, now) for rule, gauge in self.gauges.items()}
+        if self.timing is not None:
+            gauges |= self.timing.gauges(self.load, counts.ready, self.replicas, now)
+        return gauges
 
     # The rest is private
 

@@ -17,6 +17,7 @@ from autoscaler.explain import explain_asleep, explain_awake
 from autoscaler.gauges import Gauge
 from autoscaler.history import History
 from autoscaler.manual import override
+from autoscaler.memories import Memories
 from autoscaler.metrics import DOWN, FREEZE, KEEP, THAW, UP, AutoscalerMetrics
 from autoscaler.policy import Policy
 from cluster.events import Events
@@ -52,6 +53,7 @@ class Scaler:
         self._policies: dict[str, Policy] = {}
         self._histories: dict[str, History] = {}
         self._gauges: dict[str, dict[MetricRule, Gauge]] = {}
+        self._memories = Memories()
         self._agenda = Agenda(clock)
 
     # What is told
@@ -59,12 +61,15 @@ class Scaler:
     def configure(self, specs: Mapping[str, Service]) -> None:
         """Services with `min` are wanted at once, changed rules apply at once, services that
         left the file (or whose endpoints are now run by others) are wanted no more."""
+        renewed = self._memories.renewed(specs)
         self._configured, now = specs, self._clock()
         for service in {*self._histories, *self._policies}:
             if not self._is_scaled(service):
                 self._forget(service)
         self._drop_gauges()
         for service, policy in tuple(self._policies.items()):
+            if service in renewed:
+                policy.relearn()
             if policy.scaling != specs[service].scaling:
                 policy.configure(specs[service].scaling)
                 self._decide(service, now)
@@ -208,6 +213,7 @@ class Scaler:
         policy = self._policies[service]
         self._agenda.plan(service, policy.next_look(now))
         if policy.is_over():
+            self._memories.keep(service, policy.memory)
             del self._policies[service]
             self._agenda.plan(service, math.inf)
         self._tell(service, former, wanted)
@@ -238,6 +244,7 @@ class Scaler:
 
     def _forget(self, service: str) -> None:
         self._policies.pop(service, None)
+        self._memories.forget(service)
         self._histories.pop(service, None)
         self._agenda.plan(service, math.inf)
         self._metrics.forget(service)
@@ -267,8 +274,11 @@ class Scaler:
         """Made at its first use after a sleep."""
         known = self._policies.get(service)
         if known is None:
-            scaling, gauges = self._specs[service].scaling, self._gauges.get(service)
-            known = self._policies[service] = Policy(scaling, gauges)
+            known = self._policies[service] = Policy(
+                self._specs[service].scaling,
+                self._gauges.get(service),
+                self._memories.of(service),
+            )
         return known
 
     def _counts(self, service: str) -> Counts:

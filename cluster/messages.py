@@ -8,6 +8,7 @@ Outcome gateway -> health; Drained gateway -> reconciler.
 from dataclasses import dataclass
 from enum import StrEnum
 
+from cluster.buckets import Sparse
 from cluster.model import Address, Trouble
 
 
@@ -42,6 +43,11 @@ class LoadReport:
 
     `busy_seconds` is the integral of (in flight + queued) over the span. Sent about once a second
     while a service has traffic, once more when it falls idle, then never again until it wakes.
+
+    The times are counted in cluster/buckets.py, and only told where a rule needs them. Latencies:
+    from a request's arrival to the first byte of its answer, without those that waited for a wake
+    and without answers of the gateway's own. Service times: from when it was sent to a replica.
+    Waits: from arrival to a free place, in vain too.
     """
 
     service: str
@@ -54,6 +60,9 @@ class LoadReport:
     queued: int
     pending: tuple[tuple[str, int], ...] = ()  # (replica, in flight there), busy ones only
     source: str = "gateway"
+    latencies: Sparse = ()
+    service_times: Sparse = ()
+    waits: Sparse = ()
 
     @property
     def is_silent(self) -> bool:

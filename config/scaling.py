@@ -5,7 +5,14 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from config.fields import Count, Model, Number
-from config.rules import ConcurrencyRule, MetricRule, Rule, Schedule
+from config.rules import (
+    ConcurrencyRule,
+    LatencyRule,
+    MetricRule,
+    QueueWaitRule,
+    Rule,
+    Schedule,
+)
 from config.units import Duration, Positive, Ratio, Window, above_one
 from config.wake import Ignored
 
@@ -87,6 +94,11 @@ class Scaling(Model):
     def metric_rules(self) -> tuple[MetricRule, ...]:
         """The rules that wish for replicas."""
         return tuple(rule for rule in self.rules if not isinstance(rule, Schedule))
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether a rule needs to know how long requests take."""
+        return any(isinstance(rule, LatencyRule | QueueWaitRule) for rule in self.rules)
 
     @property
     def schedules(self) -> tuple[Schedule, ...]:

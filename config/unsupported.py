@@ -9,12 +9,9 @@ from typing import Any
 
 from config.errors import Finding, Place
 from config.settings import RUNTIMES
-from config.wording import METRICS, either, shown
+from config.wording import either
 
 LATER_RUNTIMES = ("swarm", "kubernetes", "nomad")
-SUPPORTED_METRICS = (
-    "concurrency", "rps", "cpu", "memory", "prometheus", "json", "redis", "custom",
-)  # fmt: skip
 NOT_YET = "is not supported yet"
 LATER = " Not supported yet."
 
@@ -40,11 +37,6 @@ def _later_runtime(value: Any) -> str | None:
     return name if name in LATER_RUNTIMES else None
 
 
-def _other_metric(value: Any) -> bool:
-    metric = value.get("metric") if isinstance(value, Mapping) else None
-    return isinstance(metric, str) and metric in METRICS and metric not in SUPPORTED_METRICS
-
-
 _NOTHING_IGNORED = {
     "user_agents": [],
     "paths": [],
@@ -65,13 +57,6 @@ OF_SERVICE = (
         ("scaling", "rules", "*"),
         lambda value: isinstance(value, Mapping) and "schedule" in value,
         lambda _: f"a schedule {NOT_YET}: remove it, or set scaling.min and max",
-    ),
-    Later(
-        ("scaling", "rules", "*"),
-        _other_metric,
-        lambda value: (
-            f"the metric {shown(value['metric'])} {NOT_YET}: use {either(SUPPORTED_METRICS)}"
-        ),
     ),
     Later(("scaling", "idle", "remove_after"), lambda value: value is not None, _remove),
     Later(("scaling", "idle", "ignore"), lambda value: value != _NOTHING_IGNORED, _remove),

@@ -21,6 +21,7 @@ from gateway.fields import Peer
 from gateway.peers import Everyone
 from gateway.problems import Problem
 from gateway.routing import Table
+from gateway.stats import UNTIMED
 
 if TYPE_CHECKING:
     from gateway.downstream import Downstream
@@ -138,6 +139,7 @@ class Context:
         counters = destination.counters
         span = counters.span(now)
         queued = len(destination.dispatcher.waiting)
+        times = counters.times() if destination.service.timed else UNTIMED
         self.events.report(
             LoadReport(
                 service=destination.name,
@@ -150,6 +152,9 @@ class Context:
                 queued=queued,
                 pending=destination.dispatcher.pending(),
                 source=self.source,
+                latencies=times.latencies,
+                service_times=times.service_times,
+                waits=times.waits,
             )
         )
 

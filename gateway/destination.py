@@ -55,6 +55,8 @@ class Destination:
         self.configure(service)
 
     def configure(self, service: Routed) -> None:
+        if service.timed:
+            self.counters.times()  # what was before it was asked for is not told
         self.service = service
         timeouts = service.timeouts
         self.connect_timeout = timeouts.connect or math.inf

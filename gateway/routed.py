@@ -10,6 +10,8 @@ from config.service import Balance, Queue, Retries, Service, Timeouts
 
 @dataclass(frozen=True, slots=True)
 class Routed:
+    """`timed`: its reports say how long requests took."""
+
     name: str
     hosts: tuple[str, ...]
     paths: tuple[str, ...]
@@ -18,10 +20,11 @@ class Routed:
     queue: Queue
     timeouts: Timeouts
     retries: Retries
+    timed: bool = False
 
 
 # What a gateway process must be told of a service: no environment, no secret goes there.
-FIELDS = frozenset(Routed.__slots__) - {"name"}
+FIELDS = frozenset(Routed.__slots__) - {"name", "timed"}
 
 
 def routed(name: str, service: Service) -> Routed:
@@ -35,4 +38,5 @@ def routed(name: str, service: Service) -> Routed:
         queue=service.queue,
         timeouts=service.timeouts,
         retries=service.retries,
+        timed=service.scaling.is_timed,
     )

@@ -1,6 +1,6 @@
 """`make bench-knative`: Knative's own performance suite as a scenario, on real processes.
 
-A handler of 100 ms under 1,000, 2,000 and 3,000 requests a second, from zero (load-test); and 25
+A program of 100 ms under 1,000, 2,000 and 3,000 requests a second, from zero (load-test); and 25
 sleeping services that are asked at once (scale-from-zero), beside 25 of the same programs started
 by the engine alone. knative/serving test/performance: p95 within 115 ms, no error at all.
 """
@@ -21,7 +21,7 @@ import yaml
 
 from loadtests.alone import Processes
 from loadtests.client import Place, get
-from loadtests.knative import handler
+from loadtests.knative import hundred_ms
 from loadtests.knative.openloop import Load
 from loadtests.report import percentile, print_table, save
 from loadtests.system import NotReached, free_ports, get_json, states, tidegate
@@ -29,7 +29,7 @@ from loadtests.system import NotReached, free_ports, get_json, states, tidegate
 STEPPED = "steps"
 SLEEPERS = 25
 SETTLE_WITHIN = 60.0
-COMMAND = [sys.executable, "-I", "-S", handler.__file__]
+COMMAND = [sys.executable, "-I", "-S", hundred_ms.__file__]
 
 Row = dict[str, Any]
 
@@ -109,12 +109,12 @@ async def _wakes(place: Place, admin: str, rounds: int) -> Row:
 
 async def _woken(place: Place, admin: str, p95s: list[float]) -> None:
     await _asleep(admin)
-    # 100 ms of each are the handler's own.
+    # 100 ms of each are the program's own.
     await _all_at_once(lambda index: _get(place, index), p95s)
 
 
 async def _get(place: Place, index: int) -> float:
-    return await get(place, f"sleeper-{index}.localhost") - handler.AFTER
+    return await get(place, f"sleeper-{index}.localhost") - hundred_ms.AFTER
 
 
 async def _all_at_once(start: Callable[[int], Awaitable[float]], p95s: list[float]) -> None:
