@@ -13,6 +13,7 @@ from autoscaler.decision import Counts, Decision, Observation
 from autoscaler.idle import Ladder, Rung
 from autoscaler.load import Load
 from autoscaler.manual import Override
+from autoscaler.needs import Need
 from autoscaler.rules import wishes
 from cluster.messages import LoadReport
 from cluster.model import Mode
@@ -28,10 +29,14 @@ class Policy:
 
     __slots__ = (
         "_hold_until",
+        "_leased_until",
+        "_needed_at",
         "_needs_ticks",
         "decider",
         "frozen",
+        "leased_until",
         "load",
+        "needed",
         "override",
         "replicas",
         "scaling",
@@ -44,6 +49,10 @@ class Policy:
         self.override: Override | None = None
         self.replicas = 0
         self.frozen = False
+        self.leased_until = -math.inf
+        self._leased_until = -math.inf  # the part of it in which it was awake
+        self.needed: Need | None = None
+        self._needed_at = -math.inf
         self._hold_until = -math.inf
         self._needs_ticks = True
 
@@ -66,11 +75,27 @@ class Policy:
         self.decider.hold(replicas, "adopted", f"{replicas} were running before a restart", now)
         self._hold_until = now + self.scaling.stable_window
 
+    def lease(self, until: float) -> None:
+        """It is leased until then, as told last: use until it ends, unless it sleeps now."""
+        self.leased_until = until
+        if self.replicas > 0 and not self.frozen:
+            self._leased_until = until
+
+    def need(self, need: Need | None, now: float) -> None:
+        """Others need it from now on, or not any more."""
+        if need is None and self.needed is not None and self.needed.lingers:
+            self._needed_at = now
+        self.needed = need
+
     # Decisions
 
     def wake(self, counts: Counts, now: float) -> Decision | None:
         """A request found no replica. None: nothing has to change for it."""
         self.load.expect(now)
+        return self.rouse("a request", counts, now)
+
+    def rouse(self, by: str, counts: Counts, now: float) -> Decision | None:
+        """Wake it for somebody. None: it is awake, or off by hand."""
         if not self.is_asleep(now):
             return None
         initial = self.scaling.initial
@@ -78,7 +103,8 @@ class Policy:
         seen = self.observe(counts, now)
         number = Limited(max(self.replicas, initial))
         limit_bounds(number, self.scaling, seen)
-        why = "thawed by a request" if self.frozen else "woken by a request"
+        self._leased_until = max(self._leased_until, self.leased_until)
+        why = f"{'thawed' if self.frozen else 'woken'} by {by}"
         reason = number.explained(f"{why}, initial is {initial}")
         return self._decided(self._unruled(seen, number, Mode.STABLE, reason, now))
 
@@ -94,7 +120,7 @@ class Policy:
             case Rung.FROZEN:
                 return self._decided(self._frozen(seen, now))
             case Rung.AWAKE:
-                return self._decided(self.decider.decide(seen, now))
+                return self._decided(self._awake(seen, now))
 
     # Reading
 
@@ -108,16 +134,24 @@ class Policy:
         return self.replicas == 0 and self.override is None and not self._needs_ticks
 
     def rung(self, now: float) -> Rung:
-        if self.load.is_busy(now):
+        if self.needed:
             return Rung.AWAKE
-        return Ladder.of(self.scaling).rung(self.load.last_activity, self._hold_until, now)
+        return self._rung(max(self._last_used(now), self._needed_at), now)
+
+    def is_used(self, now: float) -> bool:
+        """By itself: whatever it is that others need it for does not count."""
+        if self.override and not self.override.has_expired(now):
+            return self.override.replicas > 0
+        if self.scaling.min > 0:
+            return True
+        there = self.replicas > 0 and not self.frozen
+        return there and self._rung(self._last_used(now), now) is Rung.AWAKE
 
     def next_step_down(self, now: float) -> float:
         """When the ladder's next step is due (loop time) if no request comes; else infinity."""
-        if self.override:
+        if self.override or self.needed:
             return math.inf
-        last = now if self.load.is_busy(now) else self.load.last_activity
-        return Ladder.of(self.scaling).next_step(last, self._hold_until, now)
+        return self._next_step(now)
 
     def next_look(self, now: float) -> float:
         """When to decide again (loop time), later than `now`; infinity: only when told of a fact.
@@ -127,7 +161,8 @@ class Policy:
         if self.override:
             return self.override.until
         tick = (math.floor(now / TICK) + 1) * TICK if self._needs_ticks else math.inf
-        return min(tick, self.next_step_down(now))
+        # Also while others need it: its own use may end, and with it theirs.
+        return min(tick, self._next_step(now))
 
     def observe(self, counts: Counts, now: float) -> Observation:
         return Observation(
@@ -141,6 +176,38 @@ class Policy:
 
     # The rest is private
 
+    def _rung(self, last: float, now: float) -> Rung:
+        return Ladder.of(self.scaling).rung(last, self._hold(), now)
+
+    def _next_step(self, now: float) -> float:
+        last = max(self._last_used(now), self._needed_at)
+        return Ladder.of(self.scaling).next_step(last, self._hold(), now)
+
+    def _last_used(self, now: float) -> float:
+        """A lease is use until it ends, but it does not wake what sleeps."""
+        if self.load.is_busy(now):
+            return now
+        leased = self._leased_until if self.replicas > 0 else -math.inf
+        return max(self.load.last_activity, leased)
+
+    def _hold(self) -> float:
+        """Not stopped before: what a lease found frozen stays so."""
+        leased = self.leased_until if self.replicas > 0 else -math.inf
+        return max(self._hold_until, leased)
+
+    def _awake(self, seen: Observation, now: float) -> Decision:
+        decision = self.decider.decide(seen, now)
+        by_load = self._rung(self.load.last_activity, now) is Rung.AWAKE
+        if self.load.is_busy(now) or (by_load and self.leased_until <= now):
+            return decision
+        if self.needed:
+            why = f"kept awake by {self.needed.why}"
+        elif now < self.leased_until:
+            why = f"leased for another {format_duration(math.ceil(self.leased_until - now))}"
+        else:
+            return decision
+        return replace(decision, reason=f"{decision.reason}; {why}")
+
     def _by_hand(self, override: Override, seen: Observation, now: float) -> Decision:
         number = Limited(override.replicas)
         # The operator's number was checked when it was given; `max` may have shrunk since.
@@ -151,13 +218,17 @@ class Policy:
     def _stopped(self, seen: Observation, now: float) -> Decision:
         number = Limited(0)
         limit_bounds(number, self.scaling, seen)
-        reason = number.explained(_idle_reason(self.load, self.scaling.idle.stop_after, "stop"))
+        reason = number.explained(self._idle_reason(self.scaling.idle.stop_after, "stop"))
         return self._unruled(seen, number, Mode.IDLE, reason, now)
 
     def _frozen(self, seen: Observation, now: float) -> Decision:
         formula = self.decider.decide(seen, now)
-        reason = _idle_reason(self.load, self.scaling.idle.freeze_after, "freeze")
+        reason = self._idle_reason(self.scaling.idle.freeze_after, "freeze")
         return replace(formula, mode=Mode.IDLE, frozen=True, reason=f"{reason}; {formula.reason}")
+
+    def _idle_reason(self, after: float | None, step: str) -> str:
+        others = max(self._leased_until, self._needed_at)
+        return _idle_reason_of(self.load, others, after, step)
 
     def _unruled(
         self, seen: Observation, number: Limited, mode: Mode, reason: str, now: float
@@ -193,10 +264,12 @@ class Policy:
         return quiet and calm and decision.replicas <= lowest
 
 
-def _idle_reason(load: Load, after: float | None, step: str) -> str:
-    if load.last_activity == -math.inf or after is None:
+def _idle_reason_of(load: Load, others: float, after: float | None, step: str) -> str:
+    """`others` is when the last lease ended, or the last that needed it was gone."""
+    if after is None or max(load.last_activity, others) == -math.inf:
         return "no request yet"
-    return f"no request for {format_duration(after)} (idle.{step}_after)"
+    what = "no request" if load.last_activity >= others else "no request, no lease and no need"
+    return f"{what} for {format_duration(after)} (idle.{step}_after)"
 
 
 def _longest_window(scaling: Scaling) -> float:

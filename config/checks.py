@@ -31,6 +31,8 @@ NOT_FOR_ENDPOINTS = (
     "scaling",
     "stop_grace",
     "rollout",
+    "depends_on",
+    "group",
 )
 
 

@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry
 
 from admin.access import read_token
 from admin.app import AdminServer
+from autoscaler.leasing import Leasing
 from autoscaler.metrics import AutoscalerMetrics
 from autoscaler.scaler import Scaler
 from cluster.discovery import Discovery
@@ -28,8 +29,10 @@ from health.ejector import Ejector
 from health.metrics import HealthMetrics
 from health.prober import Prober
 from tidegate.control import Control
+from tidegate.equipment import Equipment
 from tidegate.expiry import Expiry
 from tidegate.front import Front, Inside
+from tidegate.lease_key import LeaseKey
 from tidegate.metrics import GatewayCollector, TidegateMetrics
 from tidegate.spine import Spine
 from tidegate.workers import Workers
@@ -55,6 +58,7 @@ class System:
     admin: AdminServer
     metrics: TidegateMetrics
     expiry: Expiry
+    equipment: Equipment
 
 
 def build(
@@ -77,13 +81,25 @@ def build(
 
     cluster_metrics = ClusterMetrics(collectors)
     failures = Failures(registry, events, cluster_metrics, clock)
+    key = LeaseKey.of(Path(settings.state_dir))
+    equipment = Equipment(key, settings.runtime)
     placing = Placing(
-        registry, runtime, tasks, failures, events, cluster_metrics, clock, wall, replica_names(rng)
+        registry,
+        runtime,
+        tasks,
+        failures,
+        events,
+        cluster_metrics,
+        clock,
+        wall,
+        replica_names(rng),
+        equipment.of,
     )
     static = StaticEndpoints(registry, clock, wall)
-    reconciler = Reconciler(registry, placing, static, failures, spine.pending)
-
     scaler = Scaler(registry, events, clock, wall, AutoscalerMetrics(collectors))
+    leasing = Leasing(scaler, events, clock, lambda: f"{rng.getrandbits(48):012x}")
+    reconciler = Reconciler(registry, placing, static, failures, spine.pending, leasing.replicas)
+
     health_metrics = HealthMetrics(collectors)
     prober = Prober(registry, runtime.execute, tasks, events, clock, rng, health_metrics)
     ejector = Ejector(registry, events, clock, health_metrics, prober.confirm)
@@ -105,11 +121,23 @@ def build(
     metrics = TidegateMetrics(collectors)
     collectors.register(ReplicaLedger(registry, clock))
     collectors.register(GatewayCollector(lambda: gateway.stats(clock())))
-    control = Control(file, settings, registry, runtime, events, scaler, reconciler, gateway, clock)
+    control = Control(
+        file,
+        settings,
+        registry,
+        runtime,
+        events,
+        scaler,
+        reconciler,
+        gateway,
+        clock,
+        leasing=leasing,
+        wall=wall,
+    )
     control.on_reload(metrics.reloaded)
     expiry = Expiry(events, metrics, wall)
     control.on_reload(lambda result: expiry.look(control.settings.gateway) if result.ok else None)
-    admin = AdminServer(settings.admin.listen, token, control, collectors)
+    admin = AdminServer(settings.admin.listen, token, control, collectors, lease_token=key.token)
     return System(
         settings,
         registry,
@@ -125,6 +153,7 @@ def build(
         admin,
         metrics,
         expiry,
+        equipment,
     )
 
 
