@@ -83,6 +83,7 @@ def build(
     failures = Failures(registry, events, cluster_metrics, clock)
     key = LeaseKey.of(Path(settings.state_dir))
     equipment = Equipment(key, settings.runtime)
+    names = replica_names(rng)
     placing = Placing(
         registry,
         runtime,
@@ -92,7 +93,7 @@ def build(
         cluster_metrics,
         clock,
         wall,
-        replica_names(rng),
+        names,
         equipment.of,
     )
     static = StaticEndpoints(registry, clock, wall)
@@ -106,15 +107,9 @@ def build(
     spine.connect(scaler, ejector, reconciler)
 
     discovery = Discovery(
-        registry,
-        runtime,
-        failures,
-        events,
-        cluster_metrics,
-        clock,
-        adopt=scaler.adopt,
-        discard=placing.discard,
-    )
+        registry, runtime, failures, events, cluster_metrics, clock,
+        adopt=scaler.adopt, discard=placing.discard,
+    )  # fmt: skip
     gateway = front_of(settings, spine, events, tasks, rng, log_arguments, on_sweep)
     registry.on_snapshot(gateway.apply)
 
@@ -122,39 +117,16 @@ def build(
     collectors.register(ReplicaLedger(registry, clock))
     collectors.register(GatewayCollector(lambda: gateway.stats(clock())))
     control = Control(
-        file,
-        settings,
-        registry,
-        runtime,
-        events,
-        scaler,
-        reconciler,
-        gateway,
-        clock,
-        leasing=leasing,
-        wall=wall,
+        file, settings, registry, runtime, events, scaler, reconciler, gateway, leasing, clock, wall
     )
     control.on_reload(metrics.reloaded)
     expiry = Expiry(events, metrics, wall)
     control.on_reload(lambda result: expiry.look(control.settings.gateway) if result.ok else None)
     admin = AdminServer(settings.admin.listen, token, control, collectors, lease_token=key.token)
     return System(
-        settings,
-        registry,
-        runtime,
-        events,
-        scaler,
-        reconciler,
-        discovery,
-        gateway,
-        prober,
-        ejector,
-        control,
-        admin,
-        metrics,
-        expiry,
-        equipment,
-    )
+        settings, registry, runtime, events, scaler, reconciler, discovery, gateway,
+        prober, ejector, control, admin, metrics, expiry, equipment,
+    )  # fmt: skip
 
 
 def front_of(

@@ -39,9 +39,8 @@ class Control:
         scaler: Scaler,
         reconciler: Reconciler,
         gateway: Front,
-        clock: Callable[[], float],
-        *,
         leasing: Leasing,
+        clock: Callable[[], float],
         wall: Callable[[], float],
     ) -> None:
         self.events = events
