@@ -81,6 +81,13 @@ class Policy:
         if self.replicas > 0 and not self.frozen:
             self._leased_until = until
 
+    def let_go(self, now: float) -> None:
+        """The operator's hand ends: what it kept was in use until now. Reports of the last second
+        may still be on their way, and a service must not stop under those requests."""
+        if self.override is not None and self.override.replicas > 0:
+            self.load.last_activity = max(self.load.last_activity, now)
+        self.override = None
+
     def need(self, need: Need | None, now: float) -> None:
         """Others need it from now on, or not any more."""
         if need is None and self.needed is not None and self.needed.lingers:
@@ -110,7 +117,7 @@ class Policy:
 
     def decide(self, counts: Counts, now: float) -> Decision:
         if self.override and self.override.has_expired(now):
-            self.override = None
+            self.let_go(self.override.until)
         seen = self.observe(counts, now)
         if self.override:
             return self._decided(self._by_hand(self.override, seen, now))

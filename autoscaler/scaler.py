@@ -121,7 +121,7 @@ class Scaler:
         """Back to the rules, at once. Nothing happens when it is automatic already."""
         policy = self._policies.get(service)
         if policy and policy.override:
-            policy.override = None
+            policy.let_go(self._clock())
             self._decide(service, self._clock())
 
     def rouse(self, service: str, by: str) -> None:

@@ -232,6 +232,30 @@ def test_the_operators_hand_wins_over_a_lease() -> None:
     in_time(steps)
 
 
+def test_an_end_by_hand_is_no_end_under_requests_of_which_no_report_told_yet() -> None:
+    """Reports come once a second: what was kept by hand may be in use right now."""
+
+    async def steps() -> None:
+        plane = Plane(service(idle={"stop_after": "30s"}))
+
+        async def story() -> None:
+            plane.scale(3)
+            await asyncio.sleep(100)
+            plane.scaler.automatic("web")
+            await asyncio.sleep(29)
+            assert plane.desired().replicas == 1
+            await asyncio.sleep(2)
+            assert plane.desired().replicas == 0
+            plane.scale(0)
+            await asyncio.sleep(10)
+            plane.scaler.automatic("web")
+            assert plane.desired().replicas == 0, "off was no use"
+
+        await with_loop(plane, story())
+
+    in_time(steps)
+
+
 def test_leases_survive_a_reload_and_end_with_their_service() -> None:
     async def steps() -> None:
         plane = Plane(service(idle={"stop_after": "30s"}))
