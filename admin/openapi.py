@@ -4,18 +4,21 @@ Pure.
 """
 
 import http
+import re
 from collections.abc import Iterable
 from typing import Any
 
 from pydantic import TypeAdapter
 
 from admin.operation import JSON, Operation
-from admin.parameters import Parameter, ScaleRequest
+from admin.parameters import LeaseRequest, Parameter, ScaleRequest
 from admin.ports import ReloadResult
 from admin.problems import CODES, CONTENT_TYPE
-from admin.views import ServiceView
+from admin.views import LeaseView, ServiceView
 
 _REF = "#/components/schemas/"
+_NAMES = re.compile(r"\{(\w+)\}")
+_READ = (ScaleRequest.__name__, LeaseRequest.__name__)
 _EVERYWHERE = ("unauthorized", "misdirected-host", "invalid-request", "internal-error")
 _TYPES = {int: "integer", bool: "boolean", str: "string"}
 
@@ -49,7 +52,7 @@ def _operation(operation: Operation) -> dict[str, Any]:
     described: dict[str, Any] = {
         "summary": operation.summary,
         "operationId": _identifier(operation),
-        "parameters": [_path_name()] * operation.of_a_service
+        "parameters": [_in_path(name) for name in _NAMES.findall(operation.path)]
         + [_parameter(parameter) for parameter in operation.query],
         "responses": _responses(operation),
     }
@@ -64,8 +67,8 @@ def _identifier(operation: Operation) -> str:
     return "_".join([operation.method.lower(), *(word.strip("{}") for word in words)])
 
 
-def _path_name() -> dict[str, Any]:
-    return {"name": "name", "in": "path", "required": True, "schema": {"type": "string"}}
+def _in_path(name: str) -> dict[str, Any]:
+    return {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
 
 
 def _parameter(parameter: Parameter) -> dict[str, Any]:
@@ -118,12 +121,14 @@ def _of_types() -> dict[str, Any]:
             ("service", "serialization", TypeAdapter(ServiceView)),
             ("reload", "serialization", TypeAdapter(ReloadResult)),
             ("scale", "validation", TypeAdapter(ScaleRequest)),
+            ("lease", "validation", TypeAdapter(LeaseRequest)),
+            ("leased", "serialization", TypeAdapter(LeaseView)),
         ],
         ref_template=_REF + "{model}",
     )
     definitions: dict[str, Any] = found["$defs"]
     for name, schema in definitions.items():
-        if name != ScaleRequest.__name__ and "properties" in schema:
+        if name not in _READ and "properties" in schema:
             schema["required"] = list(schema["properties"])
     definitions["ServiceView"]["properties"]["last_decision"] = _or_null(_ref("Decision"))
     return definitions

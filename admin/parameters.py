@@ -6,7 +6,7 @@ told at once. Pure.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import orjson
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -55,6 +55,25 @@ class ScaleRequest(BaseModel):
     )
 
 
+class LeaseRequest(BaseModel):
+    """Keep the service from freezing and stopping for a while."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    duration: Annotated[float, BeforeValidator(lambda value: _period(value))] = Field(
+        alias="for",
+        description="how long, such as 10m; at most 24h",
+        json_schema_extra={"type": "string"},
+    )
+    wake: bool = Field(False, strict=True, description="also wake it when it sleeps")
+    replica: str | None = Field(
+        None, description="one of its replicas, to be spared while others can go"
+    )
+
+
+Body = TypeVar("Body", bound=BaseModel)
+
+
 def read_query(query: Mapping[str, str], parameters: tuple[Parameter, ...]) -> dict[str, Any]:
     """Every parameter with its value or default. Raises Problem."""
     known = {parameter.name: parameter for parameter in parameters}
@@ -72,14 +91,14 @@ def read_query(query: Mapping[str, str], parameters: tuple[Parameter, ...]) -> d
     return values
 
 
-def read_scale(body: bytes) -> ScaleRequest:
+def read_body(model: type[Body], body: bytes) -> Body:
     """Raises Problem."""
     try:
         content = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise Problem("invalid-json", str(error)) from error
     try:
-        return ScaleRequest.model_validate(content)
+        return model.model_validate(content)
     except ValidationError as error:
         raise _invalid({_place(one["loc"]): _said(one) for one in error.errors()}) from error
 

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from admin.views import ServiceView
+from admin.views import LeaseView, ServiceView
 from cluster.runtime import LogLine
 
 if TYPE_CHECKING:
@@ -64,6 +64,13 @@ class ControlPlane(Protocol):
 
     def automatic(self, name: str) -> None:
         """Undo `scale`. Nothing happens when it is automatic already."""
+
+    def lease(self, name: str, seconds: float, wake: bool, replica: str | None) -> LeaseView:
+        """Keep it from freezing and stopping for so long. ValueError when it may not be, with a
+        message for the operator."""
+
+    def release(self, name: str, id: str) -> LeaseView | None:
+        """Give a lease back. None: there is no such lease, or it has ended."""
 
     async def reload(self) -> ReloadResult:
         """Read the file again."""

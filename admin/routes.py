@@ -109,6 +109,23 @@ def _that_change(do: Answers) -> tuple[Operation, ...]:
         ),
         Operation(
             "POST",
+            path + "/lease",
+            do.lease,
+            "Keep it from freezing and stopping for a while",
+            body="LeaseRequest",
+            sends="LeaseView",
+            problems=("invalid-json", "body-too-large"),
+        ),
+        Operation(
+            "DELETE",
+            path + "/lease/{id}",
+            do.release,
+            "Give a lease back",
+            sends="LeaseView",
+            problems=("unknown-lease",),
+        ),
+        Operation(
+            "POST",
             path + "/restart",
             do.not_yet,
             "Replace all replicas, without loss",

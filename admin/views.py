@@ -58,8 +58,22 @@ class TroubleView:
 
 
 @dataclass(frozen=True, slots=True)
+class LeaseView:
+    """Until then the service neither freezes nor stops; `replica` is spared in a scale-in."""
+
+    id: str
+    service: str
+    until: datetime
+    replica: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceView:
-    """One service now. `desired` is what the autoscaler wants, `ready` how many may serve."""
+    """One service now. `desired` is what the autoscaler wants, `ready` how many may serve.
+
+    `waits_for` names what must be there before its first replica; `completed` says that a service
+    that runs once has ended well.
+    """
 
     name: str
     revision: str
@@ -74,6 +88,9 @@ class ServiceView:
     min: int = 0
     max: int = 0
     ready: int = 0
+    leases: tuple[LeaseView, ...] = ()
+    waits_for: tuple[str, ...] = ()
+    completed: bool = False
 
     @property
     def is_used(self) -> bool:

@@ -18,6 +18,7 @@ from autoscaler.idle import Ladder, Rung
 from autoscaler.kpa import Kpa
 from autoscaler.load import Load
 from autoscaler.manual import Override
+from autoscaler.needs import Need
 from autoscaler.ray import Ray
 from autoscaler.rules import wishes
 from autoscaler.timing import NOTHING_LEARNED, Memory, Timing
@@ -43,6 +44,8 @@ class Policy:
     __slots__ = (
         "_asking",
         "_hold_until",
+        "_leased_until",
+        "_needed_at",
         "_needs_ticks",
         "_planned",
         "_unsettled",
@@ -50,7 +53,9 @@ class Policy:
         "decider",
         "frozen",
         "gauges",
+        "leased_until",
         "load",
+        "needed",
         "override",
         "replicas",
         "scaling",
@@ -72,6 +77,10 @@ class Policy:
         self.override: Override | None = None
         self.replicas = 0
         self.frozen = False
+        self.leased_until = -math.inf
+        self._leased_until = -math.inf  # the part of it in which it was awake
+        self.needed: Need | None = None
+        self._needed_at = -math.inf
         self._hold_until = -math.inf
         self._needs_ticks = True
         self._planned = math.inf
@@ -125,6 +134,25 @@ class Policy:
         self.replicas = max(self.replicas, replicas)
         self._begin_anew(f"{replicas} were running before a restart", now)
 
+    def lease(self, until: float) -> None:
+        """It is leased until then, as told last: use until it ends, unless it sleeps now."""
+        self.leased_until = until
+        if self.replicas > 0 and not self.frozen:
+            self._leased_until = until
+
+    def let_go(self, now: float) -> None:
+        """The operator's hand ends: what it kept was in use until now. Reports of the last second
+        may still be on their way, and a service must not stop under those requests."""
+        if self.override is not None and self.override.replicas > 0:
+            self.load.last_activity = max(self.load.last_activity, now)
+        self.override = None
+
+    def need(self, need: Need | None, now: float) -> None:
+        """Others need it from now on, or not any more."""
+        if need is None and self.needed is not None and self.needed.lingers:
+            self._needed_at = now
+        self.needed = need
+
     # Decisions
 
     def wake(self, counts: Counts, now: float) -> Decision | None:
@@ -133,7 +161,7 @@ class Policy:
         return self.rouse("a request", counts, now)
 
     def rouse(self, by: str, counts: Counts, now: float) -> Decision | None:
-        """Wake, by a request or what else asks for it. None: it is not asleep."""
+        """Wake, by a request or what else asks for it. None: it is awake, or off by hand."""
         if not self.is_asleep(now):
             return None
         initial = self.scaling.initial
@@ -142,13 +170,14 @@ class Policy:
         number = Limited(max(self.replicas, initial))
         limit_activation(number, self.scaling)
         limit_bounds(number, self.scaling, seen)
+        self._leased_until = max(self._leased_until, self.leased_until)
         why = "thawed" if self.frozen else "woken"
         reason = number.explained(f"{why} by {by}, initial is {initial}")
         return self._decided(self._unruled(seen, number, Mode.STABLE, reason, now))
 
     def decide(self, counts: Counts, now: float) -> Decision:
         if self.override and self.override.has_expired(now):
-            self.override = None
+            self.let_go(self.override.until)
         if now - self._planned > CLOCK_JUMP:
             self._unsettled = f"{self.replicas} were wanted before the clock jumped"
         if self._unsettled:
@@ -162,7 +191,7 @@ class Policy:
             case Rung.FROZEN:
                 return self._decided(self._frozen(seen, now))
             case Rung.AWAKE:
-                return self._decided(self.decider.decide(seen, now))
+                return self._decided(self._awake(seen, now))
 
     # Reading
 
@@ -176,26 +205,32 @@ class Policy:
         return self.replicas == 0 and self.override is None and not self._needs_ticks
 
     def rung(self, now: float) -> Rung:
-        if self.load.is_busy(now) or self._is_kept_awake(now) or self._works_unseen:
+        if self.needed or self._works_unseen:
             return Rung.AWAKE
-        return self._ladder().rung(self.load.last_activity, self._hold_until, now)
+        return self._rung(max(self._last_used(now), self._needed_at), now)
+
+    def is_used(self, now: float) -> bool:
+        """By itself: whatever it is that others need it for does not count."""
+        if self.override and not self.override.has_expired(now):
+            return self.override.replicas > 0
+        if self.scaling.min > 0:
+            return True
+        there = self.replicas > 0 and not self.frozen
+        return there and self._rung(self._last_used(now), now) is Rung.AWAKE
 
     def next_step_down(self, now: float) -> float:
         """When the next step to zero is due (loop time) if no request comes; else infinity."""
-        if self.override:
+        if self.override or self.needed:
             return math.inf
-        is_used = self.load.is_busy(now) or self._is_kept_awake(now)
-        last = now if is_used else self.load.last_activity
-        ladder = self._ladder().next_step(last, self._hold_until, now)
-        own = self.decider.steps_down_at
-        return min(ladder, own) if own > now else ladder
+        return self._next_step(now)
 
     def next_look(self, now: float) -> float:
         """When to decide again (loop time), later than `now`; infinity: when told of a fact."""
         if self.override:
             return self.override.until
         tick = self.decider.next_look(now) if self._needs_ticks else math.inf
-        return min(tick, self.next_step_down(now))
+        # Also while others need it: its own use may end, and with it theirs.
+        return min(tick, self._next_step(now))
 
     def observe(self, counts: Counts, now: float) -> Observation:
         windows = self.decider.windows
@@ -236,6 +271,40 @@ class Policy:
                 return True
         return False
 
+    def _rung(self, last: float, now: float) -> Rung:
+        return self._ladder().rung(last, self._hold(), now)
+
+    def _next_step(self, now: float) -> float:
+        last = max(self._last_used(now), self._needed_at)
+        ladder = self._ladder().next_step(last, self._hold(), now)
+        own = self.decider.steps_down_at
+        return min(ladder, own) if own > now else ladder
+
+    def _last_used(self, now: float) -> float:
+        """A lease is use until it ends, but it does not wake what sleeps."""
+        if self.load.is_busy(now) or self._is_kept_awake(now):
+            return now
+        leased = self._leased_until if self.replicas > 0 else -math.inf
+        return max(self.load.last_activity, leased)
+
+    def _hold(self) -> float:
+        """Not stopped before: what a lease found frozen stays so."""
+        leased = self.leased_until if self.replicas > 0 else -math.inf
+        return max(self._hold_until, leased)
+
+    def _awake(self, seen: Observation, now: float) -> Decision:
+        decision = self.decider.decide(seen, now)
+        by_load = self._rung(self.load.last_activity, now) is Rung.AWAKE
+        if self.load.is_busy(now) or (by_load and self.leased_until <= now):
+            return decision
+        if self.needed:
+            why = f"kept awake by {self.needed.why}"
+        elif now < self.leased_until:
+            why = f"leased for another {format_duration(math.ceil(self.leased_until - now))}"
+        else:
+            return decision
+        return replace(decision, reason=f"{decision.reason}; {why}")
+
     def _by_hand(self, override: Override, seen: Observation, now: float) -> Decision:
         number = Limited(override.replicas)
         # The operator's number was checked when it was given; `max` may have shrunk since.
@@ -248,15 +317,19 @@ class Policy:
         limit_bounds(number, self.scaling, seen)
         ours = self.scaling.policy == "tidegate"
         whose = "idle.stop_after" if ours else f"policy {self.scaling.policy}"
-        reason = number.explained(_idle_reason(self.load, self.decider.stop_after, whose))
+        reason = number.explained(self._idle_reason(self.decider.stop_after, whose))
         return self._unruled(seen, number, Mode.IDLE, reason, now)
 
     def _frozen(self, seen: Observation, now: float) -> Decision:
         formula = self.decider.decide(seen, now)
         if formula.replicas == 0:
             return formula
-        reason = _idle_reason(self.load, self.scaling.idle.freeze_after, "idle.freeze_after")
+        reason = self._idle_reason(self.scaling.idle.freeze_after, "idle.freeze_after")
         return replace(formula, mode=Mode.IDLE, frozen=True, reason=f"{reason}; {formula.reason}")
+
+    def _idle_reason(self, after: float | None, whose: str) -> str:
+        others = max(self._leased_until, self._needed_at)
+        return _idle_reason_of(self.load, others, after, whose)
 
     def _unruled(
         self, seen: Observation, number: Limited, mode: Mode, reason: str, now: float
@@ -300,10 +373,12 @@ class Policy:
         return stays or self.decider.stop_after is not None or self.decider.steps_down_at < math.inf
 
 
-def _idle_reason(load: Load, after: float | None, whose: str) -> str:
-    if load.last_activity == -math.inf or after is None:
+def _idle_reason_of(load: Load, others: float, after: float | None, whose: str) -> str:
+    """`others` is when the last lease ended, or the last that needed it was gone."""
+    if after is None or max(load.last_activity, others) == -math.inf:
         return "no request yet"
-    return f"no request for {format_duration(after)} ({whose})"
+    what = "no request" if load.last_activity >= others else "no request, no lease and no need"
+    return f"{what} for {format_duration(after)} ({whose})"
 
 
 def _asking(scaling: Scaling) -> tuple[MetricRule, ...]:

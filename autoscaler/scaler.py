@@ -19,6 +19,7 @@ from autoscaler.history import History
 from autoscaler.manual import override
 from autoscaler.memories import Memories
 from autoscaler.metrics import DOWN, FREEZE, KEEP, THAW, UP, AutoscalerMetrics
+from autoscaler.needs import Links, Need
 from autoscaler.policy import Policy
 from cluster.events import Events
 from cluster.lifecycle import State
@@ -55,6 +56,9 @@ class Scaler:
         self._gauges: dict[str, dict[MetricRule, Gauge]] = {}
         self._memories = Memories()
         self._agenda = Agenda(clock)
+        self._links = Links()
+        self._leased_until: dict[str, float] = {}
+        self._is_noting_needs = False
 
     # What is told
 
@@ -63,6 +67,7 @@ class Scaler:
         left the file (or whose endpoints are now run by others) are wanted no more."""
         renewed = self._memories.renewed(specs)
         self._configured, now = specs, self._clock()
+        self._links = Links.of(specs)
         for service in {*self._histories, *self._policies}:
             if not self._is_scaled(service):
                 self._forget(service)
@@ -76,6 +81,10 @@ class Scaler:
         for service, spec in specs.items():
             if spec.scaling.min > 0 and service not in self._policies and not spec.endpoints:
                 self._decide(service, now)
+        for service in tuple(self._policies):
+            self._note_needs(service, now)
+            if not self._links.company(service):
+                self._need(service, None, now)
 
     def wake(self, message: Wake) -> None:
         """Wants a replica before it returns, unless some are wanted already or none may be."""
@@ -96,6 +105,8 @@ class Scaler:
             self._wake(service)
         else:
             self._agenda.hasten(service, policy.next_look(now))
+            if demand:
+                self._note_needs(service, now)
 
     def measured(self, service: str, rule: MetricRule, gauge: Gauge) -> None:
         """What was found for a rule by other means than reports; an active one wakes."""
@@ -135,8 +146,24 @@ class Scaler:
         """Back to the rules, at once. Nothing happens when it is automatic already."""
         policy = self._policies.get(service)
         if policy and policy.override:
-            policy.override = None
+            policy.let_go(self._clock())
             self._decide(service, self._clock())
+
+    def rouse(self, service: str, by: str) -> None:
+        """Wake it for somebody other than a request; nothing happens when it is awake."""
+        self._rouse(service, by, self._clock())
+
+    def keep_until(self, service: str, until: float) -> None:
+        """It is leased until then (loop time): it neither freezes nor stops, nor does it wake.
+
+        Raises ValueError (for the operator) when it cannot be.
+        """
+        if self._specs[service].endpoints:
+            raise ValueError(f"{service} cannot be leased: {_NEVER_SCALED}")
+        self._leased_until[service] = until
+        if (policy := self._policies.get(service)) is not None:
+            policy.lease(until)
+            self._agenda.hasten(service, self._clock())
 
     # What is asked
 
@@ -191,17 +218,42 @@ class Scaler:
         decision = policy.wake(self._counts(service), now)
         if decision is None:
             self._agenda.hasten(service, policy.next_look(now))
+            self._note_needs(service, now)
             return
-        if decision.before == 0 and decision.replicas > 0:
-            self._metrics.cold_start(service)
-        self._act(service, decision, now)
+        self._start_up(service, decision, now)
 
     def _rouse(self, service: str, by: str, now: float) -> None:
         decision = self._policy(service).rouse(by, self._counts(service), now)
         if decision is not None:
             self._act(service, decision, now)
 
+    def _note_needs(self, service: str, now: float) -> None:
+        """Who of those linked with it must be awake, from the whole state; wakes them at once."""
+        company = self._links.company(service)
+        if not company or self._is_noting_needs:
+            return
+        self._is_noting_needs = True
+        try:
+            known = ((name, self._policies.get(name)) for name in company)
+            used = [name for name, policy in known if policy and policy.is_used(now)]
+            awake = [name for name in company if _is_awake(self._registry.desired(name))]
+            needs = self._links.needs(used, awake)
+            for name in company:
+                self._need(name, needs.get(name), now)
+        finally:
+            self._is_noting_needs = False
+
+    def _need(self, service: str, need: Need | None, now: float) -> None:
+        policy = self._policies.get(service)
+        if need is not None:
+            self._policy(service).need(need, now)
+            self._rouse(service, need.why, now)
+        elif policy is not None and policy.needed is not None:
+            policy.need(None, now)
+            self._agenda.hasten(service, now)
+
     def _decide(self, service: str, now: float) -> None:
+        self._note_needs(service, now)
         decision = self._policy(service).decide(self._counts(service), now)
         self._act(service, decision, now)
 
@@ -224,6 +276,7 @@ class Scaler:
             wanted.mode,
         ):
             self._registry.want(service, wanted)
+        self._note_needs(service, now)
 
     def _record(self, service: str, decision: Decision, direction: str) -> None:
         history = self._histories.setdefault(service, History())
@@ -246,6 +299,7 @@ class Scaler:
         self._policies.pop(service, None)
         self._memories.forget(service)
         self._histories.pop(service, None)
+        self._leased_until.pop(service, None)
         self._agenda.plan(service, math.inf)
         self._metrics.forget(service)
         self._registry.want(service, Desired(0, Mode.IDLE, "no longer in the configuration"))
@@ -279,11 +333,16 @@ class Scaler:
                 self._gauges.get(service),
                 self._memories.of(service),
             )
+            known.lease(self._leased_until.get(service, -math.inf))
         return known
 
     def _counts(self, service: str) -> Counts:
         states = Counter(replica.state for replica in self._registry.replicas(service))
         return Counts(states[State.READY], states[State.STARTING], states[State.FROZEN])
+
+
+def _is_awake(wanted: Desired) -> bool:
+    return wanted.replicas > 0 and not wanted.frozen
 
 
 def _direction(former: Desired, wanted: Desired) -> str:

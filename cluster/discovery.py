@@ -148,8 +148,24 @@ class Discovery:
         if known is None or not may(known.state, Event.EXITED):
             return
         end = instance.exit or Exit()
+        if end.code == 0 and self._registry.is_one_shot(known.service):
+            self._complete(known)
+            return
         self._failures.why(instance.replica, "out-of-memory" if end.oom else "", end.message)
         self._registry.advance(instance.replica, Event.EXITED, end.cause, self._clock())
+
+    def _complete(self, replica: Replica) -> None:
+        if not may(replica.state, Event.COMPLETED):
+            self._registry.advance(replica.id, Event.EXITED, "exited with code 0", self._clock())
+            return
+        self._registry.complete(replica.id)
+        self._events.emit(
+            "replica-completed",
+            f"{replica.id} has completed",
+            service=replica.service,
+            replica=replica.id,
+        )
+        self._registry.advance(replica.id, Event.COMPLETED, "completed", self._clock())
 
     def _take_in(self, strangers: Sequence[Instance]) -> None:
         wanted: list[Instance] = []

@@ -26,6 +26,7 @@ class Event(StrEnum):
     PASSED = "passed"  # health: startup or readiness succeeded
     UNREADY = "unready"  # health: readiness failed
     CONDEMNED = "condemned"  # health: startup missed its deadline, or liveness failed
+    COMPLETED = "completed"  # discovery: a one-shot has ended with 0
     EXITED = "exited"  # discovery: the instance is gone or has ended
 
 
@@ -33,10 +34,12 @@ TRANSITIONS: dict[State, dict[Event, State]] = {
     State.STARTING: {
         Event.PASSED: State.READY,
         Event.CONDEMNED: State.FAILED,
+        Event.COMPLETED: State.STOPPED,
         Event.EXITED: State.FAILED,
         Event.DRAIN: State.DRAINING,
     },
     State.READY: {
+        Event.COMPLETED: State.STOPPED,
         Event.UNREADY: State.UNHEALTHY,
         Event.CONDEMNED: State.FAILED,
         Event.EXITED: State.FAILED,
@@ -44,6 +47,7 @@ TRANSITIONS: dict[State, dict[Event, State]] = {
         Event.DRAIN: State.DRAINING,
     },
     State.UNHEALTHY: {
+        Event.COMPLETED: State.STOPPED,
         Event.PASSED: State.READY,
         Event.CONDEMNED: State.FAILED,
         Event.EXITED: State.FAILED,

@@ -8,7 +8,8 @@ import asyncio
 import contextlib
 import itertools
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import replace
 from typing import Any
 
 from cluster.calls import Calls
@@ -42,7 +43,9 @@ class Placing:
         clock: Callable[[], float],
         wall: Callable[[], float],
         new_id: Callable[[str], str],
+        given: Callable[[str], Mapping[str, str]] = lambda service: {},
     ) -> None:
+        """`given` is what each replica of a service has in its environment from us."""
         self._registry = registry
         self._runtime = runtime
         self._tasks = tasks
@@ -53,6 +56,7 @@ class Placing:
         self._clock = clock
         self._wall = wall
         self._new_id = new_id
+        self._given = given
         self._busy: dict[str, asyncio.Task[None]] = {}
         self._routed = Routed(registry)
 
@@ -117,7 +121,8 @@ class Placing:
     async def _start(self, replica: str, workload: Workload) -> None:
         begun = self._clock()
         try:
-            instance = await self._calls("start", self._runtime.start(replica, workload))
+            equipped = self._equipped(workload)
+            instance = await self._calls("start", self._runtime.start(replica, equipped))
         except RuntimeFailure as failure:
             self._metrics.starts.labels(workload.service, "failed").inc()
             self._failures.why(replica, failure.code)
@@ -134,6 +139,11 @@ class Placing:
             replica=replica,
         )
         self._registry.locate(replica, instance.id, instance.address)
+
+    def _equipped(self, workload: Workload) -> Workload:
+        """With what is no part of its revision."""
+        given = tuple(self._given(workload.service).items())
+        return replace(workload, env=(*workload.env, *given)) if given else workload
 
     async def _drain(
         self, replica: str, former: "asyncio.Task[None] | None", limit: float, grace: float

@@ -32,6 +32,8 @@ NOT_FOR_ENDPOINTS = (
     "scaling",
     "stop_grace",
     "rollout",
+    "depends_on",
+    "group",
 )
 
 

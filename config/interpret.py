@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from config import checks
+from config import checks, links
 from config.addresses import SERVICE_NAME
 from config.disk import Disk
 from config.errors import Finding, Place
@@ -81,6 +81,8 @@ class _Services:
             self._service(name, value, defaults)
         routes = _sound(checks.of_routes(self.found.values()), self._broken)
         self.findings += [finding.inside("services") for finding in routes]
+        between = _sound(links.of_links(self.found, self._file.services), self._broken)
+        self.findings += [finding.inside("services") for finding in between]
 
     def _defaults(self) -> Defaults:
         raw, findings = _own(self._file.defaults)

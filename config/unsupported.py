@@ -61,8 +61,6 @@ OF_SERVICE = (
     Later(("scaling", "idle", "remove_after"), lambda value: value is not None, _remove),
     Later(("scaling", "idle", "ignore"), lambda value: value != _NOTHING_IGNORED, _remove),
     Later(("wake",), lambda value: value != {"page": "never", "fallback": None}, _remove),
-    Later(("depends_on",), bool, _remove),
-    Later(("group",), bool, _remove),
     Later(("rollout", "healthy_for"), lambda _: True, _remove),
     Later(("rollout", "deadline"), lambda _: True, _remove),
     Later(("rollout", "on_failure"), lambda _: True, _remove),

@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry
 
 from admin.access import read_token
 from admin.app import AdminServer
+from autoscaler.leasing import Leasing
 from autoscaler.measuring import Measuring
 from autoscaler.metrics import AutoscalerMetrics
 from autoscaler.scaler import Scaler
@@ -31,8 +32,10 @@ from health.ejector import Ejector
 from health.metrics import HealthMetrics
 from health.prober import Prober
 from tidegate.control import Control
+from tidegate.equipment import Equipment
 from tidegate.expiry import Expiry
 from tidegate.front import Front, Inside
+from tidegate.lease_key import LeaseKey
 from tidegate.metrics import GatewayCollector, TidegateMetrics
 from tidegate.spine import Spine
 from tidegate.workers import Workers
@@ -59,6 +62,7 @@ class System:
     admin: AdminServer
     metrics: TidegateMetrics
     expiry: Expiry
+    equipment: Equipment
 
 
 def build(
@@ -81,32 +85,31 @@ def build(
 
     cluster_metrics = ClusterMetrics(collectors)
     failures = Failures(registry, events, cluster_metrics, clock)
+    key = LeaseKey.of(Path(settings.state_dir))
+    equipment = Equipment(key, settings.runtime)
+    names = replica_names(rng)
     placing = Placing(
-        registry, runtime, tasks, failures, events, cluster_metrics, clock, wall, replica_names(rng)
-    )
+        registry, runtime, tasks, failures, events, cluster_metrics, clock, wall, names,
+        equipment.of,
+    )  # fmt: skip
     static = StaticEndpoints(registry, clock, wall)
-    reconciler = Reconciler(registry, placing, static, failures, spine.pending)
-
     scaler = Scaler(registry, events, clock, wall, AutoscalerMetrics(collectors))
     usage = Calls(cluster_metrics, clock).around("usage", runtime.usage)
     measuring = Measuring(
         registry, usage, scaler.measured, tasks, events, SourceMetrics(collectors), clock, rng
     )
+    leasing = Leasing(scaler, events, clock, lambda: f"{rng.getrandbits(48):012x}")
+    reconciler = Reconciler(registry, placing, static, failures, spine.pending, leasing.replicas)
+
     health_metrics = HealthMetrics(collectors)
     prober = Prober(registry, runtime.execute, tasks, events, clock, rng, health_metrics)
     ejector = Ejector(registry, events, clock, health_metrics, prober.confirm)
     spine.connect(scaler, ejector, reconciler)
 
     discovery = Discovery(
-        registry,
-        runtime,
-        failures,
-        events,
-        cluster_metrics,
-        clock,
-        adopt=scaler.adopt,
-        discard=placing.discard,
-    )
+        registry, runtime, failures, events, cluster_metrics, clock,
+        adopt=scaler.adopt, discard=placing.discard,
+    )  # fmt: skip
     gateway = front_of(settings, spine, events, tasks, rng, log_arguments, on_sweep)
     registry.on_snapshot(gateway.apply)
 
@@ -114,29 +117,17 @@ def build(
     collectors.register(ReplicaLedger(registry, clock))
     collectors.register(GatewayCollector(lambda: gateway.stats(clock())))
     control = Control(
-        file, settings, registry, runtime, events, scaler, measuring, reconciler, gateway, clock
-    )
+        file, settings, registry, runtime, events, scaler, measuring, reconciler, gateway, leasing,
+        clock, wall,
+    )  # fmt: skip
     control.on_reload(metrics.reloaded)
     expiry = Expiry(events, metrics, wall)
     control.on_reload(lambda result: expiry.look(control.settings.gateway) if result.ok else None)
-    admin = AdminServer(settings.admin.listen, token, control, collectors)
+    admin = AdminServer(settings.admin.listen, token, control, collectors, lease_token=key.token)
     return System(
-        settings,
-        registry,
-        runtime,
-        events,
-        scaler,
-        measuring,
-        reconciler,
-        discovery,
-        gateway,
-        prober,
-        ejector,
-        control,
-        admin,
-        metrics,
-        expiry,
-    )
+        settings, registry, runtime, events, scaler, measuring, reconciler, discovery, gateway,
+        prober, ejector, control, admin, metrics, expiry, equipment,
+    )  # fmt: skip
 
 
 def front_of(

@@ -127,6 +127,7 @@ for _command in (
     cli_remote.status,
     cli_remote.explain,
     cli_remote.scale,
+    cli_remote.lease,
     cli_remote.reload,
     cli_remote.events,
     cli_remote.logs,

@@ -14,7 +14,7 @@ import typer
 from tidegate.cli_options import Admin, AsJson, Config, Follow, ServiceName, TokenFile
 from tidegate.cli_print import print_json, print_problems
 from tidegate.cli_target import WrongUse, find_target
-from tidegate.cli_words import count, reload_in_words
+from tidegate.cli_words import clock, count, reload_in_words
 from tidegate.client import AdminClient, Refused, Unreachable
 
 WRONG_CONFIG = 2
@@ -88,6 +88,38 @@ def scale(
         typer.echo(f"{service}: {count(wish['replicas'], 'replica')} by hand, {end}")
     else:
         typer.echo(f"{service}: scaled automatically")
+
+
+def lease(
+    service: ServiceName,
+    duration: Annotated[
+        str | None, typer.Option("--for", metavar="DURATION", help="Such as 10m; at most 24h.")
+    ] = None,
+    wake: Annotated[bool, typer.Option("--wake", help="Also wake it when it sleeps.")] = False,
+    release: Annotated[
+        str | None, typer.Option("--release", metavar="ID", help="Give a lease back.")
+    ] = None,
+    admin: Admin = None,
+    token_file: TokenFile = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Keep a service from freezing and stopping for a while."""
+    if (duration is None) is (release is None) or (release is not None and wake):
+        raise WrongUse("say how long with --for, or give a lease back with --release")
+    client = _connect(admin, token_file, config)
+    path = ("v1", "services", service, "lease")
+    if release is not None:
+        answer = client.delete(*path, release)
+    else:
+        answer = client.post(*path, body={"for": duration, "wake": wake})
+    if as_json:
+        print_json(answer)
+    elif release is not None:
+        typer.echo(f"{service}: gave back the lease {answer['id']}")
+    else:
+        end = f"tidegate lease {service} --release {answer['id']}"
+        typer.echo(f"{service}: leased until {clock(answer['until'])}; to end it before: {end}")
 
 
 def reload(

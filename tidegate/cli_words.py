@@ -58,6 +58,8 @@ def state_of(service: Json) -> str:
         return "failing"
     if "unhealthy" in states:
         return "unhealthy"
+    if service.get("completed"):
+        return "completed"
     if desired:
         return "waiting"
     return "stopping" if "draining" in states else "asleep"

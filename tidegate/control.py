@@ -6,7 +6,9 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 
 from admin.ports import ReloadResult
-from admin.views import ReplicaView, ServiceView, TroubleView
+from admin.views import LeaseView, ReplicaView, ServiceView, TroubleView, moment
+from autoscaler.leases import Lease
+from autoscaler.leasing import Leasing
 from autoscaler.measuring import Measuring
 from autoscaler.scaler import Scaler
 from cluster.events import Events
@@ -39,7 +41,9 @@ class Control:
         measuring: Measuring,
         reconciler: Reconciler,
         gateway: Front,
+        leasing: Leasing,
         clock: Callable[[], float],
+        wall: Callable[[], float],
     ) -> None:
         self.events = events
         self.settings = settings  # as taken over last
@@ -51,6 +55,8 @@ class Control:
         self._reconciler = reconciler
         self._gateway = gateway
         self._clock = clock
+        self._leasing = leasing
+        self._wall = wall
         self._phase: str | None = "starting"
         self._problems: tuple[str, ...] = ()
         self._reloading = asyncio.Lock()
@@ -105,6 +111,17 @@ class Control:
     def automatic(self, name: str) -> None:
         self._scaler.automatic(name)
 
+    def lease(self, name: str, seconds: float, wake: bool, replica: str | None) -> LeaseView:
+        if replica is not None:
+            known = self._registry.replica(replica)
+            if known is None or known.service != name:
+                raise ValueError(f'{name} has no replica "{replica}"')
+        return self._shown(self._leasing.take(name, seconds, wake=wake, replica=replica))
+
+    def release(self, name: str, id: str) -> LeaseView | None:
+        lease = self._leasing.release(name, id)
+        return self._shown(lease) if lease else None
+
     def on_reload(self, listener: Callable[[ReloadResult], None]) -> None:
         self._on_reload.append(listener)
 
@@ -152,6 +169,7 @@ class Control:
         self._reconciler.configure(settings.services)
         self._scaler.configure(settings.services)
         self._measuring.configure(settings.services)
+        self._leasing.configure(settings.services)
         self._gateway.configure(settings.services, settings.gateway)
 
     # Views
@@ -180,7 +198,15 @@ class Control:
             min=spec.scaling.min,
             max=spec.scaling.max,
             ready=sum(replica.state is State.READY for replica in replicas),
+            leases=tuple(map(self._shown, self._leasing.present(name))),
+            waits_for=self._reconciler.waits_for(name),
+            completed=self._registry.completed(name) is not None,
         )
+
+    def _shown(self, lease: Lease) -> LeaseView:
+        """To the second: two clocks that are read one after the other differ by a little."""
+        until = round(self._wall() + lease.until - self._clock())
+        return LeaseView(lease.id, lease.service, moment(until), lease.replica)
 
     def _revision(self, spec: Service) -> str:
         if spec.endpoints:

@@ -126,6 +126,7 @@ class Stopping:
 async def _start(system: System, tasks: Tasks) -> None:
     settings = system.settings
     admin = await system.admin.start()
+    system.equipment.admin_is_at(admin)
     try:
         await system.runtime.open()
     except RuntimeFailure as failure:

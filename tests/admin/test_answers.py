@@ -73,6 +73,9 @@ async def test_a_service_has_all_fields_of_the_contract(client: ClientSession) -
         "min": 0,
         "max": 10,
         "ready": 1,
+        "leases": [],
+        "waits_for": [],
+        "completed": False,
     }
 
 

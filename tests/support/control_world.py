@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry
 
+from autoscaler.leasing import Leasing
 from autoscaler.metrics import AutoscalerMetrics
 from autoscaler.scaler import Scaler
 from cluster.counting import Counting
@@ -46,6 +47,7 @@ class ControlWorld:
     discovery: Discovery
     events: Events
     collectors: CollectorRegistry
+    leasing: Leasing
     holding: set[str] = field(default_factory=set)
     _seen: dict[str, set[str]] = field(default_factory=dict)
 
@@ -129,8 +131,11 @@ async def control_world(
                 lambda service: f"{service}-{rng.getrandbits(24):06x}",
             )  # fmt: skip
         static = StaticEndpoints(registry, clock, clock)
-        reconciler = Reconciler(registry, performer, static, failures, lambda service: {})
         scaler = Scaler(registry, events, clock, clock, AutoscalerMetrics(collectors))
+        leasing = Leasing(scaler, events, clock, lambda: f"{rng.getrandbits(24):06x}")
+        reconciler = Reconciler(
+            registry, performer, static, failures, lambda service: {}, leasing.replicas
+        )
         prober = Prober(
             registry, runtime.execute, tasks, events, clock, rng, HealthMetrics(collectors),
             attempt=attempt,
@@ -139,7 +144,9 @@ async def control_world(
             registry, runtime, failures, events, metrics, clock,
             adopt=scaler.adopt, discard=performer.discard,
         )  # fmt: skip
-        world = ControlWorld(registry, engine, scaler, reconciler, discovery, events, collectors)
+        world = ControlWorld(
+            registry, engine, scaler, reconciler, discovery, events, collectors, leasing
+        )
         registry.on_snapshot(world.follow)
         specs = {service.name: service for service in services}
         registry.configure(specs)

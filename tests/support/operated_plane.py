@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from admin.ports import ReloadResult
-from admin.views import ReplicaView, ServiceView, TroubleView
+from admin.views import LeaseView, ReplicaView, ServiceView, TroubleView, moment
 from cluster.events import Events
 from cluster.lifecycle import State
 from cluster.model import Address, Mode, Replica
@@ -121,6 +121,7 @@ class OperatedPlane:
     asked_logs: tuple[str, int, bool] | None = None
     more_lines: "asyncio.Queue[LogLine]" = field(default_factory=asyncio.Queue)
     refreshed: int = 0
+    woken: list[str] = field(default_factory=list)
     hand: dict[str, tuple[int, float | None]] = field(default_factory=dict)
 
     async def refresh(self) -> None:
@@ -148,6 +149,22 @@ class OperatedPlane:
     def automatic(self, name: str) -> None:
         self.hand.pop(name, None)
         self.known[name] = replace(self.known[name], mode=Mode.STABLE)
+
+    def lease(self, name: str, seconds: float, wake: bool, replica: str | None) -> LeaseView:
+        service = self.known[name]
+        if seconds > 86_400:
+            raise ValueError("a lease must be longer than nothing and last at most 24h")
+        taken = LeaseView(f"l{len(service.leases)}", name, moment(NOON + seconds), replica)
+        self.known[name] = replace(service, leases=(*service.leases, taken))
+        self.woken += [name] * wake
+        return taken
+
+    def release(self, name: str, id: str) -> LeaseView | None:
+        service = self.known[name]
+        taken = {lease.id: lease for lease in service.leases}
+        given_back = taken.pop(id, None)
+        self.known[name] = replace(service, leases=tuple(taken.values()))
+        return given_back
 
     async def reload(self) -> ReloadResult:
         if self.reload_gate is not None:

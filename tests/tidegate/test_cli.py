@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -153,6 +154,53 @@ def test_scale_used_wrongly_is_exit_code_2(
     assert tidegate("scale", "web", *arguments, "--admin", served.url) == 2
     assert words in tidegate.err
     assert served.plane.hand == {}
+
+
+def test_a_lease_is_taken_shown_and_given_back(tidegate: Said, served: Served) -> None:
+    assert tidegate("lease", "web", "--for", "10m", "--admin", served.url) == 0
+    assert tidegate.out.startswith("web: leased until ")
+    assert tidegate.out.endswith("; to end it before: tidegate lease web --release l0\n")
+    assert served.plane.woken == []
+    assert tidegate("status", "web", "--admin", served.url) == 0
+    assert "  leases    l0 until " in tidegate.out
+    assert tidegate("lease", "web", "--release", "l0", "--admin", served.url) == 0
+    assert tidegate.out == "web: gave back the lease l0\n"
+    assert tidegate("lease", "web", "--release", "l0", "--admin", served.url) == 1
+    assert tidegate.err == "tidegate: web has no such lease, or it has ended\n"
+    assert tidegate("lease", "web", "--for", "1m", "--wake", "--json", "--admin", served.url) == 0
+    assert json.loads(tidegate.out)["id"] == "l0"
+    assert served.plane.woken == ["web"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "--for"),
+        (["--for", "1m", "--release", "l0"], "--release"),
+        (["--release", "l0", "--wake"], "--release"),
+        (["--for", "soon"], "must be a duration"),
+        (["--for", "25h"], "at most 24h"),
+    ],
+)
+def test_lease_used_wrongly_is_exit_code_2(
+    tidegate: Said, served: Served, arguments: list[str], words: str
+) -> None:
+    assert tidegate("lease", "web", *arguments, "--admin", served.url) == 2
+    assert words in tidegate.err
+    assert served.plane.known["web"].leases == ()
+
+
+def test_status_shows_what_a_service_waits_for_and_what_has_completed(
+    tidegate: Said, served: Served
+) -> None:
+    waiting = replace(asleep("api"), desired=1, waits_for=("db (healthy)", "migrate (completed)"))
+    served.plane.known["api"] = waiting
+    served.plane.known["migrate"] = replace(asleep("migrate"), desired=1, completed=True)
+    assert tidegate("status", "api", "--admin", served.url) == 0
+    assert "  waits for db (healthy), migrate (completed)" in tidegate.out
+    assert tidegate("status", "--admin", served.url) == 0
+    (line,) = [line for line in tidegate.out.splitlines() if line.startswith("migrate")]
+    assert line.split()[1] == "completed"
 
 
 def test_reload_tells_what_changed(tidegate: Said, served: Served) -> None:
