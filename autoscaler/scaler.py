@@ -224,8 +224,13 @@ class Scaler:
 
     def _rouse(self, service: str, by: str, now: float) -> None:
         decision = self._policy(service).rouse(by, self._counts(service), now)
-        if decision is not None:
-            self._act(service, decision, now)
+        if decision is not None and decision.replicas > 0:
+            self._start_up(service, decision, now)
+
+    def _start_up(self, service: str, decision: Decision, now: float) -> None:
+        if decision.before == 0 and decision.replicas > 0:
+            self._metrics.cold_start(service)
+        self._act(service, decision, now)
 
     def _note_needs(self, service: str, now: float) -> None:
         """Who of those linked with it must be awake, from the whole state; wakes them at once."""
