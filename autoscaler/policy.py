@@ -12,7 +12,7 @@ from dataclasses import replace
 from autoscaler.behaviour import Behaviour
 from autoscaler.decider import Decider, Limited, limit_activation, limit_bounds
 from autoscaler.decision import Counts, Decision, Observation
-from autoscaler.gauges import NOT_ASKED, Gauge, believed
+from autoscaler.gauges import Gauge, believed
 from autoscaler.hpa import Hpa
 from autoscaler.idle import Ladder, Rung
 from autoscaler.kpa import Kpa
@@ -22,11 +22,11 @@ from autoscaler.needs import Need
 from autoscaler.ray import Ray
 from autoscaler.rules import wishes
 from autoscaler.timing import NOTHING_LEARNED, Memory, Timing
+from autoscaler.use import Use
 from cluster.messages import LoadReport
 from cluster.model import Mode
-from config.rules import Asked, CpuRule, MemoryRule, MetricRule
+from config.rules import MetricRule
 from config.scaling import PolicyName, Scaling
-from config.units import format_duration
 
 # A look that comes so much later than planned: the process was stopped, or its machine.
 CLOCK_JUMP = 10.0
@@ -39,28 +39,12 @@ BEHAVIOURS: Mapping[PolicyName, Callable[[Scaling], Behaviour]] = {
 
 
 class Policy:
-    """`replicas` and `frozen` are what was decided last; `gauges` are written by who measures."""
+    """`replicas` and `frozen` are what was decided last."""
 
     __slots__ = (
-        "_asking",
-        "_hold_until",
-        "_leased_until",
-        "_needed_at",
-        "_needs_ticks",
-        "_planned",
-        "_unsettled",
-        "_works_unseen",
-        "decider",
-        "frozen",
-        "gauges",
-        "leased_until",
-        "load",
-        "needed",
-        "override",
-        "replicas",
-        "scaling",
-        "timing",
-    )
+        "_needs_ticks", "_planned", "_unsettled", "decider", "frozen", "load", "override",
+        "replicas", "scaling", "timing", "use",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -70,18 +54,12 @@ class Policy:
     ) -> None:
         self.scaling = scaling
         self.timing = Timing.of(scaling, memory)  # None: no rule is about times
-        self.gauges = {} if gauges is None else gauges
-        self._asking, self._works_unseen = _asking(scaling), _works_unseen(scaling)
         self.decider = BEHAVIOURS[scaling.policy](scaling)
         self.load = Load(self.decider.windows.longest)
+        self.use = Use(scaling, self.load, gauges)
         self.override: Override | None = None
         self.replicas = 0
         self.frozen = False
-        self.leased_until = -math.inf
-        self._leased_until = -math.inf  # the part of it in which it was awake
-        self.needed: Need | None = None
-        self._needed_at = -math.inf
-        self._hold_until = -math.inf
         self._needs_ticks = True
         self._planned = math.inf
         self._unsettled = ""
@@ -90,7 +68,7 @@ class Policy:
         """Go on under other rules; what was seen is kept as far as the new windows reach. Another
         way of deciding begins as after a restart."""
         former, self.scaling = self.scaling, scaling
-        self._asking, self._works_unseen = _asking(scaling), _works_unseen(scaling)
+        self.use.configure(scaling)
         if former.policy == scaling.policy:
             self.decider.configure(scaling)
         else:
@@ -111,11 +89,8 @@ class Policy:
         self._needs_ticks = True
 
     def measured(self, rule: MetricRule, gauge: Gauge, now: float) -> None:
-        """By other means than reports. Activity lasts until it is known that there is none."""
-        was_kept = self._is_kept_awake(now)
-        self.gauges[rule] = gauge
-        if was_kept or self._is_kept_awake(now):
-            self.load.last_activity = max(self.load.last_activity, now)
+        """By other means than reports."""
+        self.use.measured(rule, gauge, up=self._is_up, now=now)
         self._needs_ticks = True
 
     def relearn(self) -> None:
@@ -136,22 +111,22 @@ class Policy:
 
     def lease(self, until: float) -> None:
         """It is leased until then, as told last: use until it ends, unless it sleeps now."""
-        self.leased_until = until
-        if self.replicas > 0 and not self.frozen:
-            self._leased_until = until
+        self.use.lease(until, up=self._is_up)
 
     def let_go(self, now: float) -> None:
         """The operator's hand ends: what it kept was in use until now. Reports of the last second
         may still be on their way, and a service must not stop under those requests."""
         if self.override is not None and self.override.replicas > 0:
-            self.load.last_activity = max(self.load.last_activity, now)
+            self.use.seen(now)
         self.override = None
 
     def need(self, need: Need | None, now: float) -> None:
         """Others need it from now on, or not any more."""
-        if need is None and self.needed is not None and self.needed.lingers:
-            self._needed_at = now
-        self.needed = need
+        self.use.need(need, now)
+
+    @property
+    def is_needed(self) -> bool:
+        return self.use.needed is not None
 
     # Decisions
 
@@ -170,7 +145,7 @@ class Policy:
         number = Limited(max(self.replicas, initial))
         limit_activation(number, self.scaling)
         limit_bounds(number, self.scaling, seen)
-        self._leased_until = max(self._leased_until, self.leased_until)
+        self.use.roused()
         why = "thawed" if self.frozen else "woken"
         reason = number.explained(f"{why} by {by}, initial is {initial}")
         return self._decided(self._unruled(seen, number, Mode.STABLE, reason, now))
@@ -205,9 +180,9 @@ class Policy:
         return self.replicas == 0 and self.override is None and not self._needs_ticks
 
     def rung(self, now: float) -> Rung:
-        if self.needed or self._works_unseen:
+        if self.is_needed or self.use.works_unseen:
             return Rung.AWAKE
-        return self._rung(max(self._last_used(now), self._needed_at), now)
+        return self._rung(self.use.last_of_all(there=self._is_there, up=self._is_up, now=now), now)
 
     def is_used(self, now: float) -> bool:
         """By itself: whatever it is that others need it for does not count."""
@@ -215,12 +190,12 @@ class Policy:
             return self.override.replicas > 0
         if self.scaling.min > 0:
             return True
-        there = self.replicas > 0 and not self.frozen
-        return there and self._rung(self._last_used(now), now) is Rung.AWAKE
+        last = self.use.last(there=self._is_there, up=self._is_up, now=now)
+        return self._is_up and self._rung(last, now) is Rung.AWAKE
 
     def next_step_down(self, now: float) -> float:
         """When the next step to zero is due (loop time) if no request comes; else infinity."""
-        if self.override or self.needed:
+        if self.override or self.is_needed:
             return math.inf
         return self._next_step(now)
 
@@ -245,7 +220,7 @@ class Policy:
         )
 
     def _gauges(self, counts: Counts, now: float) -> Mapping[MetricRule, Gauge]:
-        gauges = {rule: believed(gauge, now) for rule, gauge in self.gauges.items()}
+        gauges = {rule: believed(gauge, now) for rule, gauge in self.use.gauges.items()}
         if self.timing is not None:
             gauges |= self.timing.gauges(self.load, counts.ready, self.replicas, now)
         return gauges
@@ -255,53 +230,37 @@ class Policy:
     def _begin_anew(self, reason: str, now: float) -> None:
         """What was seen says nothing about now: nothing goes down for it."""
         self._unsettled = ""
-        self.load.last_activity = max(self.load.last_activity, now)
+        self.use.seen(now)
         self.decider.hold(self.replicas, "adopted", reason, now)
-        self._hold_until = now + self.scaling.stable_window
+        self.use.hold(now + self.scaling.stable_window)
 
     def _ladder(self) -> Ladder:
         return Ladder.of(self.scaling, self.decider.stop_after)
 
-    def _is_kept_awake(self, now: float) -> bool:
-        """By what was measured, or by not knowing: the latter wakes and thaws nothing."""
-        is_up = self.replicas > 0 and not self.frozen
-        for rule in self._asking:
-            gauge = believed(self.gauges.get(rule, NOT_ASKED), now)
-            if gauge.is_active or (gauge.holds and is_up):
-                return True
-        return False
+    @property
+    def _is_there(self) -> bool:
+        return self.replicas > 0
+
+    @property
+    def _is_up(self) -> bool:
+        return self.replicas > 0 and not self.frozen
 
     def _rung(self, last: float, now: float) -> Rung:
-        return self._ladder().rung(last, self._hold(), now)
+        return self._ladder().rung(last, self.use.held_until(there=self._is_there), now)
 
     def _next_step(self, now: float) -> float:
-        last = max(self._last_used(now), self._needed_at)
-        ladder = self._ladder().next_step(last, self._hold(), now)
+        last = self.use.last_of_all(there=self._is_there, up=self._is_up, now=now)
+        held = self.use.held_until(there=self._is_there)
+        ladder = self._ladder().next_step(last, held, now)
         own = self.decider.steps_down_at
         return min(ladder, own) if own > now else ladder
 
-    def _last_used(self, now: float) -> float:
-        """A lease is use until it ends, but it does not wake what sleeps."""
-        if self.load.is_busy(now) or self._is_kept_awake(now):
-            return now
-        leased = self._leased_until if self.replicas > 0 else -math.inf
-        return max(self.load.last_activity, leased)
-
-    def _hold(self) -> float:
-        """Not stopped before: what a lease found frozen stays so."""
-        leased = self.leased_until if self.replicas > 0 else -math.inf
-        return max(self._hold_until, leased)
-
     def _awake(self, seen: Observation, now: float) -> Decision:
         decision = self.decider.decide(seen, now)
+        why = self.use.beside_requests(now)
         by_load = self._rung(self.load.last_activity, now) is Rung.AWAKE
-        if self.load.is_busy(now) or (by_load and self.leased_until <= now):
-            return decision
-        if self.needed:
-            why = f"kept awake by {self.needed.why}"
-        elif now < self.leased_until:
-            why = f"leased for another {format_duration(math.ceil(self.leased_until - now))}"
-        else:
+        leased = now < self.use.leased_until
+        if not why or self.load.is_busy(now) or (by_load and not leased):
             return decision
         return replace(decision, reason=f"{decision.reason}; {why}")
 
@@ -317,19 +276,15 @@ class Policy:
         limit_bounds(number, self.scaling, seen)
         ours = self.scaling.policy == "tidegate"
         whose = "idle.stop_after" if ours else f"policy {self.scaling.policy}"
-        reason = number.explained(self._idle_reason(self.decider.stop_after, whose))
+        reason = number.explained(self.use.ended(self.decider.stop_after, whose))
         return self._unruled(seen, number, Mode.IDLE, reason, now)
 
     def _frozen(self, seen: Observation, now: float) -> Decision:
         formula = self.decider.decide(seen, now)
         if formula.replicas == 0:
             return formula
-        reason = self._idle_reason(self.scaling.idle.freeze_after, "idle.freeze_after")
+        reason = self.use.ended(self.scaling.idle.freeze_after, "idle.freeze_after")
         return replace(formula, mode=Mode.IDLE, frozen=True, reason=f"{reason}; {formula.reason}")
-
-    def _idle_reason(self, after: float | None, whose: str) -> str:
-        others = max(self._leased_until, self._needed_at)
-        return _idle_reason_of(self.load, others, after, whose)
 
     def _unruled(
         self, seen: Observation, number: Limited, mode: Mode, reason: str, now: float
@@ -371,23 +326,3 @@ class Policy:
         """When zero comes, or that it never does."""
         stays = self.scaling.min > 0 or self.scaling.idle.stop_after is None
         return stays or self.decider.stop_after is not None or self.decider.steps_down_at < math.inf
-
-
-def _idle_reason_of(load: Load, others: float, after: float | None, whose: str) -> str:
-    """`others` is when the last lease ended, or the last that needed it was gone."""
-    if after is None or max(load.last_activity, others) == -math.inf:
-        return "no request yet"
-    what = "no request" if load.last_activity >= others else "no request, no lease and no need"
-    return f"{what} for {format_duration(after)} ({whose})"
-
-
-def _asking(scaling: Scaling) -> tuple[MetricRule, ...]:
-    return tuple(rule for rule in scaling.metric_rules if isinstance(rule, Asked))
-
-
-def _works_unseen(scaling: Scaling) -> bool:
-    """Its replicas are always there, and may have work that no request tells of: the formula
-    decides, and not the ladder, which would only know `min`."""
-    return scaling.min > 0 and any(
-        isinstance(rule, CpuRule | MemoryRule) for rule in scaling.metric_rules
-    )

@@ -116,7 +116,7 @@ class Scaler:
             self._gauges.setdefault(service, {})[rule] = gauge
             return
         policy, now = self._policy(service), self._clock()
-        self._gauges.setdefault(service, policy.gauges)
+        self._gauges.setdefault(service, policy.use.gauges)
         policy.measured(rule, gauge, now)
         if gauge.is_active and policy.is_asleep(now):
             self._rouse(service, f"{rule.metric}, which {gauge.cause}", now)
@@ -253,7 +253,7 @@ class Scaler:
         if need is not None:
             self._policy(service).need(need, now)
             self._rouse(service, need.why, now)
-        elif policy is not None and policy.needed is not None:
+        elif policy is not None and policy.is_needed:
             policy.need(None, now)
             self._agenda.hasten(service, now)
 
