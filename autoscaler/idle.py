@@ -27,8 +27,9 @@ class Ladder:
     stop_after: float | None
 
     @classmethod
-    def of(cls, scaling: Scaling) -> Self:
-        freeze_after = scaling.idle.freeze_after if scaling.min == 0 else None
+    def of(cls, scaling: Scaling, least: int) -> Self:
+        """`least` are the replicas that are to be kept awake now."""
+        freeze_after = scaling.idle.freeze_after if least == 0 else None
         return cls(freeze_after, scaling.idle.stop_after)
 
     def rung(self, last_activity: float, hold: float, now: float) -> Rung:

@@ -2,20 +2,22 @@
 
 Pure: whoever calls passes the replicas there are and `now`, and acts on the decision. The same
 object decides in production, in tests and in a simulation. Order of precedence: the operator's
-hand, then the ladder to zero, then the formula.
+hand, then a schedule that wants it asleep, then the ladder to zero, then the formula.
 """
 
 import math
 from dataclasses import replace
 
-from autoscaler.decider import Decider, Limited, limit_bounds
-from autoscaler.decision import Counts, Decision, Observation
+from autoscaler.decider import Decider, Limited, configured, limit_bounds
+from autoscaler.decision import Bounds, Counts, Decision, Observation
 from autoscaler.idle import Ladder, Rung
 from autoscaler.load import Load
 from autoscaler.manual import Override
+from autoscaler.refusal import by_hand, by_schedule
 from autoscaler.rules import wishes
+from autoscaler.schedules import Timetable
 from cluster.messages import LoadReport
-from cluster.model import Mode
+from cluster.model import Mode, Trouble
 from config.scaling import Scaling
 from config.units import format_duration
 
@@ -35,6 +37,7 @@ class Policy:
         "override",
         "replicas",
         "scaling",
+        "timetable",
     )
 
     def __init__(self, scaling: Scaling) -> None:
@@ -42,6 +45,7 @@ class Policy:
         self.load = Load(_longest_window(scaling))
         self.decider = Decider(scaling)
         self.override: Override | None = None
+        self.timetable: Timetable | None = None
         self.replicas = 0
         self.frozen = False
         self._hold_until = -math.inf
@@ -52,8 +56,16 @@ class Policy:
         self.scaling = scaling
         self.load.resize(_longest_window(scaling))
         self.decider.configure(scaling)
+        self.timetable = None
 
     # Facts
+
+    def tell_time(self, wall: float, now: float) -> None:
+        """What the wall clock shows now: a service with schedules is told before anything else."""
+        if self.timetable is not None:
+            self.timetable.tell(wall, now)
+        elif self.scaling.schedules:
+            self.timetable = Timetable(self.scaling, wall, now)
 
     def record(self, report: LoadReport) -> None:
         self.load.record(report)
@@ -88,6 +100,8 @@ class Policy:
         seen = self.observe(counts, now)
         if self.override:
             return self._decided(self._by_hand(self.override, seen, now))
+        if self._is_closed:
+            return self._decided(self._closed(seen, now))
         match self.rung(now):
             case Rung.STOPPED:
                 return self._decided(self._stopped(seen, now))
@@ -100,8 +114,15 @@ class Policy:
 
     def is_asleep(self, now: float) -> bool:
         """A request would find no replica, and may change that."""
-        by_hand = self.override is not None and not self.override.has_expired(now)
-        return not by_hand and (self.replicas == 0 or self.frozen)
+        if self.override is not None and not self.override.has_expired(now):
+            return False
+        return not self._is_closed and (self.replicas == 0 or self.frozen)
+
+    def refusal(self) -> Trouble | None:
+        """What clients are told while no request may wake it."""
+        if self.override is not None:
+            return by_hand(self.override) if self.override.replicas == 0 else None
+        return by_schedule(self.timetable) if self.timetable and self._is_closed else None
 
     def is_over(self) -> bool:
         """Nothing is left to decide until the next wake."""
@@ -110,14 +131,18 @@ class Policy:
     def rung(self, now: float) -> Rung:
         if self.load.is_busy(now):
             return Rung.AWAKE
-        return Ladder.of(self.scaling).rung(self.load.last_activity, self._hold_until, now)
+        return self._ladder.rung(self.load.last_activity, self._hold_until, now)
 
     def next_step_down(self, now: float) -> float:
         """When the ladder's next step is due (loop time) if no request comes; else infinity."""
-        if self.override:
+        if self.override or self._is_closed:
             return math.inf
         last = now if self.load.is_busy(now) else self.load.last_activity
-        return Ladder.of(self.scaling).next_step(last, self._hold_until, now)
+        return self._ladder.next_step(last, self._hold_until, now)
+
+    def next_change(self, now: float) -> float:
+        """When a schedule begins or ends next (loop time); infinity: there is none."""
+        return self.timetable.next_change(now) if self.timetable else math.inf
 
     def next_look(self, now: float) -> float:
         """When to decide again (loop time), later than `now`; infinity: only when told of a fact.
@@ -126,8 +151,9 @@ class Policy:
         """
         if self.override:
             return self.override.until
-        tick = (math.floor(now / TICK) + 1) * TICK if self._needs_ticks else math.inf
-        return min(tick, self.next_step_down(now))
+        ticks = self._needs_ticks and not self._is_closed
+        tick = (math.floor(now / TICK) + 1) * TICK if ticks else math.inf
+        return min(tick, self.next_step_down(now), self.next_change(now))
 
     def observe(self, counts: Counts, now: float) -> Observation:
         return Observation(
@@ -137,9 +163,23 @@ class Policy:
             panic=self.load.means(self.scaling.panic_window, now),
             in_flight=self.load.in_flight(now),
             queued=self.load.queued(now),
+            bounds=self.timetable.bounds if self.timetable else None,
         )
 
+    @property
+    def bounds(self) -> Bounds:
+        """Those of now."""
+        return self.timetable.bounds if self.timetable else configured(self.scaling)
+
     # The rest is private
+
+    @property
+    def _is_closed(self) -> bool:
+        return self.timetable is not None and self.timetable.is_closed
+
+    @property
+    def _ladder(self) -> Ladder:
+        return Ladder.of(self.scaling, self.bounds.least)
 
     def _by_hand(self, override: Override, seen: Observation, now: float) -> Decision:
         number = Limited(override.replicas)
@@ -147,6 +187,9 @@ class Policy:
         number.at_most(self.scaling.max, "max", f"max is {self.scaling.max}")
         reason = number.explained(override.reason(now))
         return self._unruled(seen, number, Mode.MANUAL, reason, now)
+
+    def _closed(self, seen: Observation, now: float) -> Decision:
+        return self._unruled(seen, Limited(0), Mode.IDLE, self.bounds.why_most, now)
 
     def _stopped(self, seen: Observation, now: float) -> Decision:
         number = Limited(0)
@@ -188,7 +231,7 @@ class Policy:
             return True
         seen = decision.inputs
         quiet = not (seen.in_flight or seen.queued or seen.stable.concurrency or seen.stable.rps)
-        lowest = min(max(1, self.scaling.min), self.scaling.max)
+        lowest = min(max(1, self.bounds.least), self.bounds.most)
         calm = not self.decider.is_in_panic and not self.load.is_busy(decision.at)
         return quiet and calm and decision.replicas <= lowest
 

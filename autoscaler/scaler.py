@@ -11,11 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from autoscaler.agenda import Agenda
+from autoscaler.clocks import COMPARE_EVERY, Clocks
 from autoscaler.decision import Counts, Decision
 from autoscaler.explain import explain_asleep, explain_awake
 from autoscaler.history import History
 from autoscaler.manual import override
-from autoscaler.metrics import DOWN, FREEZE, KEEP, THAW, UP, AutoscalerMetrics
+from autoscaler.metrics import AutoscalerMetrics
+from autoscaler.news import direction, news
 from autoscaler.policy import TICK, Policy
 from cluster.events import Events
 from cluster.lifecycle import State
@@ -23,9 +25,11 @@ from cluster.messages import LoadReport, Wake
 from cluster.model import Desired, Mode
 from cluster.registry import Registry
 from config.service import Service
+from config.units import format_duration
 
 log = logging.getLogger("tidegate.autoscaler")
 
+_CLOCKS = ""  # in the agenda; no service has this name
 _NEVER_SCALED = "its endpoints are run by others: never scaled"
 
 
@@ -48,14 +52,17 @@ class Scaler:
         self._configured: Mapping[str, Service] = {}
         self._policies: dict[str, Policy] = {}
         self._histories: dict[str, History] = {}
+        self._scheduled: set[str] = set()
+        self._clocks = Clocks(wall(), clock())
         self._agenda = Agenda(clock)
 
     # What is told
 
     def configure(self, specs: Mapping[str, Service]) -> None:
-        """Services with `min` are wanted at once, changed rules apply at once, services that
-        left the file (or whose endpoints are now run by others) are wanted no more."""
-        self._configured, now = specs, self._clock()
+        """Services with `min` or a schedule are decided about at once, changed rules apply at once,
+        services that left the file (or whose endpoints others run now) are wanted no more."""
+        former, now = self._configured, self._clock()
+        self._configured = specs
         for service in {*self._histories, *self._policies}:
             if not self._is_scaled(service):
                 self._forget(service)
@@ -63,8 +70,10 @@ class Scaler:
             if policy.scaling != specs[service].scaling:
                 policy.configure(specs[service].scaling)
                 self._decide(service, now)
+        self._scheduled = {name for name, spec in specs.items() if spec.scaling.schedules}
+        self._agenda.plan(_CLOCKS, now + COMPARE_EVERY if self._scheduled else math.inf)
         for service, spec in specs.items():
-            if spec.scaling.min > 0 and service not in self._policies and not spec.endpoints:
+            if service not in self._policies and self._is_due(service, spec, former.get(service)):
                 self._decide(service, now)
 
     def wake(self, message: Wake) -> None:
@@ -144,6 +153,22 @@ class Scaler:
         while True:
             now = await self._agenda.next_due()
             for service in self._agenda.take(now):
+                if service == _CLOCKS:
+                    self._compare_clocks(now)
+                else:
+                    self._look(service, now)
+
+    def _compare_clocks(self, now: float) -> None:
+        """What was planned by a clock that jumped is looked at now."""
+        self._agenda.plan(_CLOCKS, now + COMPARE_EVERY)
+        if jump := self._clocks.jump(self._wall(), self._clock()):
+            way = "ahead" if jump > 0 else "back"
+            self._events.emit(
+                "clock-jumped",
+                f"the clock went {format_duration(round(abs(jump)))} {way}: "
+                "all schedules are looked at",
+            )
+            for service in self._scheduled:
                 self._look(service, now)
 
     def _look(self, service: str, now: float) -> None:
@@ -178,38 +203,29 @@ class Scaler:
     def _act(self, service: str, decision: Decision, now: float) -> None:
         """The wish is the last to be written: whoever is told of it may look at all the rest."""
         former = self._registry.desired(service)
-        wanted = Desired(decision.replicas, decision.mode, decision.reason, decision.frozen)
-        self._record(service, decision, direction=_direction(former, wanted))
         policy = self._policies[service]
+        wanted = Desired(
+            decision.replicas, decision.mode, decision.reason, decision.frozen, policy.refusal()
+        )
+        self._record(service, decision, direction(former, wanted))
         self._agenda.plan(service, policy.next_look(now))
         if policy.is_over():
             del self._policies[service]
-            self._agenda.plan(service, math.inf)
+            self._agenda.plan(service, policy.next_change(now))
         self._tell(service, former, wanted)
         # Another reason for the same wish is no news for those who act on it.
-        if (former.replicas, former.frozen, former.mode) != (
-            wanted.replicas,
-            wanted.frozen,
-            wanted.mode,
-        ):
+        if replace(former, reason=wanted.reason) != wanted:
             self._registry.want(service, wanted)
 
-    def _record(self, service: str, decision: Decision, direction: str) -> None:
+    def _record(self, service: str, decision: Decision, way: str) -> None:
         history = self._histories.setdefault(service, History())
         history.add(replace(decision, at=self._wall()))
-        self._metrics.decided(service, decision, direction)
+        self._metrics.decided(service, decision, way)
 
     def _tell(self, service: str, former: Desired, wanted: Desired) -> None:
-        match _direction(former, wanted):
-            case "up" | "down":
-                change = f"{former.replicas} → {wanted.replicas} replicas"
-                self._events.emit(
-                    "scaled", f"{service}: {change}: {wanted.reason}", service=service
-                )
-            case "freeze":
-                self._events.emit("frozen", f"{service}: frozen: {wanted.reason}", service=service)
-            case "thaw":
-                self._events.emit("thawed", f"{service}: {wanted.reason}", service=service)
+        if told := news(former, wanted):
+            kind, what = told
+            self._events.emit(kind, f"{service}: {what}", service=service)
 
     def _forget(self, service: str) -> None:
         self._policies.pop(service, None)
@@ -229,21 +245,23 @@ class Scaler:
         spec = self._specs.get(service)
         return spec is not None and not spec.endpoints
 
+    def _is_due(self, service: str, spec: Service, former: Service | None) -> bool:
+        """Something has to be decided about it, even if nobody ever asks for it."""
+        if spec.endpoints:
+            return False
+        if spec.scaling.min > 0 or self._registry.desired(service).refusal:
+            return True
+        return service in self._scheduled and (not former or former.scaling != spec.scaling)
+
     def _policy(self, service: str) -> Policy:
         """Made at its first use after a sleep."""
         known = self._policies.get(service)
         if known is None:
             known = self._policies[service] = Policy(self._specs[service].scaling)
+        if known.scaling.schedules:
+            known.tell_time(self._wall(), self._clock())
         return known
 
     def _counts(self, service: str) -> Counts:
         states = Counter(replica.state for replica in self._registry.replicas(service))
         return Counts(states[State.READY], states[State.STARTING], states[State.FROZEN])
-
-
-def _direction(former: Desired, wanted: Desired) -> str:
-    if former.replicas != wanted.replicas:
-        return UP if wanted.replicas > former.replicas else DOWN
-    if former.frozen != wanted.frozen:
-        return FREEZE if wanted.frozen else THAW
-    return KEEP

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Discriminator, Field, Strict, Tag
 
-from config.calendar import cron, timezone
+from config import calendar
 from config.fields import Amount, Count, Env, Model, Number, Text
 from config.units import Positive, Ratio, format_ratio
 
@@ -123,9 +123,11 @@ class CustomRule(Asked):
 class Schedule(Model):
     """Bounds for times of the week."""
 
-    schedule: Annotated[Text, AfterValidator(cron)] = Field(description="Cron: when it begins.")
-    until: Annotated[Text, AfterValidator(cron)] = Field(description="Cron: when it ends.")
-    timezone: Annotated[Text, AfterValidator(timezone)] = Field(
+    schedule: Annotated[Text, AfterValidator(calendar.cron)] = Field(
+        description="Cron: when it begins."
+    )
+    until: Annotated[Text, AfterValidator(calendar.cron)] = Field(description="Cron: when it ends.")
+    timezone: Annotated[Text, AfterValidator(calendar.timezone)] = Field(
         "UTC", description="As Europe/Berlin."
     )
     min: Count | None = Field(None, ge=0, description="Replicas that run at least, meanwhile.")

@@ -57,11 +57,6 @@ OF_FILE = (
 OF_SERVICE = (
     Later(
         ("scaling", "rules", "*"),
-        lambda value: isinstance(value, Mapping) and "schedule" in value,
-        lambda _: f"a schedule {NOT_YET}: remove it, or set scaling.min and max",
-    ),
-    Later(
-        ("scaling", "rules", "*"),
         _other_metric,
         lambda value: (
             f"the metric {shown(value['metric'])} {NOT_YET}: use {either(SUPPORTED_METRICS)}"

@@ -99,7 +99,7 @@ class Exchange:
         destination, context = self.destination, self.client.context
         self.phase = Phase.QUEUED
         asleep = not destination.dispatcher.slots
-        if asleep and (trouble := destination.trouble()) is not None:
+        if asleep and (trouble := destination.trouble(now)) is not None:
             context.wake(destination, now)
             self.reject(trouble, trouble.code)
             return

@@ -148,7 +148,15 @@ class Control:
         self._registry.configure(settings.services)
         self._reconciler.configure(settings.services)
         self._scaler.configure(settings.services)
+        self.open_routes(settings)
+
+    def open_routes(self, settings: Settings) -> None:
+        """What was published of a service before its route was there is told again."""
         self._gateway.configure(settings.services, settings.gateway)
+        for service in self._registry.used_services():
+            snapshot = self._registry.snapshot(service)
+            if snapshot.trouble or snapshot.endpoints:
+                self._gateway.apply(snapshot)
 
     # Views
 

@@ -134,7 +134,7 @@ async def _start(system: System, tasks: Tasks) -> None:
     system.scaler.configure(settings.services)
     await system.discovery.sync()
     system.reconciler.begin()
-    system.gateway.configure(settings.services, settings.gateway)
+    system.control.open_routes(settings)
     addresses = await system.gateway.start()
     tasks.start(system.discovery.run(), "discovery")
     tasks.start(system.scaler.run(), "autoscaler")
