@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 class ReloadResult:
     """What a reload did. Not ok: nothing changed, and `problems` says why, one line each.
 
-    `restart_needed` names settings that differ in the file but only a restart applies.
+    `restart_needed` names settings that differ in the file but only a restart applies; `warnings`
+    tell what is allowed but unwise, one line each.
     """
 
     ok: bool
@@ -28,6 +29,7 @@ class ReloadResult:
     added: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
     restart_needed: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 class ControlPlane(Protocol):

@@ -18,6 +18,7 @@ from cronsim import CronSim, CronSimError
 from config.wording import shown
 
 _ANY = datetime(2000, 1, 1, tzinfo=UTC)
+REFERENCE = _ANY.timestamp()  # where a look at what comes may start, when no clock is at hand
 # More than any clock was ever set back for the winter.
 _SET_BACK = timedelta(hours=3)
 
@@ -76,7 +77,7 @@ def always_ends_at_once(begin: str, end: str) -> bool:
 
     Whatever the time zone is: both are read in the same one.
     """
-    at: float | None = _ANY.timestamp()
+    at: float | None = REFERENCE
     for _ in range(400):
         at = following(begin, "UTC", at or 0.0)
         if at is None or last(end, "UTC", at) != at:

@@ -10,6 +10,7 @@ from functools import lru_cache
 from config.addresses import is_loopback, overlap, split
 from config.errors import Finding, Place
 from config.health import KINDS, Health, Probe, StartupProbe
+from config.rule_checks import of_rules
 from config.scaling import Scaling
 from config.service import Resources, Rollout, Service
 from config.settings import Admin, Gateway
@@ -42,6 +43,7 @@ def of_service(service: Service, runtime: str | None) -> Iterator[Finding]:
         yield from _of_what_runs(service, runtime)
     yield from _of_repeats(service)
     yield from _of_scaling(service.scaling)
+    yield from of_rules(service)
     yield from _of_health(service.health)
     yield from _of_rollout(service.rollout)
     yield from _of_wake(service)

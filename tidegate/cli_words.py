@@ -95,7 +95,8 @@ def reload_in_words(result: Json) -> list[str]:
     if result["restart_needed"]:
         names = ", ".join(map(clean, result["restart_needed"]))
         lines.append(f"restart Tidegate to apply: {names}")
-    return ["reloaded" if lines else "reloaded: nothing changed", *lines]
+    warnings = map(clean, result.get("warnings", ()))
+    return ["reloaded" if lines else "reloaded: nothing changed", *lines, *warnings]
 
 
 def count(number: int, noun: str) -> str:

@@ -23,6 +23,8 @@ from gateway.stats import GatewayStats
 from tidegate.follow import merged
 from tidegate.front import Front
 
+MOST_WARNINGS = 20  # in the log at once; thousands of services may share one mistake
+
 
 class Control:
     """Implements admin.ports.ControlPlane."""
@@ -127,9 +129,25 @@ class Control:
             f"{self._file} was reloaded: {len(changes.added)} services added, "
             f"{len(changes.changed)} changed, {len(changes.removed)} removed",
         )
+        self.warn()
         return ReloadResult(
-            True, (), changes.changed, changes.added, changes.removed, changes.restart_needed
+            True,
+            (),
+            changes.changed,
+            changes.added,
+            changes.removed,
+            changes.restart_needed,
+            settings.warnings,
         )
+
+    def warn(self) -> None:
+        """What is unwise in the present file, for the log and for those who follow the events."""
+        warnings = self._settings.warnings
+        for warning in warnings[:MOST_WARNINGS]:
+            self.events.emit("config-warning", warning, level=logging.WARNING)
+        if (more := len(warnings) - MOST_WARNINGS) > 0:
+            told = f"{more} more warnings: tidegate check shows them all"
+            self.events.emit("config-warning", told, level=logging.WARNING)
 
     def _refused(self, error: ConfigError) -> ReloadResult:
         problems = self._problems = tuple(str(problem) for problem in error.problems)

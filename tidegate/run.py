@@ -130,6 +130,7 @@ async def _start(system: System, tasks: Tasks) -> None:
         await system.runtime.open()
     except RuntimeFailure as failure:
         log.error("%s; services wait until it answers", failure.message)
+    system.control.warn()
     system.registry.configure(settings.services)
     system.scaler.configure(settings.services)
     await system.discovery.sync()

@@ -164,7 +164,12 @@ async def test_explain_tells_inputs_rules_limits_and_outcome(client: ClientSessi
 
 async def test_a_reload_tells_what_changed(client: ClientSession, plane: OperatedPlane) -> None:
     plane.result = ReloadResult(
-        True, (), changed=("web",), added=("new",), restart_needed=("gateway.listen",)
+        True,
+        (),
+        changed=("web",),
+        added=("new",),
+        restart_needed=("gateway.listen",),
+        warnings=("a.yaml:3: warning: web: is unwise",),
     )
     async with client.post("/v1/reload") as response:
         assert response.status == 200
@@ -172,6 +177,7 @@ async def test_a_reload_tells_what_changed(client: ClientSession, plane: Operate
     assert answer["changed"] == ["web"]
     assert answer["added"] == ["new"]
     assert answer["restart_needed"] == ["gateway.listen"]
+    assert answer["warnings"] == ["a.yaml:3: warning: web: is unwise"]
 
 
 async def test_a_refused_reload_is_422_with_every_problem(

@@ -276,7 +276,23 @@ def test_check_of_a_good_file(tidegate: Said, elsewhere: Path) -> None:
     assert tidegate("check") == 0
     assert tidegate.out == "OK: 1 service\n"
     assert tidegate("check", "--json") == 0
-    assert json.loads(tidegate.out) == {"ok": True, "services": 1, "problems": []}
+    assert json.loads(tidegate.out) == {
+        "ok": True,
+        "services": 1,
+        "problems": [],
+        "warnings": [],
+    }
+
+
+def test_check_warns_of_what_is_unwise_and_says_ok(tidegate: Said, elsewhere: Path) -> None:
+    (elsewhere / "tidegate.yaml").write_text(f"{GOOD}    concurrency: 1\n")
+    assert tidegate("check") == 0
+    assert tidegate.out == "OK: 1 service, 1 warning\n"
+    assert tidegate.err.startswith("tidegate.yaml:4: warning: services.web.concurrency: 1 is ")
+    assert tidegate("check", "--json") == 0
+    (warning,) = json.loads(tidegate.out)["warnings"]
+    assert ":4: warning: services.web.concurrency" in warning
+    assert tidegate.err == ""
 
 
 def test_check_tells_every_problem_with_its_line(tidegate: Said, elsewhere: Path) -> None:
