@@ -11,14 +11,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from autoscaler.agenda import Agenda
+from autoscaler.archive import Archive
 from autoscaler.clocks import COMPARE_EVERY, Clocks
 from autoscaler.decision import Counts, Decision
 from autoscaler.explain import explain_asleep, explain_awake
-from autoscaler.history import History
 from autoscaler.manual import override
 from autoscaler.metrics import AutoscalerMetrics
 from autoscaler.news import direction, news
 from autoscaler.policy import TICK, Policy
+from autoscaler.record import Record
+from autoscaler.result import Presence
 from cluster.events import Events
 from cluster.lifecycle import State
 from cluster.messages import LoadReport, Wake
@@ -51,10 +53,11 @@ class Scaler:
         self._metrics = metrics
         self._configured: Mapping[str, Service] = {}
         self._policies: dict[str, Policy] = {}
-        self._histories: dict[str, History] = {}
+        self._archive = Archive()
         self._scheduled: set[str] = set()
         self._clocks = Clocks(wall(), clock())
         self._agenda = Agenda(clock)
+        registry.on_service(self._follow)
 
     # What is told
 
@@ -63,7 +66,7 @@ class Scaler:
         services that left the file (or whose endpoints others run now) are wanted no more."""
         former, now = self._configured, self._clock()
         self._configured = specs
-        for service in {*self._histories, *self._policies}:
+        for service in {*self._archive, *self._policies}:
             if not self._is_scaled(service):
                 self._forget(service)
         for service, policy in tuple(self._policies.items()):
@@ -124,10 +127,12 @@ class Scaler:
 
     # What is asked
 
-    def decisions(self, service: str) -> Sequence[Decision]:
+    def decisions(self, service: str) -> Sequence[Record]:
         """Newest first, `at` in wall-clock seconds."""
-        history = self._histories.get(service)
-        return history.newest_first() if history else ()
+        return self._archive.newest_first(service, self._clock())
+
+    def last_decision(self, service: str) -> Record | None:
+        return self._archive.latest(service, self._clock())
 
     def mode(self, service: str) -> Mode:
         return self._registry.desired(service).mode
@@ -143,8 +148,12 @@ class Scaler:
         if policy:
             story = explain_awake(policy, self._counts(service), now)
         else:
-            story = explain_asleep(desired, _NEVER_SCALED if spec.endpoints else "")
-        return {"service": service, "at": self._wall(), **story}
+            change = self._agenda.moment(service) - now
+            change_in = round(change, 3) if change < math.inf else None
+            story = explain_asleep(desired, _NEVER_SCALED if spec.endpoints else "", change_in)
+        # One who sleeps is not decided about: its last decision stands.
+        last = None if policy else self.last_decision(service)
+        return {"service": service, "at": last.at if last else self._wall(), **story}
 
     # The loop
 
@@ -211,6 +220,7 @@ class Scaler:
         self._agenda.plan(service, policy.next_look(now))
         if policy.is_over():
             del self._policies[service]
+            self._archive.rest(service)
             self._agenda.plan(service, policy.next_change(now))
         self._tell(service, former, wanted)
         # Another reason for the same wish is no news for those who act on it.
@@ -218,8 +228,9 @@ class Scaler:
             self._registry.want(service, wanted)
 
     def _record(self, service: str, decision: Decision, way: str) -> None:
-        history = self._histories.setdefault(service, History())
-        history.add(replace(decision, at=self._wall()))
+        changed = self._archive.add(service, replace(decision, at=self._wall()), self._clock())
+        if changed and self._archive.is_open(service):
+            self._archive.observe(service, self._presence(service), self._clock())
         self._metrics.decided(service, decision, way)
 
     def _tell(self, service: str, former: Desired, wanted: Desired) -> None:
@@ -227,9 +238,14 @@ class Scaler:
             kind, what = told
             self._events.emit(kind, f"{service}: {what}", service=service)
 
+    def _follow(self, service: str) -> None:
+        """Something about it changed: what was decided may have come true."""
+        if self._archive.is_open(service):
+            self._archive.observe(service, self._presence(service), self._clock())
+
     def _forget(self, service: str) -> None:
         self._policies.pop(service, None)
-        self._histories.pop(service, None)
+        self._archive.forget(service)
         self._agenda.plan(service, math.inf)
         self._metrics.forget(service)
         self._registry.want(service, Desired(0, Mode.IDLE, "no longer in the configuration"))
@@ -265,3 +281,10 @@ class Scaler:
     def _counts(self, service: str) -> Counts:
         states = Counter(replica.state for replica in self._registry.replicas(service))
         return Counts(states[State.READY], states[State.STARTING], states[State.FROZEN])
+
+    def _presence(self, service: str) -> Presence:
+        states = Counter(replica.state for replica in self._registry.replicas(service))
+        present = states.total() - states[State.STOPPED] - states[State.FAILED]
+        trouble = self._registry.trouble(service)
+        why = f"{trouble.code}: {trouble}" if trouble else ""
+        return Presence(states[State.READY], states[State.FROZEN], present, why)

@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return ending.code if isinstance(ending.code, int) else FAILED
     except WrongUse as error:
         return _told(error, WRONG)
-    except (Unreachable, StreamFailed) as error:
+    except (Unreachable, StreamFailed, cli_remote.NotKnown) as error:
         return _told(error, FAILED)
     except Refused as error:
         return _refused(error)

@@ -103,6 +103,11 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
+def moment_in_words(at: str) -> str:
+    """Date and time of the API in the time zone of the reader."""
+    return datetime.fromisoformat(at).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
 def clock(at: str | None) -> str:
     """A time of the API in the time zone of the reader."""
     return "" if at is None else datetime.fromisoformat(at).astimezone().strftime("%H:%M:%S")

@@ -81,11 +81,17 @@ class Control:
         spec = self._registry.specs.get(name)
         return self._view(spec, self._gateway.stats(self._clock())) if spec else None
 
-    def decisions(self, name: str, limit: int) -> Sequence[Mapping[str, object]]:
-        return [decision.to_dict() for decision in self._scaler.decisions(name)[:limit]]
+    def decisions(
+        self, name: str, limit: int, at: float | None = None
+    ) -> Sequence[Mapping[str, object]]:
+        known = self._scaler.decisions(name)
+        past = [decision for decision in known if at is None or decision.at <= at]
+        return [decision.to_dict() for decision in past[:limit]]
 
     def explain(self, name: str) -> Mapping[str, object]:
         story = dict(self._scaler.explain(name, self._clock()))
+        decision = self._scaler.last_decision(name)
+        story["result"] = decision and decision.result and decision.result.to_dict()
         trouble = self._registry.trouble(name)
         story["trouble"] = trouble and {"code": trouble.code, "message": str(trouble)}
         return story
@@ -183,7 +189,7 @@ class Control:
         seen = stats.services.get(name)
         desired = self._registry.desired(name)
         replicas = self._registry.replicas(name)
-        decisions = self._scaler.decisions(name)[:1]
+        decision = self._scaler.last_decision(name)
         trouble = self._registry.trouble(name)
         return ServiceView(
             name=name,
@@ -196,7 +202,7 @@ class Control:
                 ReplicaView.of(replica, seen.endpoints.get(replica.id, 0) if seen else 0)
                 for replica in replicas
             ),
-            last_decision=decisions[0].to_dict() if decisions else None,
+            last_decision=decision.to_dict() if decision else None,
             trouble=TroubleView.of(trouble) if trouble else None,
             hosts=spec.hosts,
             min=spec.scaling.min,
