@@ -9,7 +9,7 @@ import math
 from dataclasses import replace
 
 from autoscaler.decider import Decider, Limited, configured, limit_bounds
-from autoscaler.decision import Bounds, Counts, Decision, Observation
+from autoscaler.decision import Counts, Decision, Observation
 from autoscaler.idle import Ladder, Rung
 from autoscaler.load import Load
 from autoscaler.manual import Override
@@ -31,6 +31,7 @@ class Policy:
     __slots__ = (
         "_hold_until",
         "_needs_ticks",
+        "_scheduled",
         "decider",
         "frozen",
         "load",
@@ -46,6 +47,7 @@ class Policy:
         self.decider = Decider(scaling)
         self.override: Override | None = None
         self.timetable: Timetable | None = None
+        self._scheduled = bool(scaling.schedules)
         self.replicas = 0
         self.frozen = False
         self._hold_until = -math.inf
@@ -57,6 +59,7 @@ class Policy:
         self.load.resize(_longest_window(scaling))
         self.decider.configure(scaling)
         self.timetable = None
+        self._scheduled = bool(scaling.schedules)
 
     # Facts
 
@@ -64,7 +67,7 @@ class Policy:
         """What the wall clock shows now: a service with schedules is told before anything else."""
         if self.timetable is not None:
             self.timetable.tell(wall, now)
-        elif self.scaling.schedules:
+        elif self._scheduled:
             self.timetable = Timetable(self.scaling, wall, now)
 
     def record(self, report: LoadReport) -> None:
@@ -166,11 +169,6 @@ class Policy:
             bounds=self.timetable.bounds if self.timetable else None,
         )
 
-    @property
-    def bounds(self) -> Bounds:
-        """Those of now."""
-        return self.timetable.bounds if self.timetable else configured(self.scaling)
-
     # The rest is private
 
     @property
@@ -179,7 +177,8 @@ class Policy:
 
     @property
     def _ladder(self) -> Ladder:
-        return Ladder.of(self.scaling, self.bounds.least)
+        bounds = self.timetable.bounds if self.timetable else None
+        return Ladder.of(self.scaling, bounds.least if bounds else self.scaling.min)
 
     def _by_hand(self, override: Override, seen: Observation, now: float) -> Decision:
         number = Limited(override.replicas)
@@ -189,7 +188,8 @@ class Policy:
         return self._unruled(seen, number, Mode.MANUAL, reason, now)
 
     def _closed(self, seen: Observation, now: float) -> Decision:
-        return self._unruled(seen, Limited(0), Mode.IDLE, self.bounds.why_most, now)
+        bounds = seen.bounds or configured(self.scaling)
+        return self._unruled(seen, Limited(0), Mode.IDLE, bounds.why_most, now)
 
     def _stopped(self, seen: Observation, now: float) -> Decision:
         number = Limited(0)
@@ -231,7 +231,10 @@ class Policy:
             return True
         seen = decision.inputs
         quiet = not (seen.in_flight or seen.queued or seen.stable.concurrency or seen.stable.rps)
-        lowest = min(max(1, self.bounds.least), self.bounds.most)
+        least, most = self.scaling.min, self.scaling.max
+        if seen.bounds:
+            least, most = seen.bounds.least, seen.bounds.most
+        lowest = min(max(1, least), most)
         calm = not self.decider.is_in_panic and not self.load.is_busy(decision.at)
         return quiet and calm and decision.replicas <= lowest
 

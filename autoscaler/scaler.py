@@ -4,6 +4,7 @@ A service has a policy while there is anything to decide about it; asleep it has
 A wake does not wait for a tick: the wish is written before the call returns.
 """
 
+import asyncio
 import logging
 import math
 from collections import Counter
@@ -31,6 +32,7 @@ from config.units import format_duration
 
 log = logging.getLogger("tidegate.autoscaler")
 
+_AT_ONCE = 100  # looks in a row: then it is the turn of the rest of the process
 _CLOCKS = ""  # in the agenda; no service has this name
 _NEVER_SCALED = "its endpoints are run by others: never scaled"
 
@@ -161,14 +163,16 @@ class Scaler:
         """Decides whenever something is due, for ever."""
         while True:
             now = await self._agenda.next_due()
-            for service in self._agenda.take(now):
+            for count, service in enumerate(self._agenda.take(now), 1):
+                if count % _AT_ONCE == 0:
+                    await asyncio.sleep(0)
                 if service == _CLOCKS:
                     self._compare_clocks(now)
                 else:
                     self._look(service, now)
 
     def _compare_clocks(self, now: float) -> None:
-        """What was planned by a clock that jumped is looked at now."""
+        """What was planned by a clock that jumped is due now."""
         self._agenda.plan(_CLOCKS, now + COMPARE_EVERY)
         if jump := self._clocks.jump(self._wall(), self._clock()):
             way = "ahead" if jump > 0 else "back"
@@ -178,10 +182,12 @@ class Scaler:
                 "all schedules are looked at",
             )
             for service in self._scheduled:
-                self._look(service, now)
+                self._agenda.hasten(service, now)
 
     def _look(self, service: str, now: float) -> None:
         """A bug about one service must not stop the others: it is looked at again later."""
+        if not self._is_scaled(service):
+            return  # it left the file while it was due
         try:
             self._decide(service, now)
         except Exception:
@@ -274,8 +280,7 @@ class Scaler:
         known = self._policies.get(service)
         if known is None:
             known = self._policies[service] = Policy(self._specs[service].scaling)
-        if known.scaling.schedules:
-            known.tell_time(self._wall(), self._clock())
+        known.tell_time(self._wall(), self._clock())
         return known
 
     def _counts(self, service: str) -> Counts:

@@ -5,6 +5,7 @@ Loop time 0 is Tue 14 Nov 2023 22:13:20 UTC.
 
 import asyncio
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 
@@ -349,5 +350,52 @@ def test_every_change_of_what_is_wanted_is_an_event(monkeypatch: pytest.MonkeyPa
         assert len(changes) > 8
         assert len(plane.events.since()) == len(changes)
         assert all(": " in happening.message for happening in plane.events.since())
+
+    in_time(steps)
+
+
+# Very many at once
+
+
+def many(number: int) -> dict[str, Service]:
+    one = scheduled({"min": 1})
+    return {f"s{n}": one.model_copy(update={"name": f"s{n}"}) for n in range(number)}
+
+
+def test_very_many_that_begin_at_once_leave_turns_to_others() -> None:
+    async def steps() -> None:
+        plane = Plane(*many(350).values())
+        awake: list[int] = []
+
+        def count() -> None:
+            awake.append(sum(plane.desired(f"s{n}").replicas for n in range(350)))
+            if awake[-1] < 350:
+                plane.loop.call_soon(count)
+
+        plane.loop.call_at(ELEVEN, count)
+        await settled(plane, ELEVEN + 1)
+        growth = [after - before for before, after in pairwise(awake)]
+        assert awake[-1] == 350
+        assert max(growth) <= 100
+
+    in_time(steps)
+
+
+def test_a_service_that_leaves_the_file_while_it_is_due_is_not_looked_at(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def steps() -> None:
+        plane = Plane(*many(350).values())
+
+        def remove() -> None:
+            if sum(plane.desired(f"s{n}").replicas for n in range(350)):
+                plane.configure({})
+            else:
+                plane.loop.call_soon(remove)
+
+        plane.loop.call_at(ELEVEN, remove)
+        await settled(plane, ELEVEN + 1)
+        assert not any(plane.desired(f"s{n}").replicas for n in range(350))
+        assert "this is a bug" not in caplog.text
 
     in_time(steps)

@@ -4,9 +4,14 @@ import math
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from autoscaler.decision import Counts
+from autoscaler.policy import Policy
 from autoscaler.schedules import Standing, Timetable, standing
 from config.scaling import Scaling
+from tests.support.scaling_facts import report
 
 BERLIN, NEW_YORK = "Europe/Berlin", "America/New_York"
 WORK = {"schedule": "0 8 * * mon-fri", "until": "0 18 * * mon-fri", "timezone": BERLIN}
@@ -207,3 +212,38 @@ def test_services_that_are_scheduled_alike_are_reckoned_once() -> None:
 
 def test_a_schedule_that_never_changes_again_needs_no_look() -> None:
     assert standing(Scaling(), 0.0).until == math.inf
+
+
+# Over a policy
+
+
+@given(
+    st.lists(
+        st.tuples(st.floats(0.5, 9000), st.floats(0, 300), st.integers(0, 2), st.integers(0, 40)),
+        min_size=1,
+        max_size=30,
+    )
+)
+def test_the_bounds_are_kept_whatever_the_load_and_the_time(
+    steps: list[tuple[float, float, int, int]],
+) -> None:
+    scaling = scaled(
+        daily("8:00", "18:00", min=3, max=20),
+        daily("12:00", "13:00", replicas=7),
+        daily("17:00", "19:00", min=5),
+        daily("23:00", "6:00", max=0),
+    )
+    policy, now, wall = Policy(scaling), 0.0, utc("2026-11-23 05:00")
+    for pause, load, do, ready in steps:
+        now, wall = now + pause, wall + pause
+        policy.tell_time(wall, now)
+        if do:
+            policy.record(report(now, load))
+        counts = Counts(ready)
+        decision = policy.wake(counts, now) if do == 2 else None
+        decision = decision or policy.decide(counts, now)
+        bounds = standing(scaling, wall).bounds
+        assert bounds.least <= decision.replicas <= bounds.most
+        assert decision.reason
+        assert policy.next_look(now) > now
+        assert (policy.refusal() is not None) is (bounds.most == 0)
