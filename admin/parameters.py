@@ -16,7 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from admin.problems import Problem
 from config.units import parse_duration
 
-_LOST_PLUS = re.compile(r"(?<=:\d\d) (?=\d\d:\d\d$)")
+_LOST_PLUS = re.compile(r"(?<=\d) (?=\d\d:\d\d$)")
 
 
 @dataclass(frozen=True, slots=True)

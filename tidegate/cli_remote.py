@@ -195,10 +195,8 @@ def _decision_at(client: AdminClient, service: str, at: datetime) -> Any:
     known = client.get(*path, limit=10_000)["decisions"]
     if not known:
         raise NotKnown(f"nothing was ever decided about {service}")
-    oldest = known[-1]["at"]
-    raise NotKnown(
-        f"what was decided about {service} before {moment_in_words(oldest)} is not known any more"
-    )
+    oldest = moment_in_words(known[-1]["at"])
+    raise NotKnown(f"no decision about {service} is known from before {oldest}")
 
 
 def _wish(replicas: str, duration: str | None) -> dict[str, Any] | None:

@@ -163,6 +163,7 @@ async def test_decisions_are_limited_and_dated(client: ClientSession) -> None:
         ("2023-11-14T22:13:19.999Z", [1]),
         ("2023-11-14T23:12:20%2B01:00", [1]),
         ("2023-11-14T23:12:20+01:00", [1]),
+        ("2023-11-14T23:12:20.5+01:00", [1]),
         ("2023-11-14+22:12:20Z", [1]),
         ("2023-11-14T22:12:19Z", []),
     ],
@@ -179,7 +180,7 @@ async def test_decisions_begin_with_the_one_in_force_at_a_time(
         assert one["result"]["says"] == "1 replica ready after 1.3s"
 
 
-@pytest.mark.parametrize("at", ["yesterday", "2023-11-14T22:13:20", "", "99"])
+@pytest.mark.parametrize("at", ["yesterday", "2023-11-14T22:13:20", "2023-11-14+22:13", "", "99"])
 async def test_a_time_without_a_zone_is_no_time(client: ClientSession, at: str) -> None:
     status, problem = await get(client, f"/v1/services/web/decisions?at={at}")
     assert (status, problem["code"]) == (422, "invalid-request")

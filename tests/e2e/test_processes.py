@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,33 @@ async def test_a_request_wakes_a_service_and_idleness_ends_it(tmp_path: Path) ->
         view = await running.service("web")
         assert (view["desired"], view["mode"], view["replicas"]) == (0, "idle", [])
         assert (await running.get("web")).status == 200
+
+
+async def test_what_came_of_each_decision_is_told_with_the_times_it_was_in_force(
+    tmp_path: Path,
+) -> None:
+    file = configuration(tmp_path, {"web": app(scaling=FAST_IDLE)})
+    async with tidegate(file) as running:
+
+        async def decisions(query: str = "") -> list[dict[str, Any]]:
+            answer = await running.api(f"/v1/services/web/decisions{query}")
+            found: list[dict[str, Any]] = answer.json["decisions"]
+            return found
+
+        async def stopped() -> bool:
+            newest = (await decisions())[0]
+            return bool(newest["replicas"] == 0 and newest["result"]["stage"] == "reached")
+
+        await running.get("web")
+        await running.until(stopped)
+        down, up = (await decisions())[0], (await decisions())[-1]
+        assert down["result"]["says"].startswith("no replica left after ")
+        assert up["result"]["says"].startswith("1 replica ready after ")
+        assert 0 < up["result"]["seconds"] < 30
+        assert (up["until"], down["until"]) == (down["at"], None)
+        begin, end = (datetime.fromisoformat(up[key]).timestamp() for key in ("at", "until"))
+        between = datetime.fromtimestamp((begin + end) / 2, UTC).isoformat()
+        assert (await decisions(f"?at={between}&limit=1"))[0]["at"] == up["at"]
 
 
 @pytest.mark.parametrize("workers", [0, 2])

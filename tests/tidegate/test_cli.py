@@ -122,8 +122,8 @@ def test_explain_tells_of_the_past(tidegate: Said, served: Served) -> None:
 
 def test_explain_of_a_time_that_is_not_known(tidegate: Said, served: Served) -> None:
     assert tidegate("explain", "web", "--at", "2020-01-01", "--admin", served.url) == 1
-    assert tidegate.err.startswith("tidegate: what was decided about web before 2023-11-14 ")
-    assert tidegate.err.endswith(" is not known any more\n")
+    told = "tidegate: no decision about web is known from before 2023-11-1"
+    assert tidegate.err.startswith(told)
     for text in ("soon", "2999-01-01", "25:00"):
         assert tidegate("explain", "web", "--at", text, "--admin", served.url) == 2
         assert tidegate.err.startswith("tidegate: --at: ")
