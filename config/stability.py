@@ -3,6 +3,7 @@
 Pure. Warnings, not errors: Tidegate runs with all of it. The defaults fit each other.
 """
 
+import math
 from collections.abc import Iterator
 from functools import lru_cache
 
@@ -36,6 +37,13 @@ def of_service(service: Service, runtime: str | None) -> Iterator[Finding]:
                     "is a share of one core, of which a replica may use more: set resources.cpu"
                 )
                 yield Finding((*_rule(index), "target"), message)
+
+
+def of_measured(service: Service, start: float) -> Iterator[Finding]:
+    """Against the time that starts were seen to take, in seconds."""
+    whole = float(math.ceil(start))
+    if whole > 1:
+        yield from _shorter_than(whole, "took lately", "or make it start faster", service)
 
 
 # Services share the sections that they do not change, so most answers are known already.
@@ -150,30 +158,31 @@ def _above_limit(service: Service, index: int, target: float) -> Finding:
 
 def _of_starts(service: Service) -> Iterator[Finding]:
     """Against the time that a start may take, where the operator allows more than usual."""
-    start, scaling = service.health.startup.deadline, service.scaling
-    if start <= _USUAL_START:
-        return
-    may = f"is shorter than a start may take (health.startup.deadline is {format_duration(start)})"
-    stop = scaling.idle.stop_after
-    if stop is not None and stop < start and scaling.min == 0:
-        message = (
-            f"{format_duration(stop)} {may}, so it may be stopped sooner than it was "
-            f"started: set it to {format_duration(start)} or more, or lower the deadline"
+    start = service.health.startup.deadline
+    if start > _USUAL_START:
+        yield from _shorter_than(start, "may take", "or lower health.startup.deadline", service)
+
+
+def _shorter_than(start: float, takes: str, other: str, service: Service) -> Iterator[Finding]:
+    scaling, length = service.scaling, format_duration(start)
+
+    def finding(place: Place, value: float, effect: str, remedy: str = "") -> Finding:
+        compared = f"{format_duration(value)} is shorter than a start {takes} ({length})"
+        return Finding(
+            place, f"{compared}, so {effect}: set it to {length} or more, {remedy}{other}"
         )
-        yield Finding(("scaling", "idle", "stop_after"), message)
+
+    stop, sleeps = scaling.idle.stop_after, scaling.min == 0
+    if stop is not None and stop < start and sleeps:
+        effect = "it may be stopped sooner than it was started"
+        yield finding(("scaling", "idle", "stop_after"), stop, effect)
     if 0 < scaling.down_delay < start:
-        message = (
-            f"{format_duration(scaling.down_delay)} {may}, so replicas may be given up that are "
-            f"needed again before others are ready: set it to {format_duration(start)} or more"
-        )
-        yield Finding(("scaling", "down_delay"), message)
-    if service.queue.timeout < start and scaling.min == 0:
-        message = (
-            f"{format_duration(service.queue.timeout)} {may}, so the request that wakes the "
-            f"service may be answered with 503: set it to {format_duration(start)} or more, "
-            "lower the deadline, or set scaling.min to 1"
-        )
-        yield Finding(("queue", "timeout"), message)
+        effect = "replicas may be given up that are needed again before others are ready"
+        yield finding(("scaling", "down_delay"), scaling.down_delay, effect)
+    if service.queue.timeout < start and sleeps:
+        effect = "the request that wakes it may be answered with 503"
+        raised = "set scaling.min to 1, "
+        yield finding(("queue", "timeout"), service.queue.timeout, effect, raised)
 
 
 def _rule(index: int) -> Place:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from admin.ports import ReloadResult
@@ -14,8 +14,9 @@ from cluster.reconciler import Reconciler
 from cluster.registry import Registry
 from cluster.runtime import LogLine, Runtime
 from cluster.workload import workload_of
+from config import stability
 from config.changes import diff
-from config.errors import ConfigError
+from config.errors import ConfigError, dotted
 from config.loader import load
 from config.service import Service
 from config.settings import Settings
@@ -135,7 +136,7 @@ class Control:
             f"{self._file} was reloaded: {len(changes.added)} services added, "
             f"{len(changes.changed)} changed, {len(changes.removed)} removed",
         )
-        self.warn()
+        warnings = self.warn()
         return ReloadResult(
             True,
             (),
@@ -143,17 +144,26 @@ class Control:
             changes.added,
             changes.removed,
             changes.restart_needed,
-            settings.warnings,
+            warnings,
         )
 
-    def warn(self) -> None:
+    def warn(self) -> tuple[str, ...]:
         """What is unwise in the present file, for the log and for those who follow the events."""
-        warnings = self._settings.warnings
+        warnings = (*self._settings.warnings, *self._measured())
         for warning in warnings[:MOST_WARNINGS]:
             self.events.emit("config-warning", warning, level=logging.WARNING)
         if (more := len(warnings) - MOST_WARNINGS) > 0:
             told = f"{more} more warnings: tidegate check shows them all"
             self.events.emit("config-warning", told, level=logging.WARNING)
+        return warnings
+
+    def _measured(self) -> Iterator[str]:
+        """What no file tells: how long starts took here."""
+        for name in self._registry.used_services():
+            spec, start = self._registry.specs.get(name), self._registry.start_seconds(name)
+            for finding in stability.of_measured(spec, start) if spec and start else ():
+                place = dotted(("services", name, *finding.place))
+                yield f"{self._file}: warning: {place}: {finding.message}"
 
     def _refused(self, error: ConfigError) -> ReloadResult:
         problems = self._problems = tuple(str(problem) for problem in error.problems)

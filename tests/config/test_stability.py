@@ -44,23 +44,22 @@ CASES: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
     ),
     "stopped before it was started": (
         {"health": SLOW, "queue": {"timeout": "5m"}},
-        "scaling.idle.stop_after: 1m is shorter than a start may take (health.startup.deadline is "
-        "5m), so it may be stopped sooner than it was started: set it to 5m or more, or lower the "
-        "deadline",
+        "scaling.idle.stop_after: 1m is shorter than a start may take (5m), so it may be stopped "
+        "sooner than it was started: set it to 5m or more, or lower health.startup.deadline",
         {"health": SLOW, "queue": {"timeout": "5m"}, "scaling": {"idle": {"stop_after": "5m"}}},
     ),
     "given up before others are ready": (
         {"health": SLOW, "scaling": {"min": 1, "down_delay": "10s"}},
-        "scaling.down_delay: 10s is shorter than a start may take (health.startup.deadline is 5m), "
-        "so replicas may be given up that are needed again before others are ready: set it to 5m "
-        "or more",
+        "scaling.down_delay: 10s is shorter than a start may take (5m), so replicas may be given "
+        "up that are needed again before others are ready: set it to 5m or more, or lower "
+        "health.startup.deadline",
         {"health": SLOW, "scaling": {"min": 1, "down_delay": "5m"}},
     ),
     "answered before it can be awake": (
         {"health": SLOW, "scaling": {"idle": {"stop_after": None}}},
-        "queue.timeout: 30s is shorter than a start may take (health.startup.deadline is 5m), so "
-        "the request that wakes the service may be answered with 503: set it to 5m or more, lower "
-        "the deadline, or set scaling.min to 1",
+        "queue.timeout: 30s is shorter than a start may take (5m), so the request that wakes it "
+        "may be answered with 503: set it to 5m or more, set scaling.min to 1, or lower "
+        "health.startup.deadline",
         {"health": SLOW, "scaling": {"min": 1}},
     ),
     "nothing to decide": (
@@ -148,6 +147,25 @@ def test_memory_is_an_error_without_its_limit() -> None:
     )
     limited = service.model_copy(update={"resources": Resources(memory=2**28)})
     assert not list(checks.of_service(limited, "docker"))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "places"),
+    [
+        (0.2, []),
+        (5.0, []),
+        (30.0, []),
+        (30.2, [("queue", "timeout")]),
+        (61.0, [("scaling", "idle", "stop_after"), ("queue", "timeout")]),
+    ],
+)
+def test_what_starts_were_seen_to_take_is_measured_against_too(
+    seconds: float, places: list[tuple[str, ...]]
+) -> None:
+    found = list(stability.of_measured(Service(name="web", image="web:1"), seconds))
+    assert [finding.place for finding in found] == places
+    for finding in found:
+        assert "is shorter than a start took lately (" in finding.message
 
 
 # In a file

@@ -91,6 +91,17 @@ async def test_what_is_unwise_is_logged_at_the_start_and_with_each_reload(tmp_pa
         await running.until(lambda: is_last_warning(running, last))
 
 
+async def test_a_start_that_took_longer_than_requests_wait_is_warned_about(tmp_path: Path) -> None:
+    """Only a running Tidegate knows how long starts take here."""
+    slow = app(env={"START_DELAY": "2"}, queue={"timeout": "30s"})
+    file = configuration(tmp_path, {"web": slow})
+    async with tidegate(file) as running:
+        assert (await running.get("web")).status == 200
+        edit(file, lambda services: services["web"].update(queue={"timeout": "1s"}))
+        (said,) = (await running.api("/v1/reload", "POST")).json["warnings"]
+        assert "warning: services.web.queue.timeout: 1s is shorter than a start took lately" in said
+
+
 async def warned_twice(running: Running) -> bool:
     return len(running.said("config-warning")) == 2
 
