@@ -59,7 +59,10 @@ class TroubleView:
 
 @dataclass(frozen=True, slots=True)
 class ServiceView:
-    """One service now. `desired` is what the autoscaler wants, `ready` how many may serve."""
+    """One service now. `desired` is what the autoscaler wants, `ready` how many may serve.
+
+    `min` and `max` are those in force now, by a schedule or as configured.
+    """
 
     name: str
     revision: str

@@ -14,7 +14,8 @@ from dataclasses import replace
 from autoscaler.agenda import Agenda
 from autoscaler.archive import Archive
 from autoscaler.clocks import COMPARE_EVERY, Clocks
-from autoscaler.decision import Counts, Decision
+from autoscaler.decider import configured
+from autoscaler.decision import Bounds, Counts, Decision
 from autoscaler.explain import explain_asleep, explain_awake
 from autoscaler.manual import override
 from autoscaler.metrics import AutoscalerMetrics
@@ -22,6 +23,7 @@ from autoscaler.news import direction, news
 from autoscaler.policy import TICK, Policy
 from autoscaler.record import Record
 from autoscaler.result import Presence
+from autoscaler.schedules import standing
 from cluster.events import Events
 from cluster.lifecycle import State
 from cluster.messages import LoadReport, Wake
@@ -135,6 +137,13 @@ class Scaler:
 
     def last_decision(self, service: str) -> Record | None:
         return self._archive.latest(service, self._clock())
+
+    def bounds(self, service: str) -> Bounds:
+        """Between how many replicas it has to be now. Raises KeyError for an unknown service."""
+        scaling = self._specs[service].scaling
+        if service not in self._scheduled:
+            return configured(scaling)
+        return standing(scaling, self._wall()).bounds
 
     def mode(self, service: str) -> Mode:
         return self._registry.desired(service).mode

@@ -201,6 +201,7 @@ class Control:
         replicas = self._registry.replicas(name)
         decision = self._scaler.last_decision(name)
         trouble = self._registry.trouble(name)
+        bounds = self._scaler.bounds(name)
         return ServiceView(
             name=name,
             revision=self._revision(spec),
@@ -215,8 +216,8 @@ class Control:
             last_decision=decision.to_dict() if decision else None,
             trouble=TroubleView.of(trouble) if trouble else None,
             hosts=spec.hosts,
-            min=spec.scaling.min,
-            max=spec.scaling.max,
+            min=bounds.least,
+            max=bounds.most,
             ready=sum(replica.state is State.READY for replica in replicas),
         )
 

@@ -80,6 +80,20 @@ def test_a_tidegate_that_starts_in_the_middle_of_it_knows() -> None:
     in_time(steps)
 
 
+def test_the_bounds_of_now_are_told() -> None:
+    async def steps() -> None:
+        plane = Plane(scheduled({"min": 2, "max": 5}), service("plain", min=1, max=4))
+
+        def told(name: str) -> tuple[int, int]:
+            return plane.scaler.bounds(name).least, plane.scaler.bounds(name).most
+
+        assert (told("web"), told("plain")) == ((0, 10), (1, 4))
+        await settled(plane, ELEVEN + 1)
+        assert (told("web"), told("plain")) == ((2, 5), (1, 4))
+
+    in_time(steps)
+
+
 # Asleep at night
 
 

@@ -86,6 +86,8 @@ async def test_a_service_that_may_not_be_awake_says_so_at_once(
         assert (answer.status, answer.json["code"]) == (503, "asleep")
         assert 1 <= int(answer.headers["Retry-After"]) <= 366 * 86_400
         assert "UTC" in answer.json["detail"]
+        assert (await running.service("night"))["max"] == 0
+        assert (await running.service("web"))["max"] == 10
 
         configuration(tmp_path, {"night": asleep, "late": asleep, "web": app()}, gateway=gateway)
         assert (await running.api("/v1/reload", "POST")).status == 200
