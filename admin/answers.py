@@ -95,7 +95,7 @@ class Answers:
 
     async def decisions(self, call: Call) -> web.StreamResponse:
         self._known(call.name)
-        newest = self._plane.decisions(call.name, call.query["limit"])
+        newest = self._plane.decisions(call.name, call.query["limit"], call.query["at"])
         return _json({"decisions": [dated(decision) for decision in newest]})
 
     async def explain(self, call: Call) -> web.StreamResponse:

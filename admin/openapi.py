@@ -6,6 +6,7 @@ Pure.
 import http
 import re
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -20,7 +21,7 @@ _REF = "#/components/schemas/"
 _NAMES = re.compile(r"\{(\w+)\}")
 _READ = (ScaleRequest.__name__, LeaseRequest.__name__)
 _EVERYWHERE = ("unauthorized", "misdirected-host", "invalid-request", "internal-error")
-_TYPES = {int: "integer", bool: "boolean", str: "string"}
+_TYPES = {int: "integer", bool: "boolean", str: "string", datetime: "string"}
 
 
 def document(operations: Iterable[Operation], version: str) -> dict[str, Any]:
@@ -75,6 +76,8 @@ def _parameter(parameter: Parameter) -> dict[str, Any]:
     schema: dict[str, Any] = {"type": _TYPES[parameter.kind]}
     if parameter.kind is int:
         schema |= {"minimum": parameter.minimum, "maximum": parameter.maximum}
+    if parameter.kind is datetime:
+        schema["format"] = "date-time"
     if parameter.default is not None:
         schema["default"] = parameter.default
     return {
@@ -168,6 +171,8 @@ _BY_HAND: dict[str, Any] = {
     ),
     "Decision": _object(
         at=_WHEN,
+        since=_WHEN,
+        until=_or_null(_WHEN),
         before=_WHOLE,
         replicas=_WHOLE,
         frozen=_FLAG,
@@ -176,6 +181,15 @@ _BY_HAND: dict[str, Any] = {
         inputs={"type": "object"},
         wishes=_list_of({"type": "object"}),
         limits=_list_of(_LIMIT),
+        result=_or_null(_ref("Result")),
+    ),
+    "Result": _object(
+        there=_WHOLE,
+        wanted=_WHOLE,
+        seconds=_NUMBER,
+        stage={"type": "string", "enum": ["open", "reached", "replaced"]},
+        trouble=_or_null(_TEXT),
+        says=_TEXT,
     ),
     "Decisions": _object(decisions=_list_of(_ref("Decision"))),
     "Explanation": _object(
@@ -197,6 +211,8 @@ _BY_HAND: dict[str, Any] = {
         manual=_or_null(_object(replicas=_WHOLE, ends_in=_or_null(_NUMBER))),
         panic_ends_in=_or_null(_NUMBER),
         next_step_down_in=_or_null(_NUMBER),
+        next_change_in=_or_null(_NUMBER),
+        result=_or_null(_ref("Result")),
         idle_seconds=_or_null(_NUMBER),
         trouble=_or_null(_ref("TroubleView")),
     ),

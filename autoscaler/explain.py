@@ -26,11 +26,14 @@ def explain_awake(policy: Policy, counts: Counts, now: float) -> dict[str, objec
         "panic_ends_in": _left(policy.decider.panic_until, now),
         "idle_seconds": _since(policy.load.last_activity, now),
         "next_step_down_in": _left(policy.next_step_down(now), now),
+        "next_change_in": _left(policy.next_change(now), now),
     }
 
 
-def explain_asleep(desired: Desired, why: str = "") -> dict[str, object]:
-    """A service that costs nothing has nothing but its last reason."""
+def explain_asleep(
+    desired: Desired, why: str = "", next_change_in: float | None = None
+) -> dict[str, object]:
+    """A service that costs nothing has nothing but its last reason, and perhaps a schedule."""
     return {
         "inputs": {},
         "rules": [],
@@ -41,6 +44,7 @@ def explain_asleep(desired: Desired, why: str = "") -> dict[str, object]:
             "mode": desired.mode.value,
             "reason": why or desired.reason,
         },
+        "next_change_in": next_change_in,
     }
 
 

@@ -3,9 +3,8 @@
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from autoscaler.decision import Decision
+from autoscaler.news import DIRECTIONS
 from cluster.model import Mode
-
-UP, DOWN, KEEP, FREEZE, THAW = DIRECTIONS = ("up", "down", "keep", "freeze", "thaw")
 
 
 class AutoscalerMetrics:

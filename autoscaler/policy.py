@@ -2,7 +2,7 @@
 
 Pure: whoever calls passes the replicas there are and `now`, and acts on the decision. The same
 object decides in production, in tests and in a simulation. Order of precedence: the operator's
-hand, then the ladder to zero, then the formula.
+hand, then a schedule that wants it asleep, then the ladder to zero, then the formula.
 """
 
 import math
@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from autoscaler.behaviour import Behaviour
-from autoscaler.decider import Decider, Limited, limit_activation, limit_bounds
+from autoscaler.decider import Decider, Limited, configured, limit_activation, limit_bounds
 from autoscaler.decision import Counts, Decision, Observation
 from autoscaler.gauges import Gauge, believed
 from autoscaler.hpa import Hpa
@@ -20,11 +20,13 @@ from autoscaler.load import Load
 from autoscaler.manual import Override
 from autoscaler.needs import Need
 from autoscaler.ray import Ray
+from autoscaler.refusal import by_hand, by_schedule
 from autoscaler.rules import wishes
+from autoscaler.schedules import Timetable
 from autoscaler.timing import NOTHING_LEARNED, Memory, Timing
 from autoscaler.use import Use
 from cluster.messages import LoadReport
-from cluster.model import Mode
+from cluster.model import Mode, Trouble
 from config.rules import MetricRule
 from config.scaling import PolicyName, Scaling
 
@@ -42,8 +44,8 @@ class Policy:
     """`replicas` and `frozen` are what was decided last."""
 
     __slots__ = (
-        "_needs_ticks", "_planned", "_unsettled", "decider", "frozen", "load", "override",
-        "replicas", "scaling", "timing", "use",
+        "_needs_ticks", "_planned", "_scheduled", "_unsettled", "decider", "frozen", "load",
+        "override", "replicas", "scaling", "timetable", "timing", "use",
     )  # fmt: skip
 
     def __init__(
@@ -58,6 +60,8 @@ class Policy:
         self.load = Load(self.decider.windows.longest)
         self.use = Use(scaling, self.load, gauges)
         self.override: Override | None = None
+        self.timetable: Timetable | None = None
+        self._scheduled = bool(scaling.schedules)
         self.replicas = 0
         self.frozen = False
         self._needs_ticks = True
@@ -79,8 +83,17 @@ class Policy:
         else:
             self.timing = Timing.of(scaling)
         self.load.resize(self.decider.windows.longest)
+        self.timetable = None
+        self._scheduled = bool(scaling.schedules)
 
     # Facts
+
+    def tell_time(self, wall: float, now: float) -> None:
+        """What the wall clock shows now: a service with schedules is told before anything else."""
+        if self.timetable is not None:
+            self.timetable.tell(wall, now)
+        elif self._scheduled:
+            self.timetable = Timetable(self.scaling, wall, now)
 
     def record(self, report: LoadReport) -> None:
         self.load.record(report)
@@ -160,6 +173,8 @@ class Policy:
         seen = self.observe(counts, now)
         if self.override:
             return self._decided(self._by_hand(self.override, seen, now))
+        if self._is_closed:
+            return self._decided(self._closed(seen, now))
         match self.rung(now):
             case Rung.STOPPED:
                 return self._decided(self._stopped(seen, now))
@@ -172,8 +187,15 @@ class Policy:
 
     def is_asleep(self, now: float) -> bool:
         """A request would find no replica, and may change that."""
-        by_hand = self.override is not None and not self.override.has_expired(now)
-        return not by_hand and (self.replicas == 0 or self.frozen)
+        if self.override is not None and not self.override.has_expired(now):
+            return False
+        return not self._is_closed and (self.replicas == 0 or self.frozen)
+
+    def refusal(self) -> Trouble | None:
+        """What clients are told while no request may wake it."""
+        if self.override is not None:
+            return by_hand(self.override) if self.override.replicas == 0 else None
+        return by_schedule(self.timetable) if self.timetable and self._is_closed else None
 
     def is_over(self) -> bool:
         """Nothing is left to decide until the next wake."""
@@ -188,24 +210,30 @@ class Policy:
         """By itself: whatever it is that others need it for does not count."""
         if self.override and not self.override.has_expired(now):
             return self.override.replicas > 0
-        if self.scaling.min > 0:
+        if self._least > 0:
             return True
         last = self.use.last(there=self._is_there, up=self._is_up, now=now)
         return self._is_up and self._rung(last, now) is Rung.AWAKE
 
     def next_step_down(self, now: float) -> float:
         """When the next step to zero is due (loop time) if no request comes; else infinity."""
-        if self.override or self.is_needed:
+        if self.override or self.is_needed or self._is_closed:
             return math.inf
         return self._next_step(now)
+
+    def next_change(self, now: float) -> float:
+        """When a schedule begins or ends next (loop time); infinity: there is none."""
+        return self.timetable.next_change(now) if self.timetable else math.inf
 
     def next_look(self, now: float) -> float:
         """When to decide again (loop time), later than `now`; infinity: when told of a fact."""
         if self.override:
             return self.override.until
-        tick = self.decider.next_look(now) if self._needs_ticks else math.inf
+        ticks = self._needs_ticks and not self._is_closed
+        tick = self.decider.next_look(now) if ticks else math.inf
         # Also while others need it: its own use may end, and with it theirs.
-        return min(tick, self._next_step(now))
+        step = math.inf if self._is_closed else self._next_step(now)
+        return min(tick, step, self.next_change(now))
 
     def observe(self, counts: Counts, now: float) -> Observation:
         windows = self.decider.windows
@@ -217,6 +245,7 @@ class Policy:
             in_flight=self.load.in_flight(now),
             queued=self.load.queued(now),
             gauges=self._gauges(counts, now),
+            bounds=self.timetable.bounds if self.timetable else None,
         )
 
     def _gauges(self, counts: Counts, now: float) -> Mapping[MetricRule, Gauge]:
@@ -235,7 +264,16 @@ class Policy:
         self.use.hold(now + self.scaling.stable_window)
 
     def _ladder(self) -> Ladder:
-        return Ladder.of(self.scaling, self.decider.stop_after)
+        return Ladder.of(self.scaling, self.decider.stop_after, self._least)
+
+    @property
+    def _is_closed(self) -> bool:
+        return self.timetable is not None and self.timetable.is_closed
+
+    @property
+    def _least(self) -> int:
+        """Replicas that are to be kept awake now."""
+        return self.timetable.bounds.least if self.timetable else self.scaling.min
 
     @property
     def _is_there(self) -> bool:
@@ -270,6 +308,10 @@ class Policy:
         number.at_most(self.scaling.max, "max", f"max is {self.scaling.max}")
         reason = number.explained(override.reason(now))
         return self._unruled(seen, number, Mode.MANUAL, reason, now)
+
+    def _closed(self, seen: Observation, now: float) -> Decision:
+        bounds = seen.bounds or configured(self.scaling)
+        return self._unruled(seen, Limited(0), Mode.IDLE, bounds.why_most, now)
 
     def _stopped(self, seen: Observation, now: float) -> Decision:
         number = Limited(0)
@@ -318,7 +360,8 @@ class Policy:
         quiet = not (seen.in_flight or seen.queued or seen.stable.concurrency or seen.stable.rps)
         # What was measured elsewhere may ask for more than what a wake begins with.
         quiet = quiet and all(wish.replicas <= decision.replicas for wish in decision.wishes)
-        lowest = min(max(1, self.scaling.min, self.scaling.activation), self.scaling.max)
+        bounds = seen.bounds or configured(self.scaling)
+        lowest = min(max(1, bounds.least, self.scaling.activation), bounds.most)
         calm = not self.decider.is_in_panic and not self.load.is_busy(decision.at)
         return quiet and calm and decision.replicas <= lowest and self._knows_its_end()
 

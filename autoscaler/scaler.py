@@ -4,6 +4,7 @@ A service has a policy while there is anything to decide about it; asleep it has
 A wake does not wait for a tick: the wish is written before the call returns.
 """
 
+import asyncio
 import logging
 import math
 from collections import Counter
@@ -11,16 +12,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from autoscaler.agenda import Agenda
-from autoscaler.decider import TICK
-from autoscaler.decision import Counts, Decision
+from autoscaler.chronicle import Chronicle
+from autoscaler.clocks import COMPARE_EVERY, Clocks
+from autoscaler.decider import TICK, configured
+from autoscaler.decision import Bounds, Counts, Decision
 from autoscaler.explain import explain_asleep, explain_awake
 from autoscaler.gauges import Gauge
-from autoscaler.history import History
 from autoscaler.manual import override
 from autoscaler.memories import Memories
-from autoscaler.metrics import DOWN, FREEZE, KEEP, THAW, UP, AutoscalerMetrics
+from autoscaler.metrics import AutoscalerMetrics
 from autoscaler.needs import Links, Need
 from autoscaler.policy import Policy
+from autoscaler.record import Record
+from autoscaler.schedules import standing
 from cluster.events import Events
 from cluster.lifecycle import State
 from cluster.messages import LoadReport, Wake
@@ -28,9 +32,12 @@ from cluster.model import Desired, Mode
 from cluster.registry import Registry
 from config.rules import MetricRule
 from config.service import Service
+from config.units import format_duration
 
 log = logging.getLogger("tidegate.autoscaler")
 
+_AT_ONCE = 100  # looks in a row: then it is the turn of the rest of the process
+_CLOCKS = ""  # in the agenda; no service has this name
 _NEVER_SCALED = "its endpoints are run by others: never scaled"
 
 
@@ -52,7 +59,9 @@ class Scaler:
         self._metrics = metrics
         self._configured: Mapping[str, Service] = {}
         self._policies: dict[str, Policy] = {}
-        self._histories: dict[str, History] = {}
+        self._chronicle = Chronicle(registry, events, clock, wall, metrics)
+        self._scheduled: set[str] = set()
+        self._clocks = Clocks(wall(), clock())
         self._gauges: dict[str, dict[MetricRule, Gauge]] = {}
         self._memories = Memories()
         self._agenda = Agenda(clock)
@@ -63,12 +72,13 @@ class Scaler:
     # What is told
 
     def configure(self, specs: Mapping[str, Service]) -> None:
-        """Services with `min` are wanted at once, changed rules apply at once, services that
-        left the file (or whose endpoints are now run by others) are wanted no more."""
+        """Services with `min` or a schedule are decided about at once, changed rules apply at once,
+        services that left the file (or whose endpoints others run now) are wanted no more."""
+        former, now = self._configured, self._clock()
         renewed = self._memories.renewed(specs)
-        self._configured, now = specs, self._clock()
+        self._configured = specs
         self._links = Links.of(specs)
-        for service in {*self._histories, *self._policies}:
+        for service in {*self._chronicle, *self._policies}:
             if not self._is_scaled(service):
                 self._forget(service)
         self._drop_gauges()
@@ -78,8 +88,10 @@ class Scaler:
             if policy.scaling != specs[service].scaling:
                 policy.configure(specs[service].scaling)
                 self._decide(service, now)
+        self._scheduled = {name for name, spec in specs.items() if spec.scaling.schedules}
+        self._agenda.plan(_CLOCKS, now + COMPARE_EVERY if self._scheduled else math.inf)
         for service, spec in specs.items():
-            if spec.scaling.min > 0 and service not in self._policies and not spec.endpoints:
+            if service not in self._policies and self._is_due(service, spec, former.get(service)):
                 self._decide(service, now)
         for service in tuple(self._policies):
             self._note_needs(service, now)
@@ -167,10 +179,19 @@ class Scaler:
 
     # What is asked
 
-    def decisions(self, service: str) -> Sequence[Decision]:
+    def decisions(self, service: str) -> Sequence[Record]:
         """Newest first, `at` in wall-clock seconds."""
-        history = self._histories.get(service)
-        return history.newest_first() if history else ()
+        return self._chronicle.newest_first(service)
+
+    def last_decision(self, service: str) -> Record | None:
+        return self._chronicle.latest(service)
+
+    def bounds(self, service: str) -> Bounds:
+        """Between how many replicas it has to be now. Raises KeyError for an unknown service."""
+        scaling = self._specs[service].scaling
+        if service not in self._scheduled:
+            return configured(scaling)
+        return standing(scaling, self._wall()).bounds
 
     def mode(self, service: str) -> Mode:
         return self._registry.desired(service).mode
@@ -186,8 +207,12 @@ class Scaler:
         if policy:
             story = explain_awake(policy, self._counts(service), now)
         else:
-            story = explain_asleep(desired, _NEVER_SCALED if spec.endpoints else "")
-        return {"service": service, "at": self._wall(), **story}
+            change = self._agenda.moment(service) - now
+            change_in = round(change, 3) if change < math.inf else None
+            story = explain_asleep(desired, _NEVER_SCALED if spec.endpoints else "", change_in)
+        # One who sleeps is not decided about: its last decision stands.
+        last = None if policy else self.last_decision(service)
+        return {"service": service, "at": last.at if last else self._wall(), **story}
 
     # The loop
 
@@ -195,11 +220,31 @@ class Scaler:
         """Decides whenever something is due, for ever."""
         while True:
             now = await self._agenda.next_due()
-            for service in self._agenda.take(now):
-                self._look(service, now)
+            for count, service in enumerate(self._agenda.take(now), 1):
+                if count % _AT_ONCE == 0:
+                    await asyncio.sleep(0)
+                if service == _CLOCKS:
+                    self._compare_clocks(now)
+                else:
+                    self._look(service, now)
+
+    def _compare_clocks(self, now: float) -> None:
+        """What was planned by a clock that jumped is due now."""
+        self._agenda.plan(_CLOCKS, now + COMPARE_EVERY)
+        if jump := self._clocks.jump(self._wall(), self._clock()):
+            way = "ahead" if jump > 0 else "back"
+            self._events.emit(
+                "clock-jumped",
+                f"the clock went {format_duration(round(abs(jump)))} {way}: "
+                "all schedules are looked at",
+            )
+            for service in self._scheduled:
+                self._agenda.hasten(service, now)
 
     def _look(self, service: str, now: float) -> None:
         """A bug about one service must not stop the others: it is looked at again later."""
+        if not self._is_scaled(service):
+            return  # it left the file while it was due
         try:
             self._decide(service, now)
         except Exception:
@@ -265,48 +310,29 @@ class Scaler:
     def _act(self, service: str, decision: Decision, now: float) -> None:
         """The wish is the last to be written: whoever is told of it may look at all the rest."""
         former = self._registry.desired(service)
-        wanted = Desired(decision.replicas, decision.mode, decision.reason, decision.frozen)
-        self._record(service, decision, direction=_direction(former, wanted))
         policy = self._policies[service]
+        wanted = Desired(
+            decision.replicas, decision.mode, decision.reason, decision.frozen, policy.refusal()
+        )
+        self._chronicle.record(service, decision, former, wanted)
         self._agenda.plan(service, policy.next_look(now))
         if policy.is_over():
             self._memories.keep(service, policy.memory)
             del self._policies[service]
-            self._agenda.plan(service, math.inf)
-        self._tell(service, former, wanted)
+            self._chronicle.rest(service)
+            self._agenda.plan(service, policy.next_change(now))
+        self._chronicle.tell(service, former, wanted)
         # Another reason for the same wish is no news for those who act on it.
-        if (former.replicas, former.frozen, former.mode) != (
-            wanted.replicas,
-            wanted.frozen,
-            wanted.mode,
-        ):
+        if replace(former, reason=wanted.reason) != wanted:
             self._registry.want(service, wanted)
         self._note_needs(service, now)
 
-    def _record(self, service: str, decision: Decision, direction: str) -> None:
-        history = self._histories.setdefault(service, History())
-        history.add(replace(decision, at=self._wall()))
-        self._metrics.decided(service, decision, direction)
-
-    def _tell(self, service: str, former: Desired, wanted: Desired) -> None:
-        match _direction(former, wanted):
-            case "up" | "down":
-                change = f"{former.replicas} → {wanted.replicas} replicas"
-                self._events.emit(
-                    "scaled", f"{service}: {change}: {wanted.reason}", service=service
-                )
-            case "freeze":
-                self._events.emit("frozen", f"{service}: frozen: {wanted.reason}", service=service)
-            case "thaw":
-                self._events.emit("thawed", f"{service}: {wanted.reason}", service=service)
-
     def _forget(self, service: str) -> None:
         self._policies.pop(service, None)
+        self._chronicle.forget(service)
         self._memories.forget(service)
-        self._histories.pop(service, None)
         self._leased_until.pop(service, None)
         self._agenda.plan(service, math.inf)
-        self._metrics.forget(service)
         self._registry.want(service, Desired(0, Mode.IDLE, "no longer in the configuration"))
 
     def _drop_gauges(self) -> None:
@@ -329,6 +355,14 @@ class Scaler:
         spec = self._specs.get(service)
         return spec is not None and not spec.endpoints
 
+    def _is_due(self, service: str, spec: Service, former: Service | None) -> bool:
+        """Something has to be decided about it, even if nobody ever asks for it."""
+        if spec.endpoints:
+            return False
+        if spec.scaling.min > 0 or self._registry.desired(service).refusal:
+            return True
+        return service in self._scheduled and (not former or former.scaling != spec.scaling)
+
     def _policy(self, service: str) -> Policy:
         """Made at its first use after a sleep."""
         known = self._policies.get(service)
@@ -339,6 +373,7 @@ class Scaler:
                 self._memories.of(service),
             )
             known.lease(self._leased_until.get(service, -math.inf))
+        known.tell_time(self._wall(), self._clock())
         return known
 
     def _counts(self, service: str) -> Counts:
@@ -348,11 +383,3 @@ class Scaler:
 
 def _is_awake(wanted: Desired) -> bool:
     return wanted.replicas > 0 and not wanted.frozen
-
-
-def _direction(former: Desired, wanted: Desired) -> str:
-    if former.replicas != wanted.replicas:
-        return UP if wanted.replicas > former.replicas else DOWN
-    if former.frozen != wanted.frozen:
-        return FREEZE if wanted.frozen else THAW
-    return KEEP

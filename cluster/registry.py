@@ -120,9 +120,11 @@ class Registry:
     def want(self, service: str, desired: Desired) -> None:
         record = self._record(service)
         if record.desired != desired:
-            record.desired = desired
+            former, record.desired = record.desired, desired
             if desired.replicas == 0:
                 record.completed = None
+            if former.refusal != desired.refusal:
+                self._publish(service, record)
             self._announce(service)
 
     # Writing: the reconciler and discovery
@@ -235,7 +237,10 @@ def _endpoints(record: _Record) -> tuple[Endpoint, ...]:
 
 
 def _trouble_to_tell(record: _Record) -> Trouble | None:
-    """None while a replica is on its way: its waiting requests may still be served."""
+    """None while a replica is on its way: its waiting requests may still be served. What may not
+    be awake at all is no trouble of a replica: that is told whatever there is."""
+    if record.desired.refusal is not None:
+        return record.desired.refusal
     on_its_way = any(replica.state is State.STARTING for replica in record.replicas.values())
     if on_its_way or record.trouble is None:
         return None

@@ -10,7 +10,8 @@ from functools import lru_cache
 from config.addresses import is_loopback, overlap, split
 from config.errors import Finding, Place
 from config.health import KINDS, Health, Probe, StartupProbe
-from config.rules import CpuRule, MemoryRule, RedisRule
+from config.rule_checks import of_rules
+from config.rules import CpuRule, MemoryRule
 from config.scaling import Scaling, Way
 from config.service import Resources, Rollout, Service
 from config.settings import Admin, Gateway
@@ -45,7 +46,7 @@ def of_service(service: Service, runtime: str | None) -> Iterator[Finding]:
         yield from _of_what_runs(service, runtime)
     yield from _of_repeats(service)
     yield from _of_scaling(service.scaling)
-    yield from _of_memory(service)
+    yield from of_rules(service)
     yield from _of_health(service.health)
     yield from _of_rollout(service.rollout)
     yield from _of_wake(service)
@@ -208,7 +209,6 @@ def _of_scaling(scaling: Scaling) -> tuple[Finding, ...]:
         found.append(Finding(("scaling", "panic_window"), message, (("scaling", "stable_window"),)))
     if not scaling.rules:
         found.append(Finding(("scaling", "rules"), "must have a rule, or be left out"))
-    found.extend(_of_rules(scaling))
     found.extend(_of_idle(scaling))
     for way in ("up", "down"):
         found.extend(_of_way(("scaling", way), getattr(scaling, way)))
@@ -220,30 +220,6 @@ def _of_way(place: Place, way: Way) -> Iterator[Finding]:
         if (step.percent is None) == (step.replicas is None):
             at = (*place, "policies", index)
             yield Finding(at, "must have either percent or replicas", ((*at, "percent"),))
-
-
-def _of_rules(scaling: Scaling) -> Iterator[Finding]:
-    for index, rule in enumerate(scaling.rules):
-        if isinstance(rule, RedisRule):
-            yield from _of_redis(("scaling", "rules", index), rule)
-
-
-def _of_redis(place: Place, rule: RedisRule) -> Iterator[Finding]:
-    if not rule.list and not rule.stream:
-        yield Finding(place, "needs one of list and stream")
-    if rule.list and rule.stream:
-        yield Finding(place, "must have only one of list and stream")
-    if rule.group and not rule.stream:
-        yield Finding((*place, "group"), "is of a stream: name it")
-
-
-def _of_memory(service: Service) -> Iterator[Finding]:
-    if service.resources.memory is not None:
-        return
-    for index, rule in enumerate(service.scaling.rules):
-        if isinstance(rule, MemoryRule):
-            place, measure = ("scaling", "rules", index), ("resources", "memory")
-            yield Finding(place, "is a share of resources.memory: set it", (measure,))
 
 
 def _of_idle(scaling: Scaling) -> Iterator[Finding]:

@@ -8,13 +8,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Discriminator, Field, Strict, Tag
 
+from config import calendar
 from config.addresses import http_url, redis_url
-from config.calendar import cron, timezone
 from config.fields import Amount, Count, Env, Model, Number, Text
 from config.json_path import json_path
 from config.units import Positive, Ratio, format_ratio
 
 SCHEDULE = "schedule"
+# No key of it: what is wrong inside is found by its keys.
+_TAG = "a schedule"
 
 
 def _more_than_nothing(ratio: float) -> float:
@@ -137,22 +139,34 @@ class CustomRule(Asked):
 
 
 class Schedule(Model):
-    """Bounds for times of the week."""
+    """Bounds for times of the week, instead of scaling.min and max; at least one is needed.
 
-    schedule: Annotated[Text, AfterValidator(cron)] = Field(description="Cron: when it begins.")
-    until: Annotated[Text, AfterValidator(cron)] = Field(description="Cron: when it ends.")
-    timezone: Annotated[Text, AfterValidator(timezone)] = Field(
+    Of several schedules at once the largest min and the smallest max count; replicas
+    beats both, and of several the first in the file.
+    """
+
+    schedule: Annotated[Text, AfterValidator(calendar.cron)] = Field(
+        description="Cron: when it begins."
+    )
+    until: Annotated[Text, AfterValidator(calendar.cron)] = Field(description="Cron: when it ends.")
+    timezone: Annotated[Text, AfterValidator(calendar.timezone)] = Field(
         "UTC", description="As Europe/Berlin."
     )
-    min: Count | None = Field(None, ge=0, description="Replicas that run at least, meanwhile.")
-    max: Count | None = Field(None, ge=0, description="At most; 0 is asleep, whatever comes.")
-    replicas: Count | None = Field(None, ge=0, description="Exactly so many, instead.")
+    min: Count | None = Field(
+        None, ge=0, description="Instead of scaling.min: so many run, asked for or not."
+    )
+    max: Count | None = Field(
+        None,
+        ge=0,
+        description="Instead of scaling.max. 0: asleep, and requests are answered with 503.",
+    )
+    replicas: Count | None = Field(None, ge=0, description="Exactly so many, instead of both.")
 
 
 def _kind(value: Any) -> str | None:
     if isinstance(value, Mapping):
-        return SCHEDULE if SCHEDULE in value else value.get("metric")
-    return getattr(value, "metric", SCHEDULE)
+        return _TAG if SCHEDULE in value else value.get("metric")
+    return getattr(value, "metric", _TAG)
 
 
 AskingRule = PrometheusRule | JsonRule | RedisRule | CustomRule
@@ -170,6 +184,6 @@ Rule = Annotated[
     | Annotated[JsonRule, Tag("json")]
     | Annotated[RedisRule, Tag("redis")]
     | Annotated[CustomRule, Tag("custom")]
-    | Annotated[Schedule, Tag(SCHEDULE)],
+    | Annotated[Schedule, Tag(_TAG)],
     Discriminator(_kind),
 ]

@@ -53,11 +53,6 @@ OF_FILE = (
     ),
 )
 OF_SERVICE = (
-    Later(
-        ("scaling", "rules", "*"),
-        lambda value: isinstance(value, Mapping) and "schedule" in value,
-        lambda _: f"a schedule {NOT_YET}: remove it, or set scaling.min and max",
-    ),
     Later(("scaling", "idle", "remove_after"), lambda value: value is not None, _remove),
     Later(("scaling", "idle", "ignore"), lambda value: value != _NOTHING_IGNORED, _remove),
     Later(("wake",), lambda value: value != {"page": "never", "fallback": None}, _remove),

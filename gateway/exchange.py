@@ -86,7 +86,7 @@ class Exchange:
         if not first:
             destination.counters.held += 1
         asleep = not destination.dispatcher.slots
-        if asleep and (trouble := destination.trouble()) is not None:
+        if asleep and (trouble := destination.trouble(now)) is not None:
             context.wake(destination, now)
             self.reject(trouble, trouble.code)
             return

@@ -218,7 +218,7 @@ class Gateway:
             context.events.drained(Drained(destination.name, replica))
         if snapshot.endpoints:
             destination.woken_at = float("-inf")
-        if (trouble := destination.trouble()) is not None:
+        if (trouble := destination.trouble(context.loop.time())) is not None:
             for exchange in list(dispatcher.waiting):
                 exchange.reject(trouble, trouble.code)
         context.admit(destination)

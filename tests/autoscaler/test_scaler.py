@@ -136,8 +136,8 @@ def test_reports_of_two_gateways_add_up() -> None:
 
         await with_loop(plane, load())
         inputs = plane.scaler.decisions("web")[0].inputs
-        assert inputs.panic.concurrency == pytest.approx(40)
-        assert inputs.in_flight == 40
+        assert inputs["panic_concurrency"] == pytest.approx(40)
+        assert inputs["in_flight"] == 40
         assert plane.desired().replicas == 4
 
     in_time(steps)

@@ -40,7 +40,7 @@ def test_a_removed_service_is_wanted_no_more_and_forgotten() -> None:
         plane.configure({"other": service("other")})
         assert plane.desired().replicas == 0
         assert plane.desired("other").replicas == 1
-        assert plane.scaler.decisions("web") == ()
+        assert plane.scaler.decisions("web") == []
         assert plane.sample("desired_replicas", service="web") is None
         assert plane.sample("decisions_total", service="web", direction="up") is None
         plane.wake()

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from admin.ports import ReloadResult
 from admin.views import LeaseView, ReplicaView, ServiceView, TroubleView, moment
@@ -13,12 +14,43 @@ from cluster.runtime import LogLine, RuntimeFailure
 
 NOON = 1_700_000_000.0  # 2023-11-14T22:13:20Z
 
-DECISION = {
+DECISION: dict[str, Any] = {
     "at": NOON,
     "before": 1,
     "replicas": 2,
     "mode": "stable",
     "reason": "15 in flight on average over 60s, target 10 per replica",
+}
+FORMER: dict[str, Any] = {
+    "at": NOON - 60,
+    "since": NOON - 60,
+    "until": NOON,
+    "before": 0,
+    "replicas": 1,
+    "frozen": False,
+    "mode": "stable",
+    "reason": "woken by a request, initial is 1",
+    "inputs": {"ready": 0, "starting": 0, "frozen": 0, "in_flight": 0, "queued": 1},
+    "wishes": [
+        {
+            "rule": "concurrency",
+            "window": 60.0,
+            "measured": 0.5,
+            "target": 10.0,
+            "replicas": 1,
+            "says": "",
+            "reason": "concurrency 0.5 over 1m at 10 per replica asks for 1",
+        }
+    ],
+    "limits": [],
+    "result": {
+        "there": 1,
+        "wanted": 1,
+        "seconds": 1.3,
+        "stage": "reached",
+        "trouble": None,
+        "says": "1 replica ready after 1.3s",
+    },
 }
 EXPLANATION: dict[str, object] = {
     "at": NOON,
@@ -133,8 +165,11 @@ class OperatedPlane:
     def service(self, name: str) -> ServiceView | None:
         return self.known.get(name)
 
-    def decisions(self, name: str, limit: int) -> Sequence[Mapping[str, object]]:
-        return [DECISION, {**DECISION, "at": NOON - 60, "replicas": 1, "before": 0}][:limit]
+    def decisions(
+        self, name: str, limit: int, at: float | None = None
+    ) -> Sequence[Mapping[str, object]]:
+        past = [one for one in (DECISION, FORMER) if at is None or one["at"] <= at]
+        return past[:limit]
 
     def explain(self, name: str) -> Mapping[str, object]:
         return EXPLANATION

@@ -21,10 +21,14 @@ WALL = 1_700_000_000.0  # seconds since the epoch: the wall clock at loop time 0
 
 
 class Plane:
-    """A scaler with a real registry; what was wanted, by the loop time of each change."""
+    """A scaler with a real registry; what was wanted, by the loop time of each change.
+
+    `wall` is what the wall clock shows at loop time 0: who changes it sets the clock.
+    """
 
     def __init__(self, *services: Service) -> None:
         self.loop = asyncio.get_running_loop()
+        self.wall = WALL
         self.registry = Registry()
         self.events = Events(lambda: WALL)
         self.collectors = CollectorRegistry()
@@ -32,7 +36,7 @@ class Plane:
             self.registry,
             self.events,
             self.loop.time,
-            lambda: WALL + self.loop.time(),
+            lambda: self.wall + self.loop.time(),
             AutoscalerMetrics(self.collectors),
         )
         self.wanted: list[tuple[float, int]] = []
