@@ -220,7 +220,8 @@ class Policy:
         seen = decision.inputs
         quiet = not (seen.in_flight or seen.queued or seen.stable.concurrency or seen.stable.rps)
         # What was measured elsewhere may ask for more than what a wake begins with.
-        quiet = quiet and all(wish.replicas <= decision.replicas for wish in decision.wishes)
+        if self.gauges:
+            quiet = quiet and all(wish.replicas <= decision.replicas for wish in decision.wishes)
         lowest = min(max(1, self.scaling.min), self.scaling.max)
         calm = not self.decider.is_in_panic and not self.load.is_busy(decision.at)
         return quiet and calm and decision.replicas <= lowest

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
+import pytest
 from prometheus_client import CollectorRegistry
 
 from autoscaler.gauges import Gauge
@@ -218,7 +219,9 @@ def test_a_timeout_holds_for_the_whole_and_the_next_question_comes_in_time() -> 
     in_time(steps)
 
 
-def test_a_driver_with_a_bug_is_asked_again_all_the_same() -> None:
+def test_a_driver_with_a_bug_is_asked_again_all_the_same(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     async def steps() -> None:
         def broken() -> float:
             raise ZeroDivisionError("hunter2")
@@ -230,6 +233,8 @@ def test_a_driver_with_a_bug_is_asked_again_all_the_same() -> None:
             assert "hunter2" not in told.last().says
 
     in_time(steps)
+    assert "ZeroDivisionError in " in caplog.text
+    assert "hunter2" not in caplog.text
 
 
 # Reload
