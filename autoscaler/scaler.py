@@ -13,17 +13,18 @@ from dataclasses import replace
 from autoscaler.agenda import Agenda
 from autoscaler.decision import Counts, Decision
 from autoscaler.explain import explain_asleep, explain_awake
-from autoscaler.gauges import Gauge
+from autoscaler.gauges import Gauge, believed
 from autoscaler.history import History
 from autoscaler.manual import override
 from autoscaler.metrics import DOWN, FREEZE, KEEP, THAW, UP, AutoscalerMetrics
 from autoscaler.policy import TICK, Policy
+from autoscaler.rules import Means, Wish, wishes
 from cluster.events import Events
 from cluster.lifecycle import State
 from cluster.messages import LoadReport, Wake
 from cluster.model import Desired, Mode
 from cluster.registry import Registry
-from config.rules import MetricRule
+from config.rules import Asked, MetricRule
 from config.service import Service
 
 log = logging.getLogger("tidegate.autoscaler")
@@ -153,7 +154,8 @@ class Scaler:
         if policy:
             story = explain_awake(policy, self._counts(service), now)
         else:
-            story = explain_asleep(desired, _NEVER_SCALED if spec.endpoints else "")
+            why = _NEVER_SCALED if spec.endpoints else ""
+            story = explain_asleep(desired, why, self._measured_asleep(service, now))
         return {"service": service, "at": self._wall(), **story}
 
     # The loop
@@ -241,6 +243,14 @@ class Scaler:
         self._agenda.plan(service, math.inf)
         self._metrics.forget(service)
         self._registry.want(service, Desired(0, Mode.IDLE, "no longer in the configuration"))
+
+    def _measured_asleep(self, service: str, now: float) -> Sequence[Wish]:
+        """What those rules wish that are asked for while it sleeps."""
+        gauges = self._gauges.get(service, {})
+        present: dict[MetricRule, Gauge] = {
+            rule: believed(gauge, now) for rule, gauge in gauges.items() if isinstance(rule, Asked)
+        }
+        return wishes(tuple(present), Means(0.0), present)
 
     def _drop_gauges(self) -> None:
         """Of rules that are no more. A policy has the same mapping: it is changed in place."""
