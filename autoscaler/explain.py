@@ -5,6 +5,7 @@ Pure. It decides on a copy: asking for an explanation changes nothing.
 
 import copy
 import math
+from collections.abc import Sequence
 from dataclasses import asdict
 
 from autoscaler.decision import Counts, Decision, inputs_of
@@ -31,12 +32,16 @@ def explain_awake(policy: Policy, counts: Counts, now: float) -> dict[str, objec
 
 
 def explain_asleep(
-    desired: Desired, why: str = "", next_change_in: float | None = None
+    desired: Desired,
+    why: str = "",
+    next_change_in: float | None = None,
+    wishes: Sequence[Wish] = (),
 ) -> dict[str, object]:
-    """A service that costs nothing has nothing but its last reason, and perhaps a schedule."""
+    """A service that costs nothing has nothing but its last reason, perhaps a schedule, and what
+    others measure."""
     return {
         "inputs": {},
-        "rules": [],
+        "rules": [_rule(wish) for wish in wishes],
         "limits": [],
         "outcome": {
             "replicas": desired.replicas,

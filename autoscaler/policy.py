@@ -359,7 +359,8 @@ class Policy:
         seen = decision.inputs
         quiet = not (seen.in_flight or seen.queued or seen.stable.concurrency or seen.stable.rps)
         # What was measured elsewhere may ask for more than what a wake begins with.
-        quiet = quiet and all(wish.replicas <= decision.replicas for wish in decision.wishes)
+        if seen.gauges:
+            quiet = quiet and all(wish.replicas <= decision.replicas for wish in decision.wishes)
         bounds = seen.bounds or configured(self.scaling)
         lowest = min(max(1, bounds.least, self.scaling.activation), bounds.most)
         calm = not self.decider.is_in_panic and not self.load.is_busy(decision.at)

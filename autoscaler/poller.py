@@ -6,6 +6,7 @@ said outlives a reload as long as somebody still asks the same of it.
 
 import asyncio
 import logging
+import traceback
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from random import Random
@@ -161,8 +162,8 @@ class Poller:
             says = f"no answer within {format_duration(rule.timeout)}"
         except SourceFailure as failure:
             says, silent = failure.says, failure.silent
-        except Exception:
-            log.exception("asking %s failed; this is a bug, please report it", rule.metric)
+        except Exception as error:
+            _report(rule, error)
             says = "it could not be asked (see the log)"
         now = self._clock()
         return Reading(None, now, says, now - begun, silent)
@@ -192,6 +193,15 @@ class Poller:
         message = f"{service}: its metric {metric} has no value: {standing.reading.says}; "
         message += _consequence(asker.rule)
         self._events.emit("metric-away", message, service=service, level=logging.WARNING)
+
+
+def _report(rule: AskingRule, error: Exception) -> None:
+    """Where, but not what it says: nobody knows what stands in it."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    log.error(
+        "asking %s failed: %s in %s, line %s; this is a bug, please report it",
+        *(rule.metric, type(error).__name__, place.filename, place.lineno),
+    )
 
 
 def _consequence(rule: AskingRule) -> str:

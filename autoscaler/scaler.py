@@ -17,20 +17,21 @@ from autoscaler.clocks import COMPARE_EVERY, Clocks
 from autoscaler.decider import TICK, configured
 from autoscaler.decision import Bounds, Counts, Decision
 from autoscaler.explain import explain_asleep, explain_awake
-from autoscaler.gauges import Gauge
+from autoscaler.gauges import Gauge, believed
 from autoscaler.manual import override
 from autoscaler.memories import Memories
 from autoscaler.metrics import AutoscalerMetrics
 from autoscaler.needs import Links, Need
 from autoscaler.policy import Policy
 from autoscaler.record import Record
+from autoscaler.rules import Means, Wish, wishes
 from autoscaler.schedules import standing
 from cluster.events import Events
 from cluster.lifecycle import State
 from cluster.messages import LoadReport, Wake
 from cluster.model import Desired, Mode
 from cluster.registry import Registry
-from config.rules import MetricRule
+from config.rules import Asked, MetricRule
 from config.service import Service
 from config.units import format_duration
 
@@ -209,7 +210,9 @@ class Scaler:
         else:
             change = self._agenda.moment(service) - now
             change_in = round(change, 3) if change < math.inf else None
-            story = explain_asleep(desired, _NEVER_SCALED if spec.endpoints else "", change_in)
+            why = _NEVER_SCALED if spec.endpoints else ""
+            wished = self._measured_asleep(service, now)
+            story = explain_asleep(desired, why, change_in, wished)
         # One who sleeps is not decided about: its last decision stands.
         last = None if policy else self.last_decision(service)
         return {"service": service, "at": last.at if last else self._wall(), **story}
@@ -334,6 +337,14 @@ class Scaler:
         self._leased_until.pop(service, None)
         self._agenda.plan(service, math.inf)
         self._registry.want(service, Desired(0, Mode.IDLE, "no longer in the configuration"))
+
+    def _measured_asleep(self, service: str, now: float) -> Sequence[Wish]:
+        """What those rules wish that are asked for while it sleeps."""
+        gauges = self._gauges.get(service, {})
+        present: dict[MetricRule, Gauge] = {
+            rule: believed(gauge, now) for rule, gauge in gauges.items() if isinstance(rule, Asked)
+        }
+        return wishes(tuple(present), Means(0.0), present)
 
     def _drop_gauges(self) -> None:
         """Of rules that are no more. A policy has the same mapping: it is changed in place."""

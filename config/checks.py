@@ -150,7 +150,9 @@ def _of_process(service: Service) -> Iterator[Finding]:
         if key == "resources" and _is_yardstick(service):
             continue
         if value and value != Resources():
-            yield Finding((key,), 'needs a container runtime: set "runtime: docker", or remove it')
+            message = 'needs a container runtime: set "runtime: docker", or remove it'
+            also = (("scaling", "rules"),) if key == "resources" else ()
+            yield Finding((key,), message, also)
 
 
 def _is_yardstick(service: Service) -> bool:

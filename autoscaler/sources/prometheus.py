@@ -43,8 +43,8 @@ class PrometheusSource:
 
 
 def _query_url(rule: PrometheusRule) -> str:
-    # The server gives up when we do.
-    question = urlencode({"query": rule.query, "timeout": f"{rule.timeout:g}s"})
+    # The server gives up when we do. Plain seconds: it knows no fraction with a unit.
+    question = urlencode({"query": rule.query, "timeout": f"{rule.timeout:g}"})
     parts = urlsplit(rule.url)
     path = f"{parts.path.rstrip('/')}/api/v1/query"
     query = "&".join(filter(None, [parts.query, question]))

@@ -7,6 +7,7 @@ to a bound. Nobody reads while a service sleeps, so a lag that is not told must 
 group that does not exist yet has everything before it: whoever makes it has to be woken first.
 """
 
+import contextlib
 import itertools
 from collections.abc import Mapping
 from typing import Any
@@ -49,7 +50,8 @@ class RedisSource:
     async def close(self) -> None:
         client, self._client = self._client, None
         if client is not None:
-            await client.aclose()
+            with contextlib.suppress(RedisError, OSError):
+                await client.aclose()
 
     def _connected(self) -> Redis:
         """How long it takes is the asker's to bound, and when to try again."""

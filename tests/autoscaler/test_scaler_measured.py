@@ -1,6 +1,7 @@
 """What others measure wakes, keeps awake and scales a service that no request reaches."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -227,5 +228,26 @@ def test_what_was_measured_goes_with_its_rule() -> None:
         plane.scaler.measured("other", RULE, Gauge(9.0, is_active=True))
         plane.scaler.measured("nobody", RULE, Gauge(9.0, is_active=True))
         assert plane.wanted == []
+
+    in_time(steps)
+
+
+def test_asleep_it_is_explained_what_its_sources_say() -> None:
+    """Why does my queue not wake it? An operator reads it here."""
+
+    async def steps() -> None:
+        plane = Plane(queue())
+
+        def reasons() -> list[str]:
+            story: Any = plane.scaler.explain("web", plane.loop.time())
+            return [rule["reason"] for rule in story["rules"]]
+
+        assert reasons() == []
+        measure(plane, 0.0)
+        assert reasons() == ["json 0 at 10 per replica asks for 0"]
+        measure(plane, None)
+        assert reasons() == ["json has no value (it is away): holds 0"]
+        await asyncio.sleep(60)
+        assert reasons() == ["json has no value (nothing was measured lately): holds 0"]
 
     in_time(steps)

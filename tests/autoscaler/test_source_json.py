@@ -125,9 +125,10 @@ def redirect(server: Answering, path: str, to: str) -> None:
     server.says(path, "", 302, {"Location": to})
 
 
-async def test_a_redirect_on_the_same_host_is_followed_with_its_secrets() -> None:
+@pytest.mark.parametrize("location", ["/there", "{url}/there"])
+async def test_a_redirect_on_the_same_host_is_followed_with_its_secrets(location: str) -> None:
     async with answering() as server:
-        redirect(server, "/", "/there")
+        redirect(server, "/", location.format(url=server.url))
         server.says("/there", '{"n": 1}')
         url = server.url.replace("//", "//me:hunter2@")
         assert await ask(url, X="hunter2") == 1

@@ -1,5 +1,6 @@
 """Lists, streams and groups of a real Redis."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -141,4 +142,16 @@ async def test_it_is_asked_again_after_it_was_away(tmp_path: Path) -> None:
         await one.ask()
     with running_redis(tmp_path, port):
         assert await one.ask() == 0
+    await one.close()
+
+
+async def test_a_late_answer_is_not_taken_for_the_next_one(client: Redis, redis_url: str) -> None:
+    one = source(redis_url, list="jobs")
+    assert await one.ask() == 0
+    await client.client_pause(300)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1):
+            await one.ask()
+    await client.rpush("jobs", "x")  # once the pause is over
+    assert await one.ask() == 1
     await one.close()
