@@ -212,7 +212,9 @@ def tolerance(scaling: Scaling, way: Way) -> float:
 
 
 def limit_without_data(number: Limited, wished: Sequence[Wish], seen: Observation) -> None:
-    """A rule without data might wish for all there is."""
+    """A rule without data might wish for all there is; a gateway that fell silent may be busy."""
+    if seen.is_blind:
+        number.at_least(seen.desired, "no data", "not down while a busy gateway tells nothing")
     for wish in wished:
         if not wish.is_known:
             number.at_least(seen.desired, "no data", f"not down while {wish.rule} has no value")

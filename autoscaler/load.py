@@ -13,6 +13,8 @@ from cluster.messages import LoadReport
 
 # A busy worker reports every second; this much later its silence is taken for silence.
 REPORT_IS_LATE = 2.0
+# For so long nothing is concluded from a silence that came while there was something in flight.
+SILENCE_IS_NEWS = 60.0
 # What was in flight in a worker that told nothing for so long is gone with it.
 SOURCE_IS_GONE = 10.0
 SHORTEST_WINDOW = 1.0  # one bucket
@@ -27,6 +29,7 @@ class Load:
         "_edge",
         "_expected",
         "_first",
+        "_last_busy",
         "_requests",
         "last_activity",
     )
@@ -35,6 +38,7 @@ class Load:
         self._busy = Window(longest)
         self._requests = Window(longest)
         self._busy_sources: dict[str, LoadReport] = {}
+        self._last_busy: dict[str, float] = {}
         self._edge = -math.inf
         self._first = math.inf
         self._expected = -math.inf
@@ -76,12 +80,25 @@ class Load:
         window = max(SHORTEST_WINDOW, window)
         return Means(window, self._busy.mean(edge, window), self._requests.mean(edge, window))
 
+    def is_blind(self, now: float) -> bool:
+        """A gateway that was busy has told nothing for a while: what there is now is not known."""
+        times = self._last_busy.values()
+        return any(REPORT_IS_LATE <= now - at < SILENCE_IS_NEWS for at in times)
+
     def _note_source(self, report: LoadReport) -> None:
         present = {known.source: known for known in self._present(report.at)}
         present.pop(report.source, None)
+        self._last_busy.pop(report.source, None)
         if _is_busy(report):
             present[report.source] = report
+            self._last_busy[report.source] = report.at
+            self._forget_silent(report.at)
         self._busy_sources = present
+
+    def _forget_silent(self, now: float) -> None:
+        gone = [name for name, at in self._last_busy.items() if now - at >= SILENCE_IS_NEWS]
+        for name in gone:
+            del self._last_busy[name]
 
     def _present(self, now: float) -> list[LoadReport]:
         known = self._busy_sources.values()

@@ -161,6 +161,7 @@ class Policy:
             panic=self.load.means(windows.panic, now, by_age=windows.by_age),
             in_flight=self.load.in_flight(now),
             queued=self.load.queued(now),
+            is_blind=self.load.is_blind(now),
         )
 
     # The rest is private

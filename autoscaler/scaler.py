@@ -143,9 +143,12 @@ class Scaler:
     async def run(self) -> None:
         """Decides whenever something is due, for ever."""
         while True:
-            now = await self._agenda.next_due()
-            for service in self._agenda.take(now):
-                self._look(service, now)
+            self.decide_due(await self._agenda.next_due())
+
+    def decide_due(self, now: float) -> None:
+        """One round: whatever is due by now."""
+        for service in self._agenda.take(now):
+            self._look(service, now)
 
     def _look(self, service: str, now: float) -> None:
         """A bug about one service must not stop the others: it is looked at again later."""
