@@ -65,7 +65,12 @@ class Load:
 
     def is_busy(self, now: float) -> bool:
         """Something is in flight or queued."""
-        return now - self._expected < REPORT_IS_LATE or bool(self._present(now))
+        if now - self._expected < REPORT_IS_LATE:
+            return True
+        for report in self._busy_sources.values():  # noqa: SIM110 (asked all the time)
+            if now - report.at < SOURCE_IS_GONE:
+                return True
+        return False
 
     def in_flight(self, now: float) -> int:
         return sum(report.in_flight for report in self._present(now))
@@ -75,15 +80,30 @@ class Load:
 
     def means(self, window: float, now: float, *, by_age: bool = False) -> Means:
         """Over the last `window` seconds, at least 1 s; `by_age`: no longer than there was news."""
-        edge = self._edge if self._news_is_on_its_way(now) else now
+        edge = self._edge_of_news(now)
         window = min(window, edge - self._first) if by_age else window
         window = max(SHORTEST_WINDOW, window)
         return Means(window, self._busy.mean(edge, window), self._requests.mean(edge, window))
 
+    def of_one(self, metric: str, windows: tuple[float, float], now: float) -> tuple[float, float]:
+        """Both means of one metric alone, `concurrency` or `rps`; windows of at least 1 s."""
+        edge, (long, short) = self._edge_of_news(now), windows
+        kept = self._requests if metric == "rps" else self._busy
+        return kept.mean(edge, long), kept.mean(edge, short)
+
+    def is_known_busy(self, now: float) -> bool:
+        """Busy, and no gateway that was busy is late with its news."""
+        for at in self._last_busy.values():
+            if now - at >= REPORT_IS_LATE:
+                return False
+        return bool(self._last_busy)
+
     def is_blind(self, now: float) -> bool:
         """A gateway that was busy has told nothing for a while: what there is now is not known."""
-        times = self._last_busy.values()
-        return any(REPORT_IS_LATE <= now - at < SILENCE_IS_NEWS for at in times)
+        for at in self._last_busy.values():  # noqa: SIM110 (asked all the time)
+            if REPORT_IS_LATE <= now - at < SILENCE_IS_NEWS:
+                return True
+        return False
 
     def _note_source(self, report: LoadReport) -> None:
         present = {known.source: known for known in self._present(report.at)}
@@ -104,8 +124,11 @@ class Load:
         known = self._busy_sources.values()
         return [report for report in known if now - report.at < SOURCE_IS_GONE]
 
-    def _news_is_on_its_way(self, now: float) -> bool:
-        return 0 < now - self._edge < REPORT_IS_LATE and bool(self._present(now))
+    def _edge_of_news(self, now: float) -> float:
+        """Where means end: what happened since the last report is not told yet."""
+        if not 0 < now - self._edge < REPORT_IS_LATE:
+            return now
+        return self._edge if self._present(now) else now
 
 
 def _is_busy(report: LoadReport) -> bool:

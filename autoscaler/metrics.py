@@ -40,6 +40,11 @@ class AutoscalerMetrics:
         self._desired.labels(service).set(decision.replicas)
         self._panic.labels(service).set(decision.mode is Mode.PANIC)
 
+    def confirmed(self, service: str, decisions: int) -> None:
+        """So many changed nothing."""
+        if decisions:
+            self._decisions.labels(service, KEEP).inc(decisions)
+
     def cold_start(self, service: str) -> None:
         self._cold_starts.labels(service).inc()
 

@@ -35,17 +35,23 @@ BEHAVIOURS: Mapping[PolicyName, Callable[[Scaling], Behaviour]] = {
 
 
 class Policy:
-    """`replicas` and `frozen` are what was decided last."""
+    """`replicas` and `frozen` are what was decided last; `planned` is when to look again, as it
+    was then (loop time); `confirmed` counts what was decided
+    the cheap way since `decided_at`."""
 
     __slots__ = (
+        "_first_end",
         "_hold_until",
+        "_may_confirm",
         "_needs_ticks",
-        "_planned",
         "_unsettled",
+        "confirmed",
+        "decided_at",
         "decider",
         "frozen",
         "load",
         "override",
+        "planned",
         "replicas",
         "scaling",
     )
@@ -54,24 +60,30 @@ class Policy:
         self.scaling = scaling
         self.decider = BEHAVIOURS[scaling.policy](scaling)
         self.load = Load(self.decider.windows.longest)
+        self._first_end = self._shortest_ladder()
         self.override: Override | None = None
         self.replicas = 0
         self.frozen = False
         self._hold_until = -math.inf
         self._needs_ticks = True
-        self._planned = math.inf
+        self.planned = math.inf
+        self._may_confirm = False
+        self.decided_at = -math.inf
+        self.confirmed = 0
         self._unsettled = ""
 
     def configure(self, scaling: Scaling) -> None:
         """Go on under other rules; what was seen is kept as far as the new windows reach. Another
         way of deciding begins as after a restart."""
         former, self.scaling = self.scaling, scaling
+        self._may_confirm = False
         if former.policy == scaling.policy:
             self.decider.configure(scaling)
         else:
             self.decider = BEHAVIOURS[scaling.policy](scaling)
             self._unsettled = f"{self.replicas} were wanted by scaling.policy {former.policy}"
         self.load.resize(self.decider.windows.longest)
+        self._first_end = self._shortest_ladder()
 
     # Facts
 
@@ -105,7 +117,7 @@ class Policy:
     def decide(self, counts: Counts, now: float) -> Decision:
         if self.override and self.override.has_expired(now):
             self.override = None
-        if now - self._planned > CLOCK_JUMP:
+        if now - self.planned > CLOCK_JUMP:
             self._unsettled = f"{self.replicas} were wanted before the clock jumped"
         if self._unsettled:
             self._begin_anew(self._unsettled, now)
@@ -119,6 +131,21 @@ class Policy:
                 return self._decided(self._frozen(seen, now))
             case Rung.AWAKE:
                 return self._decided(self.decider.decide(seen, now))
+
+    def confirms(self, counts: Counts, now: float) -> bool:
+        """The cheap way to decide: True says that `decide` would change nothing, and stands for
+        it but for the record."""
+        if not self._may_confirm or now - self.planned > CLOCK_JUMP or self._unsettled:
+            return False
+        if not self.load.is_known_busy(now):
+            return False
+        if not self.decider.confirms(self.load, counts, self.replicas, now):
+            return False
+        tick = self.decider.next_look(now)
+        # The ladder of a busy service begins now.
+        self.planned = tick if tick <= now + self._first_end else self.next_look(now)
+        self.confirmed += 1
+        return True
 
     # Reading
 
@@ -173,6 +200,11 @@ class Policy:
         self.decider.hold(self.replicas, "adopted", reason, now)
         self._hold_until = now + self.scaling.stable_window
 
+    def _shortest_ladder(self) -> float:
+        """Seconds from the last activity to the first step down."""
+        ends = (self.scaling.idle.freeze_after, self.decider.stop_after)
+        return min((end for end in ends if end is not None), default=math.inf)
+
     def _ladder(self) -> Ladder:
         return Ladder.of(self.scaling, self.decider.stop_after)
 
@@ -219,7 +251,9 @@ class Policy:
     def _decided(self, decision: Decision) -> Decision:
         self.replicas, self.frozen = decision.replicas, decision.frozen
         self._needs_ticks = not self._is_settled(decision)
-        self._planned = self.next_look(decision.at)
+        self._may_confirm = decision.mode is Mode.STABLE and decision.replicas == decision.before
+        self.decided_at = decision.at
+        self.planned = self.next_look(decision.at)
         return decision
 
     def _is_settled(self, decision: Decision) -> bool:

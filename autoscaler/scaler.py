@@ -27,6 +27,11 @@ from config.service import Service
 
 log = logging.getLogger("tidegate.autoscaler")
 
+# Seconds after which a decision that was only confirmed is made at length again: one in so many of
+# a round, and at least one.
+RECORD_IS_OLD = 60.0
+AT_LENGTH = 100
+
 _NEVER_SCALED = "its endpoints are run by others: never scaled"
 
 
@@ -49,7 +54,10 @@ class Scaler:
         self._configured: Mapping[str, Service] = {}
         self._policies: dict[str, Policy] = {}
         self._histories: dict[str, History] = {}
+        self._at_length = 0
+        self._counted: dict[str, Counts] = {}
         self._agenda = Agenda(clock)
+        registry.on_service(self._recount)
 
     # What is told
 
@@ -147,13 +155,20 @@ class Scaler:
 
     def decide_due(self, now: float) -> None:
         """One round: whatever is due by now."""
-        for service in self._agenda.take(now):
+        due = self._agenda.take(now)
+        self._at_length = 1 + len(due) // AT_LENGTH
+        for service in due:
             self._look(service, now)
 
     def _look(self, service: str, now: float) -> None:
         """A bug about one service must not stop the others: it is looked at again later."""
         try:
-            self._decide(service, now)
+            policy = self._policies.get(service)
+            brief = policy is not None and not self._renews(policy, now)
+            if policy and brief and policy.confirms(self._counts(service), now):
+                self._agenda.plan(service, policy.planned)
+            else:
+                self._decide(service, now)
         except Exception:
             log.exception(
                 "no decision about %s; this is a bug, please report it",
@@ -161,6 +176,13 @@ class Scaler:
                 extra={"service": service},
             )
             self._agenda.plan(service, now + TICK)
+
+    def _renews(self, policy: Policy, now: float) -> bool:
+        """A few in each round are decided at length, so that no record gets old."""
+        if now - policy.decided_at < RECORD_IS_OLD or not self._at_length:
+            return False
+        self._at_length -= 1
+        return True
 
     # Acting
 
@@ -185,9 +207,12 @@ class Scaler:
         wanted = Desired(decision.replicas, decision.mode, decision.reason, decision.frozen)
         self._record(service, decision, direction=_direction(former, wanted))
         policy = self._policies[service]
+        self._metrics.confirmed(service, policy.confirmed)
+        policy.confirmed = 0
         self._agenda.plan(service, policy.next_look(now))
         if policy.is_over():
             del self._policies[service]
+            self._counted.pop(service, None)
             self._agenda.plan(service, math.inf)
         self._tell(service, former, wanted)
         # Another reason for the same wish is no news for those who act on it.
@@ -241,8 +266,17 @@ class Scaler:
         return known
 
     def _counts(self, service: str) -> Counts:
-        states = Counter(replica.state for replica in self._registry.replicas(service))
-        return Counts(states[State.READY], states[State.STARTING], states[State.FROZEN])
+        """Counted anew only after something about the service changed."""
+        known = self._counted.get(service)
+        if known is None:
+            states = Counter(replica.state for replica in self._registry.replicas(service))
+            known = Counts(states[State.READY], states[State.STARTING], states[State.FROZEN])
+            if service in self._policies:
+                self._counted[service] = known
+        return known
+
+    def _recount(self, service: str) -> None:
+        self._counted.pop(service, None)
 
 
 def _direction(former: Desired, wanted: Desired) -> str:
