@@ -12,7 +12,8 @@ import math
 from dataclasses import dataclass
 from typing import Protocol
 
-from autoscaler.decision import Decision, Observation
+from autoscaler.decision import Counts, Decision, Observation
+from autoscaler.load import Load
 from config.scaling import Scaling
 
 
@@ -58,6 +59,11 @@ class Behaviour(Protocol):
         as long as the original would."""
 
     def decide(self, seen: Observation, now: float) -> Decision: ...
+
+    def confirms(self, load: Load, counts: Counts, desired: int, now: float) -> bool:
+        """Whether `decide` would surely change nothing, neither the number nor the mode, told at a
+        tenth of the cost; True counts as a decision made. A busy service, awake and not held by
+        hand. False says nothing."""
 
     def next_look(self, now: float) -> float:
         """When to decide again while there is anything to decide, later than `now`."""

@@ -17,12 +17,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from autoscaler.behaviour import Windows, next_multiple
-from autoscaler.decision import Bounds, Decision, Limit, Observation
-from autoscaler.noise import STABLE_WINDOWS, SWINGS, Noise
+from autoscaler.decision import Bounds, Counts, Decision, Limit, Observation
+from autoscaler.load import Load
+from autoscaler.noise import PANIC_WINDOWS, STABLE_WINDOWS, SWINGS, Noise
 from autoscaler.rates import Changes, highest, lowest
 from autoscaler.rules import Means, Wish, largest, tolerant, wishes
 from autoscaler.window import SlidingMax
 from cluster.model import Mode
+from config.rules import ConcurrencyRule, RpsRule
 from config.scaling import Scaling, Way
 from config.units import format_duration
 
@@ -64,22 +66,40 @@ class _Hold:
 class Decider:
     """The decisions for one service; remembers its panic, its holds and its recent wishes."""
 
-    __slots__ = ("_changes", "_delayed", "_hold", "_noise", "_panic_at", "_panic_floor", "scaling")
+    __slots__ = (
+        "_changes",
+        "_delayed",
+        "_hold",
+        "_least",
+        "_noise",
+        "_panic_at",
+        "_panic_floor",
+        "_plain",
+        "_reach",
+        "scaling",
+    )
 
     def __init__(self, scaling: Scaling) -> None:
-        self.scaling = scaling
+        self._adopt(scaling)
         self._changes = Changes(scaling.up, scaling.down)
         self._delayed = SlidingMax(scaling.down_delay)
-        self._noise = Noise(STABLE_WINDOWS * scaling.stable_window)
+        self._noise = Noise(*_memory(scaling))
         self._panic_at: float | None = None
         self._panic_floor = 0
         self._hold: _Hold | None = None
 
     def configure(self, scaling: Scaling) -> None:
-        self.scaling = scaling
+        self._adopt(scaling)
         self._changes.configure(scaling.up, scaling.down)
         self._delayed.resize(scaling.down_delay)
-        self._noise.resize(STABLE_WINDOWS * scaling.stable_window)
+        self._noise.resize(*_memory(scaling))
+
+    def _adopt(self, scaling: Scaling) -> None:
+        """What `confirms` needs of it is worked out once."""
+        self.scaling = scaling
+        self._plain = _plain(scaling)
+        self._reach = max(1.0, scaling.stable_window), max(1.0, scaling.panic_window)
+        self._least = max(1, scaling.activation, scaling.min)
 
     @property
     def windows(self) -> Windows:
@@ -131,6 +151,24 @@ class Decider:
             wishes=(*stable, *panic),
             limits=tuple(number.limits),
         )
+
+    def confirms(self, load: Load, counts: Counts, desired: int, now: float) -> bool:
+        """What the rules ask for is what there is, or chance explains it, and nobody panics."""
+        if self._panic_at is not None or counts.ready + counts.starting != desired:
+            return False
+        if not self._plain or (self._hold is not None and now < self._hold.until):
+            return False
+        stable = panic = 0.0
+        for rule in self._plain:
+            long, short = load.of_one(rule.metric, self._reach, now)
+            stable, panic = max(stable, long / rule.target), max(panic, short / rule.target)
+        if math.ceil(round(panic, 6)) >= self.scaling.panic_threshold * max(1, counts.ready):
+            return False
+        asked = min(max(math.ceil(round(stable, 6)), self._least), self.scaling.max)
+        if asked > desired:
+            return False
+        self._noise.record(panic, now)
+        return asked == desired or stable + SWINGS * self._noise.swing() > desired - 1 + 1e-6
 
     @property
     def is_in_panic(self) -> bool:
@@ -201,6 +239,17 @@ class Decider:
         )
 
 
+def _plain(scaling: Scaling) -> tuple[ConcurrencyRule | RpsRule, ...]:
+    """The rules, if they are about the gateway's load alone and nothing else decides."""
+    rules = tuple(rule for rule in scaling.rules if isinstance(rule, ConcurrencyRule | RpsRule))
+    return rules if len(rules) == len(scaling.rules) and not scaling.down_delay else ()
+
+
+def _memory(scaling: Scaling) -> tuple[float, float]:
+    """How far the noise reaches back, and its pace."""
+    return STABLE_WINDOWS * scaling.stable_window, PANIC_WINDOWS * scaling.panic_window
+
+
 def demand(wished: Sequence[Wish]) -> float:
     """The load in replicas, not rounded."""
     loads = (wish.measured / wish.target for wish in wished if wish.is_load and wish.target)
@@ -212,7 +261,9 @@ def tolerance(scaling: Scaling, way: Way) -> float:
 
 
 def limit_without_data(number: Limited, wished: Sequence[Wish], seen: Observation) -> None:
-    """A rule without data might wish for all there is."""
+    """A rule without data might wish for all there is; a gateway that fell silent may be busy."""
+    if seen.is_blind:
+        number.at_least(seen.desired, "no data", "not down while a busy gateway tells nothing")
     for wish in wished:
         if not wish.is_known:
             number.at_least(seen.desired, "no data", f"not down while {wish.rule} has no value")

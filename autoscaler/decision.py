@@ -44,7 +44,7 @@ class Bounds:
 @dataclass(frozen=True, slots=True)
 class Observation:
     """What a decision is made from. `desired` is the wish before it; `bounds` are those of a
-    schedule, instead of the configured ones."""
+    schedule, instead of the configured ones. `is_blind`: a gateway that was busy fell silent."""
 
     stable: Means
     panic: Means
@@ -54,6 +54,7 @@ class Observation:
     queued: int = 0
     gauges: Mapping[MetricRule, Gauge] = field(default_factory=dict)
     bounds: Bounds | None = None
+    is_blind: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ def explain_awake(policy: Policy, counts: Counts, now: float) -> dict[str, objec
 def explain_asleep(
     desired: Desired,
     why: str = "",
-    next_change_in: float | None = None,
+    next_change_in: float = math.inf,
     wishes: Sequence[Wish] = (),
 ) -> dict[str, object]:
     """A service that costs nothing has nothing but its last reason, perhaps a schedule, and what
@@ -49,7 +49,7 @@ def explain_asleep(
             "mode": desired.mode.value,
             "reason": why or desired.reason,
         },
-        "next_change_in": next_change_in,
+        "next_change_in": round(next_change_in, 3) if next_change_in < math.inf else None,
     }
 
 

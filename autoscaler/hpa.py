@@ -25,7 +25,8 @@ from autoscaler.decider import (
     limit_bounds,
     limit_without_data,
 )
-from autoscaler.decision import Decision, Observation
+from autoscaler.decision import Counts, Decision, Observation
+from autoscaler.load import Load
 from autoscaler.rates import Changes, highest, lowest
 from autoscaler.rules import Wish, largest, tolerant, wishes
 from cluster.model import Mode
@@ -81,6 +82,9 @@ class Hpa:
     @property
     def steps_down_at(self) -> float:
         return math.inf
+
+    def confirms(self, load: Load, counts: Counts, desired: int, now: float) -> bool:
+        return False
 
     def next_look(self, now: float) -> float:
         return next_multiple(SYNC, now)

@@ -19,7 +19,8 @@ import math
 
 from autoscaler.behaviour import Windows, given, next_multiple
 from autoscaler.decider import Limited, limit_bounds, limit_without_data
-from autoscaler.decision import Decision, Observation
+from autoscaler.decision import Counts, Decision, Observation
+from autoscaler.load import Load
 from autoscaler.rules import Wish, largest, wishes
 from autoscaler.window import SlidingMax
 from cluster.model import Mode
@@ -87,6 +88,9 @@ class Kpa:
     @property
     def steps_down_at(self) -> float:
         return math.inf if self._inactive_since is None else self._inactive_since + GRACE
+
+    def confirms(self, load: Load, counts: Counts, desired: int, now: float) -> bool:
+        return False
 
     def next_look(self, now: float) -> float:
         return next_multiple(TICK, now)

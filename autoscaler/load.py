@@ -14,6 +14,8 @@ from cluster.messages import LoadReport
 
 # A worker with traffic reports every second; this much later its silence is taken for silence.
 REPORT_IS_LATE = 2.0
+# For so long nothing is concluded from a silence that came while there was something in flight.
+SILENCE_IS_NEWS = 60.0
 # What was in flight in a worker that told nothing for so long is gone with it.
 SOURCE_IS_GONE = 10.0
 SHORTEST_WINDOW = 1.0  # one bucket
@@ -42,6 +44,15 @@ class Source:
         """Concurrency and requests per second."""
         edge = self.edge(now)
         return self._busy.mean(edge, window), self._requests.mean(edge, window)
+
+    def of_one(self, metric: str, windows: tuple[float, float], now: float) -> tuple[float, float]:
+        edge = self.edge(now)
+        kept = self._requests if metric == "rps" else self._busy
+        return kept.mean(edge, windows[0]), kept.mean(edge, windows[1])
+
+    @property
+    def is_busy(self) -> bool:
+        return self.last.in_flight + self.last.queued > 0
 
     def edge(self, now: float) -> float:
         """Where the news ends: news that is on its way is no silence."""
@@ -83,8 +94,12 @@ class Load:
 
     def is_busy(self, now: float) -> bool:
         """Something is in flight or queued."""
-        expected = now - self._expected < REPORT_IS_LATE
-        return expected or self.in_flight(now) + self.queued(now) > 0
+        if now - self._expected < REPORT_IS_LATE:
+            return True
+        for source in self._sources.values():
+            if source.is_busy and now - source.last.at < SOURCE_IS_GONE:
+                return True
+        return False
 
     def in_flight(self, now: float) -> int:
         return sum(report.in_flight for report in self._present(now))
@@ -104,6 +119,31 @@ class Load:
 
     def _newest(self, now: float) -> float:
         return max((source.edge(now) for source in self._sources.values()), default=now)
+
+    def of_one(self, metric: str, windows: tuple[float, float], now: float) -> tuple[float, float]:
+        """Both means of one metric alone, `concurrency` or `rps`; windows of at least 1 s."""
+        long = short = 0.0
+        for source in self._sources.values():
+            more = source.of_one(metric, windows, now)
+            long, short = long + more[0], short + more[1]
+        return long, short
+
+    def is_known_busy(self, now: float) -> bool:
+        """Busy, and no gateway that was busy is late with its news."""
+        is_busy = False
+        for source in self._sources.values():
+            if source.is_busy:
+                if now - source.last.at >= REPORT_IS_LATE:
+                    return False
+                is_busy = True
+        return is_busy
+
+    def is_blind(self, now: float) -> bool:
+        """A gateway that was busy has told nothing for a while: what there is now is not known."""
+        return any(
+            source.is_busy and REPORT_IS_LATE <= now - source.last.at < SILENCE_IS_NEWS
+            for source in self._sources.values()
+        )
 
     def _present(self, now: float) -> list[LoadReport]:
         reports = [source.last for source in self._sources.values()]

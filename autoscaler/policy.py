@@ -23,6 +23,7 @@ from autoscaler.ray import Ray
 from autoscaler.refusal import by_hand, by_schedule
 from autoscaler.rules import wishes
 from autoscaler.schedules import Timetable
+from autoscaler.settled import is_settled
 from autoscaler.timing import NOTHING_LEARNED, Memory, Timing
 from autoscaler.use import Use
 from cluster.messages import LoadReport
@@ -41,11 +42,13 @@ BEHAVIOURS: Mapping[PolicyName, Callable[[Scaling], Behaviour]] = {
 
 
 class Policy:
-    """`replicas` and `frozen` are what was decided last."""
+    """`replicas` and `frozen` are what was decided last; `planned` is when to look again, as it
+    was then (loop time); `confirmed` counts what was decided the cheap way since `decided_at`."""
 
     __slots__ = (
-        "_needs_ticks", "_planned", "_scheduled", "_unsettled", "decider", "frozen", "load",
-        "override", "replicas", "scaling", "timetable", "timing", "use",
+        "_first_end", "_may_confirm", "_needs_ticks", "_scheduled", "_unsettled", "confirmed",
+        "decided_at", "decider", "frozen", "load", "override", "planned", "replicas", "scaling",
+        "timetable", "timing", "use",
     )  # fmt: skip
 
     def __init__(
@@ -59,13 +62,17 @@ class Policy:
         self.decider = BEHAVIOURS[scaling.policy](scaling)
         self.load = Load(self.decider.windows.longest)
         self.use = Use(scaling, self.load, gauges)
+        self._first_end = self._shortest_ladder()
         self.override: Override | None = None
         self.timetable: Timetable | None = None
         self._scheduled = bool(scaling.schedules)
         self.replicas = 0
         self.frozen = False
         self._needs_ticks = True
-        self._planned = math.inf
+        self.planned = math.inf
+        self._may_confirm = False
+        self.decided_at = -math.inf
+        self.confirmed = 0
         self._unsettled = ""
 
     def configure(self, scaling: Scaling) -> None:
@@ -73,6 +80,7 @@ class Policy:
         way of deciding begins as after a restart."""
         former, self.scaling = self.scaling, scaling
         self.use.configure(scaling)
+        self._may_confirm = False
         if former.policy == scaling.policy:
             self.decider.configure(scaling)
         else:
@@ -85,6 +93,7 @@ class Policy:
         self.load.resize(self.decider.windows.longest)
         self.timetable = None
         self._scheduled = bool(scaling.schedules)
+        self._first_end = self._shortest_ladder()
 
     # Facts
 
@@ -166,7 +175,7 @@ class Policy:
     def decide(self, counts: Counts, now: float) -> Decision:
         if self.override and self.override.has_expired(now):
             self.let_go(self.override.until)
-        if now - self._planned > CLOCK_JUMP:
+        if now - self.planned > CLOCK_JUMP:
             self._unsettled = f"{self.replicas} were wanted before the clock jumped"
         if self._unsettled:
             self._begin_anew(self._unsettled, now)
@@ -182,6 +191,21 @@ class Policy:
                 return self._decided(self._frozen(seen, now))
             case Rung.AWAKE:
                 return self._decided(self._awake(seen, now))
+
+    def confirms(self, counts: Counts, now: float) -> bool:
+        """The cheap way to decide: True says that `decide` would change nothing, and stands for
+        it but for the record."""
+        if not self._may_confirm or now - self.planned > CLOCK_JUMP or self._unsettled:
+            return False
+        if not self.load.is_known_busy(now):
+            return False
+        if not self.decider.confirms(self.load, counts, self.replicas, now):
+            return False
+        tick = self.decider.next_look(now)
+        # The ladder of a busy service begins now.
+        self.planned = tick if tick <= now + self._first_end else self.next_look(now)
+        self.confirmed += 1
+        return True
 
     # Reading
 
@@ -246,6 +270,7 @@ class Policy:
             queued=self.load.queued(now),
             gauges=self._gauges(counts, now),
             bounds=self.timetable.bounds if self.timetable else None,
+            is_blind=self.load.is_blind(now),
         )
 
     def _gauges(self, counts: Counts, now: float) -> Mapping[MetricRule, Gauge]:
@@ -262,6 +287,11 @@ class Policy:
         self.use.seen(now)
         self.decider.hold(self.replicas, "adopted", reason, now)
         self.use.hold(now + self.scaling.stable_window)
+
+    def _shortest_ladder(self) -> float:
+        """Seconds from the last activity to the first step down."""
+        ends = (self.scaling.idle.freeze_after, self.decider.stop_after)
+        return min((end for end in ends if end is not None), default=math.inf)
 
     def _ladder(self) -> Ladder:
         return Ladder.of(self.scaling, self.decider.stop_after, self._least)
@@ -348,25 +378,10 @@ class Policy:
 
     def _decided(self, decision: Decision) -> Decision:
         self.replicas, self.frozen = decision.replicas, decision.frozen
-        self._needs_ticks = not self._is_settled(decision)
-        self._planned = self.next_look(decision.at)
+        self._needs_ticks = not is_settled(decision, self.scaling, self.decider, self.load)
+        plain = not self._scheduled and not decision.inputs.gauges
+        same = decision.mode is Mode.STABLE and decision.replicas == decision.before
+        self._may_confirm = plain and same
+        self.decided_at = decision.at
+        self.planned = self.next_look(decision.at)
         return decision
-
-    def _is_settled(self, decision: Decision) -> bool:
-        """No tick could decide anything else: only a fact or the ladder can."""
-        if decision.mode in (Mode.MANUAL, Mode.IDLE) and not decision.frozen:
-            return True
-        seen = decision.inputs
-        quiet = not (seen.in_flight or seen.queued or seen.stable.concurrency or seen.stable.rps)
-        # What was measured elsewhere may ask for more than what a wake begins with.
-        if seen.gauges:
-            quiet = quiet and all(wish.replicas <= decision.replicas for wish in decision.wishes)
-        bounds = seen.bounds or configured(self.scaling)
-        lowest = min(max(1, bounds.least, self.scaling.activation), bounds.most)
-        calm = not self.decider.is_in_panic and not self.load.is_busy(decision.at)
-        return quiet and calm and decision.replicas <= lowest and self._knows_its_end()
-
-    def _knows_its_end(self) -> bool:
-        """When zero comes, or that it never does."""
-        stays = self.scaling.min > 0 or self.scaling.idle.stop_after is None
-        return stays or self.decider.stop_after is not None or self.decider.steps_down_at < math.inf

@@ -21,7 +21,8 @@ from autoscaler.decider import (
     limit_bounds,
     limit_without_data,
 )
-from autoscaler.decision import Decision, Observation
+from autoscaler.decision import Counts, Decision, Observation
+from autoscaler.load import Load
 from autoscaler.rules import largest, wishes
 from cluster.model import Mode
 from config.scaling import Scaling
@@ -71,6 +72,9 @@ class Ray:
     @property
     def steps_down_at(self) -> float:
         return self._since + self._delay(-1) if self._way < 0 else math.inf
+
+    def confirms(self, load: Load, counts: Counts, desired: int, now: float) -> bool:
+        return False
 
     def next_look(self, now: float) -> float:
         look = next_multiple(NEWS, now)

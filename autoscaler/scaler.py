@@ -7,38 +7,41 @@ A wake does not wait for a tick: the wish is written before the call returns.
 import asyncio
 import logging
 import math
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from autoscaler.agenda import Agenda
+from autoscaler.census import Census
 from autoscaler.chronicle import Chronicle
 from autoscaler.clocks import COMPARE_EVERY, Clocks
 from autoscaler.decider import TICK, configured
-from autoscaler.decision import Bounds, Counts, Decision
+from autoscaler.decision import Bounds, Decision
 from autoscaler.explain import explain_asleep, explain_awake
-from autoscaler.gauges import Gauge, believed
+from autoscaler.gauges import Gauge
 from autoscaler.manual import override
+from autoscaler.measurements import Measurements
 from autoscaler.memories import Memories
 from autoscaler.metrics import AutoscalerMetrics
 from autoscaler.needs import Links, Need
 from autoscaler.policy import Policy
 from autoscaler.record import Record
-from autoscaler.rules import Means, Wish, wishes
 from autoscaler.schedules import standing
 from cluster.events import Events
-from cluster.lifecycle import State
 from cluster.messages import LoadReport, Wake
 from cluster.model import Desired, Mode
 from cluster.registry import Registry
-from config.rules import Asked, MetricRule
+from config.rules import MetricRule
 from config.service import Service
-from config.units import format_duration
 
 log = logging.getLogger("tidegate.autoscaler")
 
 _AT_ONCE = 100  # looks in a row: then it is the turn of the rest of the process
 _CLOCKS = ""  # in the agenda; no service has this name
+# Seconds after which a decision that was only confirmed is made at length again: one in so many of
+# a round, and at least one.
+RECORD_IS_OLD = 60.0
+AT_LENGTH = 100
+
 _NEVER_SCALED = "its endpoints are run by others: never scaled"
 
 
@@ -63,12 +66,14 @@ class Scaler:
         self._chronicle = Chronicle(registry, events, clock, wall, metrics)
         self._scheduled: set[str] = set()
         self._clocks = Clocks(wall(), clock())
-        self._gauges: dict[str, dict[MetricRule, Gauge]] = {}
+        self._measurements = Measurements()
         self._memories = Memories()
         self._agenda = Agenda(clock)
         self._links = Links()
         self._leased_until: dict[str, float] = {}
         self._is_noting_needs = False
+        self._at_length = 0
+        self._census = Census(registry)
 
     # What is told
 
@@ -82,7 +87,9 @@ class Scaler:
         for service in {*self._chronicle, *self._policies}:
             if not self._is_scaled(service):
                 self._forget(service)
-        self._drop_gauges()
+        self._measurements.configure(
+            {name: spec.scaling.metric_rules for name, spec in specs.items() if not spec.endpoints}
+        )
         for service, policy in tuple(self._policies.items()):
             if service in renewed:
                 policy.relearn()
@@ -126,10 +133,10 @@ class Scaler:
         if not self._is_scaled(service):
             return
         if service not in self._policies and not gauge.is_active:
-            self._gauges.setdefault(service, {})[rule] = gauge
+            self._measurements.note(service, rule, gauge)
             return
         policy, now = self._policy(service), self._clock()
-        self._gauges.setdefault(service, policy.use.gauges)
+        self._measurements.keep(service, policy.use.gauges)
         policy.measured(rule, gauge, now)
         if gauge.is_active and policy.is_asleep(now):
             self._rouse(service, f"{rule.metric}, which {gauge.cause}", now)
@@ -206,13 +213,11 @@ class Scaler:
         desired = self._registry.desired(service)
         policy = self._policies.get(service)
         if policy:
-            story = explain_awake(policy, self._counts(service), now)
+            story = explain_awake(policy, self._census.counts(service), now)
         else:
-            change = self._agenda.moment(service) - now
-            change_in = round(change, 3) if change < math.inf else None
             why = _NEVER_SCALED if spec.endpoints else ""
-            wished = self._measured_asleep(service, now)
-            story = explain_asleep(desired, why, change_in, wished)
+            change_in = self._agenda.moment(service) - now
+            story = explain_asleep(desired, why, change_in, self._measurements.wishes(service, now))
         # One who sleeps is not decided about: its last decision stands.
         last = None if policy else self.last_decision(service)
         return {"service": service, "at": last.at if last else self._wall(), **story}
@@ -222,25 +227,30 @@ class Scaler:
     async def run(self) -> None:
         """Decides whenever something is due, for ever."""
         while True:
-            now = await self._agenda.next_due()
-            for count, service in enumerate(self._agenda.take(now), 1):
-                if count % _AT_ONCE == 0:
-                    await asyncio.sleep(0)
-                if service == _CLOCKS:
-                    self._compare_clocks(now)
-                else:
-                    self._look(service, now)
+            for _ in self._round(await self._agenda.next_due()):
+                await asyncio.sleep(0)
+
+    def decide_due(self, now: float) -> None:
+        """One round, without a break."""
+        tuple(self._round(now))
+
+    def _round(self, now: float) -> Iterator[None]:
+        """Whatever is due by now, with breaks for the rest of the process."""
+        due = self._agenda.take(now)
+        self._at_length = 1 + len(due) // AT_LENGTH
+        for count, service in enumerate(due, 1):
+            if count % _AT_ONCE == 0:
+                yield
+            if service == _CLOCKS:
+                self._compare_clocks(now)
+            else:
+                self._look(service, now)
 
     def _compare_clocks(self, now: float) -> None:
         """What was planned by a clock that jumped is due now."""
         self._agenda.plan(_CLOCKS, now + COMPARE_EVERY)
-        if jump := self._clocks.jump(self._wall(), self._clock()):
-            way = "ahead" if jump > 0 else "back"
-            self._events.emit(
-                "clock-jumped",
-                f"the clock went {format_duration(round(abs(jump)))} {way}: "
-                "all schedules are looked at",
-            )
+        if news := self._clocks.news(self._wall(), self._clock()):
+            self._events.emit("clock-jumped", f"{news}: all schedules are looked at")
             for service in self._scheduled:
                 self._agenda.hasten(service, now)
 
@@ -249,7 +259,13 @@ class Scaler:
         if not self._is_scaled(service):
             return  # it left the file while it was due
         try:
-            self._decide(service, now)
+            policy = self._policies.get(service)
+            linked = bool(self._links.company(service))
+            brief = policy is not None and not linked and not self._renews(policy, now)
+            if policy and brief and policy.confirms(self._census.counts(service), now):
+                self._agenda.plan(service, policy.planned)
+            else:
+                self._decide(service, now)
         except Exception:
             log.exception(
                 "no decision about %s; this is a bug, please report it",
@@ -258,12 +274,19 @@ class Scaler:
             )
             self._agenda.plan(service, now + TICK)
 
+    def _renews(self, policy: Policy, now: float) -> bool:
+        """A few in each round are decided at length, so that no record gets old."""
+        if now - policy.decided_at < RECORD_IS_OLD or not self._at_length:
+            return False
+        self._at_length -= 1
+        return True
+
     # Acting
 
     def _wake(self, service: str) -> None:
         now = self._clock()
         policy = self._policy(service)
-        decision = policy.wake(self._counts(service), now)
+        decision = policy.wake(self._census.counts(service), now)
         if decision is None:
             self._agenda.hasten(service, policy.next_look(now))
             self._note_needs(service, now)
@@ -271,7 +294,7 @@ class Scaler:
         self._start_up(service, decision, now)
 
     def _rouse(self, service: str, by: str, now: float) -> None:
-        decision = self._policy(service).rouse(by, self._counts(service), now)
+        decision = self._policy(service).rouse(by, self._census.counts(service), now)
         if decision is not None and decision.replicas > 0:
             self._start_up(service, decision, now)
 
@@ -307,7 +330,7 @@ class Scaler:
 
     def _decide(self, service: str, now: float) -> None:
         self._note_needs(service, now)
-        decision = self._policy(service).decide(self._counts(service), now)
+        decision = self._policy(service).decide(self._census.counts(service), now)
         self._act(service, decision, now)
 
     def _act(self, service: str, decision: Decision, now: float) -> None:
@@ -318,10 +341,13 @@ class Scaler:
             decision.replicas, decision.mode, decision.reason, decision.frozen, policy.refusal()
         )
         self._chronicle.record(service, decision, former, wanted)
+        self._metrics.confirmed(service, policy.confirmed)
+        policy.confirmed = 0
         self._agenda.plan(service, policy.next_look(now))
         if policy.is_over():
             self._memories.keep(service, policy.memory)
             del self._policies[service]
+            self._census.leave(service)
             self._chronicle.rest(service)
             self._agenda.plan(service, policy.next_change(now))
         self._chronicle.tell(service, former, wanted)
@@ -332,28 +358,12 @@ class Scaler:
 
     def _forget(self, service: str) -> None:
         self._policies.pop(service, None)
+        self._census.leave(service)
         self._chronicle.forget(service)
         self._memories.forget(service)
         self._leased_until.pop(service, None)
         self._agenda.plan(service, math.inf)
         self._registry.want(service, Desired(0, Mode.IDLE, "no longer in the configuration"))
-
-    def _measured_asleep(self, service: str, now: float) -> Sequence[Wish]:
-        """What those rules wish that are asked for while it sleeps."""
-        gauges = self._gauges.get(service, {})
-        present: dict[MetricRule, Gauge] = {
-            rule: believed(gauge, now) for rule, gauge in gauges.items() if isinstance(rule, Asked)
-        }
-        return wishes(tuple(present), Means(0.0), present)
-
-    def _drop_gauges(self) -> None:
-        """Of rules that are no more. A policy has the same mapping: it is changed in place."""
-        for service, gauges in tuple(self._gauges.items()):
-            if not self._is_scaled(service):
-                del self._gauges[service]
-                continue
-            for rule in gauges.keys() - set(self._configured[service].scaling.metric_rules):
-                del gauges[rule]
 
     # Facts
 
@@ -378,18 +388,13 @@ class Scaler:
         """Made at its first use after a sleep."""
         known = self._policies.get(service)
         if known is None:
-            known = self._policies[service] = Policy(
-                self._specs[service].scaling,
-                self._gauges.get(service),
-                self._memories.of(service),
-            )
+            spec, gauges = self._specs[service], self._measurements.of(service)
+            known = Policy(spec.scaling, gauges, self._memories.of(service))
+            self._policies[service] = known
             known.lease(self._leased_until.get(service, -math.inf))
+            self._census.follow(service)
         known.tell_time(self._wall(), self._clock())
         return known
-
-    def _counts(self, service: str) -> Counts:
-        states = Counter(replica.state for replica in self._registry.replicas(service))
-        return Counts(states[State.READY], states[State.STARTING], states[State.FROZEN])
 
 
 def _is_awake(wanted: Desired) -> bool:

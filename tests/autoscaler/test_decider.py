@@ -135,8 +135,8 @@ def test_nothing_is_taken_back_that_chance_would_soon_ask_for_again() -> None:
         lately = 10.0 + (tick % 5 - 2)  # 8, 9, 10, 11, 12: the usual swing is 2
         decision = decider.decide(seen(10, lately, ready=2, desired=2), 2.0 * tick)
     assert (decision.replicas, decision.limits[-1].limit) == (2, "noise")
-    assert decision.limits[-1].reason == "a load of 1 replicas that moves by 0.8 needs 2"
-    assert decider.decide(seen(2, 2, ready=2, desired=2), 120.0).replicas == 1
+    assert decision.limits[-1].reason == "a load of 1 replicas that moves by 1 needs 2"
+    assert decider.decide(seen(0, 0, ready=2, desired=2), 120.0).replicas == 1
 
 
 def test_a_load_that_does_not_move_keeps_nothing_and_a_spike_is_no_noise() -> None:
@@ -151,17 +151,19 @@ def test_a_load_that_does_not_move_keeps_nothing_and_a_spike_is_no_noise() -> No
 
 @pytest.mark.parametrize("values", [[], [3.0], [3.0] * 50])
 def test_what_does_not_move_has_no_swing(values: list[float]) -> None:
-    noise = Noise(60.0)
+    noise = Noise(60.0, 0.5)
     for at, value in enumerate(values):
         noise.record(value, float(at))
     assert noise.swing() == 0.0
 
 
 def test_the_swing_is_a_standard_deviation_and_old_values_are_forgotten() -> None:
-    rng, noise = random.Random(3), Noise(1000.0)
+    rng, noise = random.Random(3), Noise(1000.0, 1.0)
     for at in range(3000):
         noise.record(rng.gauss(100.0, 5.0) if at >= 2000 else 1e6, float(at))
     assert noise.swing() == pytest.approx(5.0, rel=0.1)
+    assert len(noise._values) == 1000
+    noise.record(1e6, 2999.5)
     assert len(noise._values) == 1000
 
 

@@ -157,7 +157,7 @@ loads = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=12)
 @given(loads)
 def test_turns_left_out_change_nothing(steps: list[tuple[int, float]]) -> None:
     """Beside a loop that turns every 0.1 s, as Ray's: the same changes, at most a report later."""

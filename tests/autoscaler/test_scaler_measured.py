@@ -224,7 +224,7 @@ def test_what_was_measured_goes_with_its_rule() -> None:
         plane.scaler.measured("other", RULE, Gauge(0.0))
         changed = RULE.model_copy(update={"target": 5.0})
         plane.configure({"web": service(rules=(changed,))})
-        assert plane.scaler._gauges == {"web": {}}
+        assert plane.scaler._measurements.of("web") == {}
         plane.scaler.measured("other", RULE, Gauge(9.0, is_active=True))
         plane.scaler.measured("nobody", RULE, Gauge(9.0, is_active=True))
         assert plane.wanted == []
