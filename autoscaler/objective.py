@@ -22,6 +22,7 @@ from config.rules import LatencyRule
 CONFIRM = 2.0  # seconds for which it must be beyond the limit
 SETTLED = 4.0  # seconds of a trial that tell what a replica bears
 PATIENT = 10.0  # seconds of a trial before the next is begun, or before it is given up
+_SILENT = 0.001  # requests a second: none
 _FEW = 20  # answers, and at least two beyond the percentile
 _CAUTIOUS, _BOLD, _SURE = 1.25, 2.0, 4.0  # times the replicas there are, at once
 # A latency that replicas cannot change is still the same so many times, and has drifted so many.
@@ -49,8 +50,8 @@ class Objective:
     """What one latency rule of one service has learned and is trying."""
 
     __slots__ = (
-        "_beyond_since", "_chain", "_doubt_at", "_doubts", "_floor", "_former", "_helps",
-        "_retries", "_retry_at", "_slope", "_story", "_tries", "_wanted", "learned", "rule",
+        "_beyond_since", "_chain", "_doubt_at", "_doubts", "_floor", "_former", "_retries",
+        "_retry_at", "_rose", "_slope", "_story", "_tested", "_tries", "_wanted", "learned", "rule",
     )  # fmt: skip
 
     def __init__(self, rule: LatencyRule, learned: Learned = Learned()) -> None:  # noqa: B008
@@ -64,8 +65,8 @@ class Objective:
         self._tries = 0.0
         self._beyond_since: float | None = None
         self._chain: list[Step] = []
-        self._helps, self._slope = False, 0.0
-        self._floor, self._story = 0.0, ""
+        self._rose, self._slope = 0.0, 0.0
+        self._floor, self._tested, self._story = 0.0, 0.0, ""
         self._retry_at, self._retries = -math.inf, 0
         self._doubt_at, self._doubts = -math.inf, 0
 
@@ -80,7 +81,7 @@ class Objective:
             return self._blind(seen, f"{seen.slow.number} of {enough} answers to judge by")
         if seen.is_catching_up:
             self._beyond_since = None
-            return self._hold(None, seen, "is catching up")
+            return self._hold(None, seen, "catches up")
         slow = seen.slow.percentile(self.rule.percentile)
         fast = seen.fast.percentile(self.rule.percentile) if seen.fast.number >= enough else slow
         if min(slow, fast) > self._limit:
@@ -114,9 +115,11 @@ class Objective:
         if self._beyond_since is None:
             self._beyond_since = now
         if now - self._beyond_since < CONFIRM:
-            return self._hold(latency, seen, "is confirmed")
+            return self._hold(latency, seen, "looks again")
         if self._chain and self._chain[-1].ready == seen.ready:
             return self._hold(latency, seen, "waits for replicas")
+        if seen.rate < _SILENT:
+            return self._hold(latency, seen, "catches up")
         here = Step(seen.ready, seen.rate / seen.ready, latency, seen.answered)
         if here.rate <= self.learned.good * NARROW and self._drifts(here, seen, now):
             self._floor = latency
@@ -124,26 +127,26 @@ class Objective:
         # What does not get worse by waiting is not judged by its first seconds.
         mild = latency < _BOLD * self._limit or here.rate <= self.learned.good * NARROW
         if not seen.is_growing and seen.slow.seconds < (PATIENT if mild else SETTLED):
-            return self._hold(latency, seen, "takes its time")
+            return self._hold(latency, seen, "looks longer")
         return self._climb(here, seen, now)
 
     def _drifts(self, here: Step, seen: Sight, now: float) -> bool:
         """They bear that, and latency came from elsewhere: that has become slower."""
-        lately = here.latency <= self._floor * _DRIFT and now < self._retry_at
+        lately = here.latency <= self._tested * _DRIFT and now < self._retry_at
         return lately and not seen.is_shrinking
 
     def _climb(self, here: Step, seen: Sight, now: float) -> Gauge:
         self._chain = [step for step in self._chain if step.ready < here.ready]
         if self._chain:
-            follows = _follows(self._chain[-1], here)
-            if follows < _FOLLOWS and not self._chain[-1].rate * 0.95 < here.rate:
+            before = self._chain[-1]
+            self._rose, self._slope = _rose(before, here), _slope(before, here)
+            follows = self._rose >= _FOLLOWS_WELL / 2 or _fell(before, here) >= _FOLLOWS
+            if not follows and here.rate < before.rate * 0.95:
                 if seen.is_shrinking or seen.slow.seconds < PATIENT:
-                    return self._hold(here.latency, seen, "takes its time")
+                    return self._hold(here.latency, seen, "looks longer")
                 return self._does_not_follow(here, seen, now)
-            self._slope = _slope(self._chain[-1], here)
-            self._helps = follows >= _FOLLOWS
         else:
-            self._former, self._helps, self._slope = self.learned, False, 0.0
+            self._former, self._rose, self._slope = self.learned, 0.0, 0.0
         self._chain.append(here)
         if not seen.is_shrinking:
             self.learned = self.learned.beyond(here.rate)
@@ -154,10 +157,10 @@ class Objective:
     def _more(self, here: Step, seen: Sight) -> int:
         if self.learned.good:
             return self._needed(seen, self._bears)
-        if self._helps and seen.is_growing and here.answered:
+        if self._rose >= _FOLLOWS_WELL and here.is_overrun:
             # What they answer while more come is all that they can.
             return math.ceil(seen.ready * min(_SURE, seen.rate / here.answered * 1.1))
-        if self._helps and self._slope >= _FOLLOWS_WELL:
+        if self._slope >= _FOLLOWS_WELL:
             share = math.pow(here.latency / self._limit, 1 / self._slope)
             return math.ceil(seen.ready * min(_BOLD, share))
         return int(seen.ready * _CAUTIOUS)
@@ -165,7 +168,7 @@ class Objective:
     def _does_not_follow(self, here: Step, seen: Sight, now: float) -> Gauge:
         """Back to as few as were just as fast."""
         first = self._chain[0]
-        self._floor = here.latency
+        self._floor = self._tested = here.latency
         fine = [s.rate for s in self._chain if s.latency <= self._limit and not s.is_overrun]
         good = max([self._former.good, here.rate, *fine])
         worse = [s.rate for s in self._chain if s.latency > self._limit or s.is_overrun]
@@ -187,8 +190,8 @@ class Objective:
     def _within(self, latency: float, seen: Sight, now: float) -> Gauge:
         if latency <= self.rule.target and self._floor:
             self._floor, self._story, self._retries = 0.0, "", 0
-        if seen.is_growing or not seen.rate or seen.slow.seconds < SETTLED:
-            return self._hold(latency, seen, "is awaited")
+        if seen.is_growing or seen.rate < _SILENT or seen.slow.seconds < SETTLED:
+            return self._hold(latency, seen, "looks longer")
         if self._floor and now >= self._retry_at:
             # Beyond the target again: whether it follows by now is found out from here.
             self._floor = 0.0
@@ -260,13 +263,17 @@ class Objective:
         return Gauge(latency or 0.0, says, wish=self._wanted)
 
 
-def _follows(before: Step, after: Step) -> float:
-    """How far latency fell, or throughput rose, with more replicas: 1 is in proportion."""
-    share = after.rate / before.rate if before.rate else 1.0
-    expected = max(0.02, 1 - share)
-    fell = (1 - after.latency / before.latency) / expected
-    rose = (after.answered / before.answered - 1) / (after.ready / before.ready - 1)
-    return max(fell, rose)
+def _fell(before: Step, after: Step) -> float:
+    """How far latency fell with the load of each replica: 1 is in proportion."""
+    expected = max(0.02, 1 - after.rate / before.rate)
+    return (1 - after.latency / before.latency) / expected
+
+
+def _rose(before: Step, after: Step) -> float:
+    """How far throughput rose with the number of replicas: 1 is in proportion."""
+    if before.answered <= 0:
+        return 0.0
+    return (after.answered / before.answered - 1) / (after.ready / before.ready - 1)
 
 
 def _slope(before: Step, after: Step) -> float:

@@ -13,8 +13,8 @@ from autoscaler.load import SHORTEST_WINDOW, Load
 from autoscaler.times import Times
 from cluster.buckets import mean, percentile
 
-# What differs by fewer standard deviations of a Poisson process than these may be chance.
-_DEVIATIONS = 3.0
+# A rise by fewer standard deviations of a Poisson process may be chance: it is looked for often.
+_DEVIATIONS = 4.0
 
 _CATCH_UP = 30.0  # seconds
 
@@ -44,8 +44,9 @@ _NOTHING = Counted({}, 0.0)
 @dataclass(frozen=True, slots=True)
 class Sight:
     """Rates are in requests a second. `rate` and `concurrency` are means over the trial, `demand`
-    is what to be ready for, `growth` by how much more are in flight or queued each second. `fast`
-    and `slow` reach back over the panic and the stable window."""
+    is what to be ready for, `growth` by how much more are in flight or queued each second,
+    lately, over `grown_over` seconds. `fast` and `slow` reach back over the panic window and the
+    stable one."""
 
     ready: int
     desired: int
@@ -53,6 +54,7 @@ class Sight:
     rate: float = 0.0
     concurrency: float = 0.0
     growth: float = 0.0
+    grown_over: float = 0.0
     fast: Counted = _NOTHING
     slow: Counted = _NOTHING
     service_time: float = 0.0
@@ -91,7 +93,7 @@ class Sight:
 
     @property
     def _by_chance(self) -> float:
-        some = _DEVIATIONS * math.sqrt(max(1.0, self.concurrency)) / max(1.0, self.slow.seconds)
+        some = 3 * math.sqrt(max(1.0, self.concurrency)) / max(1.0, self.grown_over)
         return max(0.02 * self.rate, some)
 
 

@@ -97,6 +97,7 @@ class Timing:
     def _sight(self, load: Load, times: Times, ready: int, desired: int, now: float) -> Sight:
         stable, panic = self._scaling.stable_window, self._scaling.panic_window
         slow = self._counted(times, stable, now)
+        lately_seen = min(slow.seconds, 2 * panic)
         lately, wanted = load.means(stable, now), demand(load, stable, panic, now)
         means = load.means(max(slow.seconds, _SETTLES[0]), now)
         return Sight(
@@ -105,7 +106,8 @@ class Timing:
             demand=wanted,
             rate=means.rps,
             concurrency=means.concurrency,
-            growth=growth(load, slow.seconds, now),
+            growth=growth(load, lately_seen, now),
+            grown_over=lately_seen,
             fast=self._counted(times, panic, now),
             slow=slow,
             service_time=self._counted(self._service_times, panic, now).mean,

@@ -177,6 +177,10 @@ class World:
     def changes(self, since: float, until: float = math.inf) -> list[tuple[float, int]]:
         return [change for change in self.wanted if since < change[0] <= until]
 
+    @property
+    def replicas_wanted(self) -> int:
+        return self.wanted[-1][1]
+
     def most(self, since: float, until: float = math.inf) -> int:
         """The largest number that was wanted in that time."""
         before = [number for at, number in self.wanted if at <= since][-1:]
