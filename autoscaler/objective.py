@@ -11,8 +11,9 @@ keeps it, and it is tried again only much later. See docs/decisions/0006-latency
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from autoscaler.clients import Clients
 from autoscaler.gauges import Gauge
 from autoscaler.learned import NARROW, Learned
 from autoscaler.queueing import shown
@@ -33,25 +34,28 @@ _RETRY, _DOUBT, _LONGEST = 300.0, 3600.0, 86400.0  # seconds; doubled each time 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A trial that was beyond the limit: `rate` is of one replica, `answered` of all."""
+    """A trial that was beyond the limit: `each` is the load of one replica, `came` and `answered`
+    are requests a second of all, `at_once` those under way."""
 
     ready: int
-    rate: float
+    each: float
     latency: float
+    came: float
     answered: float
+    at_once: float
 
     @property
     def is_overrun(self) -> bool:
-        """More came than was answered."""
-        return self.answered < 0.9 * self.rate * self.ready
+        return self.answered < 0.9 * self.came
 
 
 class Objective:
     """What one latency rule of one service has learned and is trying."""
 
     __slots__ = (
-        "_beyond_since", "_chain", "_doubt_at", "_doubts", "_floor", "_former", "_retries",
-        "_retry_at", "_rose", "_slope", "_story", "_tested", "_tries", "_wanted", "learned", "rule",
+        "_beyond_since", "_chain", "_clients", "_doubt_at", "_doubts", "_floor", "_former",
+        "_retries", "_retry_at", "_rose", "_slope", "_story", "_tested", "_tries", "_wanted",
+        "learned", "rule",
     )  # fmt: skip
 
     def __init__(self, rule: LatencyRule, learned: Learned = Learned()) -> None:  # noqa: B008
@@ -61,6 +65,7 @@ class Objective:
     def relearn(self, learned: Learned = Learned()) -> None:  # noqa: B008
         """Begin anew, as for a new revision, or with what is known of this one."""
         self.learned = self._former = learned
+        self._clients = Clients(wait=learned.wait)
         self._wanted: int | None = None
         self._tries = 0.0
         self._beyond_since: float | None = None
@@ -75,6 +80,10 @@ class Objective:
         if seen.is_idle:
             self._wanted, self._chain = None, []
             return Gauge(0.0, "has no load: asks for 0", wish=0)
+        if not seen.is_catching_up and self._clients.look(seen):
+            self._measure_otherwise()
+        if self._clients.wait:
+            seen = seen.at_once()
         enough = max(_FEW, math.ceil(2 / (1 - self.rule.percentile / 100)))
         if seen.ready == 0 or seen.slow.number < enough:
             self._beyond_since = None
@@ -90,6 +99,14 @@ class Objective:
         if max(slow, fast) > self._limit:
             return self._hold(fast, seen, "holds")
         return self._within(slow, seen, now)
+
+    def _measure_otherwise(self) -> None:
+        """What was learned was learned in another measure."""
+        self.learned = self._former = Learned(wait=self._clients.wait)
+        self._tries = 0.0
+        for index, step in enumerate(self._chain):
+            load = step.at_once if self._clients.wait else step.came
+            self._chain[index] = replace(step, each=load / step.ready)
 
     @property
     def _limit(self) -> float:
@@ -120,12 +137,13 @@ class Objective:
             return self._hold(latency, seen, "waits for replicas")
         if seen.rate < _SILENT:
             return self._hold(latency, seen, "catches up")
-        here = Step(seen.ready, seen.rate / seen.ready, latency, seen.answered)
-        if here.rate <= self.learned.good * NARROW and self._drifts(here, seen, now):
+        each = seen.load / seen.ready
+        here = Step(seen.ready, each, latency, seen.rate, seen.answered, seen.concurrency)
+        if here.each <= self.learned.good * NARROW and self._drifts(here, seen, now):
             self._floor = latency
             return self._hold(latency, seen, "holds")
         # What does not get worse by waiting is not judged by its first seconds.
-        mild = latency < _BOLD * self._limit or here.rate <= self.learned.good * NARROW
+        mild = latency < _BOLD * self._limit or here.each <= self.learned.good * NARROW
         if not seen.is_growing and seen.slow.seconds < (PATIENT if mild else SETTLED):
             return self._hold(latency, seen, "looks longer")
         return self._climb(here, seen, now)
@@ -141,7 +159,7 @@ class Objective:
             before = self._chain[-1]
             self._rose, self._slope = _rose(before, here), _slope(before, here)
             follows = self._rose >= _FOLLOWS_WELL / 2 or _fell(before, here) >= _FOLLOWS
-            if not follows and here.rate < before.rate * 0.95:
+            if not follows and here.each < before.each * 0.95:
                 if seen.is_shrinking or seen.slow.seconds < PATIENT:
                     return self._hold(here.latency, seen, "looks longer")
                 return self._does_not_follow(here, seen, now)
@@ -149,7 +167,7 @@ class Objective:
             self._former, self._rose, self._slope = self.learned, 0.0, 0.0
         self._chain.append(here)
         if not seen.is_shrinking:
-            self.learned = self.learned.beyond(here.rate)
+            self.learned = self.learned.beyond(here.each)
         self._doubt_at = now + min(_LONGEST, _DOUBT * 2**self._doubts)
         self._wanted, self._tries = max(self._more(here, seen), seen.ready + 1), 0.0
         return self._gauge(here.latency, seen, "")
@@ -169,12 +187,12 @@ class Objective:
         """Back to as few as were just as fast."""
         first = self._chain[0]
         self._floor = self._tested = here.latency
-        fine = [s.rate for s in self._chain if s.latency <= self._limit and not s.is_overrun]
-        good = max([self._former.good, here.rate, *fine])
-        worse = [s.rate for s in self._chain if s.latency > self._limit or s.is_overrun]
-        bad = min((rate for rate in (self._former.bad, *worse) if rate > good), default=math.inf)
+        fine = [s.each for s in self._chain if s.latency <= self._limit and not s.is_overrun]
+        good = max([self._former.good, here.each, *fine])
+        worse = [s.each for s in self._chain if s.latency > self._limit or s.is_overrun]
+        bad = min((load for load in (self._former.bad, *worse) if load > good), default=math.inf)
         pace = self._former.pace or seen.slow.mean
-        self.learned = Learned(good, bad, pace)
+        self.learned = Learned(good, bad, pace, self._clients.wait)
         self._story = (
             f"does not follow the number of replicas: {shown(first.latency)} at "
             f"{first.ready}, {shown(here.latency)} at {here.ready}; "
@@ -197,7 +215,7 @@ class Objective:
             self._floor = 0.0
             return self._hold(latency, seen, "is tried again")
         self._chain = []
-        self.learned = self.learned.within(seen.rate / seen.ready, seen.slow.mean)
+        self.learned = self.learned.within(seen.load / seen.ready, seen.slow.mean)
         if self.learned.bad < math.inf and now >= self._doubt_at:
             self._doubts += 1
             self._doubt_at = now + min(_LONGEST, _DOUBT * 2**self._doubts)
@@ -257,15 +275,15 @@ class Objective:
         if why:
             parts.append(why)
         if self.learned.good:
-            load = seen.demand * self.learned.pace
-            parts.append(f"load {load:.3g} at {self.learned.concurrency:.3g} learned per replica")
+            load, bears = map(self.learned.at_once, (seen.demand, self.learned.good))
+            parts.append(f"load {load:.3g} at {bears:.3g} learned per replica")
         says = f"{self._story}{', '.join(parts)} asks for {self._wanted}"
         return Gauge(latency or 0.0, says, wish=self._wanted)
 
 
 def _fell(before: Step, after: Step) -> float:
     """How far latency fell with the load of each replica: 1 is in proportion."""
-    expected = max(0.02, 1 - after.rate / before.rate)
+    expected = max(0.02, 1 - after.each / before.each)
     return (1 - after.latency / before.latency) / expected
 
 
@@ -278,6 +296,6 @@ def _rose(before: Step, after: Step) -> float:
 
 def _slope(before: Step, after: Step) -> float:
     """Of the logarithms of latency over load; 1 is in proportion, more is a knee or a backlog."""
-    if after.rate >= before.rate:
+    if after.each >= before.each:
         return 0.0
-    return math.log(before.latency / after.latency) / math.log(before.rate / after.rate)
+    return math.log(before.latency / after.latency) / math.log(before.each / after.each)

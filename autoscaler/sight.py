@@ -7,7 +7,7 @@ by is a matter of answers, not of seconds.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from autoscaler.load import SHORTEST_WINDOW, Load
 from autoscaler.times import Times
@@ -43,14 +43,15 @@ _NOTHING = Counted({}, 0.0)
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """Rates are in requests a second. `rate` and `concurrency` are means over the trial, `demand`
-    is what to be ready for, `growth` by how much more are in flight or queued each second,
-    lately, over `grown_over` seconds. `fast` and `slow` reach back over the panic window and the
-    stable one."""
+    """Rates are in requests a second. `rate` and `concurrency` are means over the trial. `load` is
+    what the replicas have shared, in requests a second or at once, `demand` what to be ready for;
+    `growth` is by how much more were in flight or queued each second, of the last `grown_over`.
+    `fast` and `slow` reach back over the panic window and the stable one."""
 
     ready: int
     desired: int
     demand: float = 0.0
+    load: float = 0.0
     rate: float = 0.0
     concurrency: float = 0.0
     growth: float = 0.0
@@ -65,6 +66,10 @@ class Sight:
     @property
     def is_idle(self) -> bool:
         return not (self.demand or self.rate or self.concurrency)
+
+    def at_once(self) -> "Sight":
+        """The same with load and demand in requests at once: the clients wait for their answers."""
+        return replace(self, load=self.concurrency, demand=self.concurrency, is_rising=False)
 
     @property
     def chance(self) -> float:

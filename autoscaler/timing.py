@@ -107,6 +107,7 @@ class Timing:
             ready=ready,
             desired=desired,
             demand=wanted,
+            load=means.rps,
             rate=means.rps,
             concurrency=means.concurrency,
             growth=growth(load, lately_seen, now),

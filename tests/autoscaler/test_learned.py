@@ -13,7 +13,7 @@ rates = st.floats(0.1, 1000)
 def test_evidence_narrows_it() -> None:
     learned = Learned().within(20.0, 0.05).beyond(80.0)
     assert (learned.good, learned.bad) == (20.0, 80.0)
-    assert learned.concurrency == 1.0
+    assert learned.at_once(learned.good) == 1.0
     assert learned.to_be_tried == 40.0
     assert learned.within(40.0, 0.05).beyond(60.0).to_be_tried == math.sqrt(40 * 60)
 

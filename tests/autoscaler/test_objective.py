@@ -26,6 +26,7 @@ def seen(took: float, *, ready: int = 2, number: int = 200, rate: float = 100.0)
         ready,
         ready,
         demand=rate,
+        load=rate,
         rate=rate,
         concurrency=rate * took,
         fast=answered(took, number, 6.0),
