@@ -15,17 +15,18 @@ NARROW = 1.05
 
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """`good` is the highest rate of one replica that was seen within the latency, `bad` the lowest
-    above `good` that was not. `pace` is the lowest mean latency, in seconds."""
+    """`good` is the highest load of one replica that was seen within the latency, `bad` the lowest
+    above `good` that was not: in requests a second, or at once where clients `wait` for their
+    answers. `pace` is the lowest mean latency, in seconds."""
 
     good: float = 0.0
     bad: float = math.inf
     pace: float = 0.0
+    wait: bool = False
 
-    @property
-    def concurrency(self) -> float:
-        """Requests at once that a replica is known to bear."""
-        return self.good * self.pace
+    def at_once(self, load: float) -> float:
+        """The load in requests at once, when none meets a queue (Little's law)."""
+        return load if self.wait else load * self.pace
 
     @property
     def is_bracketed(self) -> bool:

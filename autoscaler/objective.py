@@ -11,8 +11,9 @@ keeps it, and it is tried again only much later. See docs/decisions/0006-latency
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from autoscaler.clients import Clients
 from autoscaler.gauges import Gauge
 from autoscaler.learned import NARROW, Learned
 from autoscaler.queueing import shown
@@ -22,6 +23,7 @@ from config.rules import LatencyRule
 CONFIRM = 2.0  # seconds for which it must be beyond the limit
 SETTLED = 4.0  # seconds of a trial that tell what a replica bears
 PATIENT = 10.0  # seconds of a trial before the next is begun, or before it is given up
+_SILENT = 0.001  # requests a second: none
 _FEW = 20  # answers, and at least two beyond the percentile
 _CAUTIOUS, _BOLD, _SURE = 1.25, 2.0, 4.0  # times the replicas there are, at once
 # A latency that replicas cannot change is still the same so many times, and has drifted so many.
@@ -32,25 +34,28 @@ _RETRY, _DOUBT, _LONGEST = 300.0, 3600.0, 86400.0  # seconds; doubled each time 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A trial that was beyond the limit: `rate` is of one replica, `answered` of all."""
+    """A trial that was beyond the limit: `each` is the load of one replica, `came` and `answered`
+    are requests a second of all, `at_once` those under way."""
 
     ready: int
-    rate: float
+    each: float
     latency: float
+    came: float
     answered: float
+    at_once: float
 
     @property
     def is_overrun(self) -> bool:
-        """More came than was answered."""
-        return self.answered < 0.9 * self.rate * self.ready
+        return self.answered < 0.9 * self.came
 
 
 class Objective:
     """What one latency rule of one service has learned and is trying."""
 
     __slots__ = (
-        "_beyond_since", "_chain", "_doubt_at", "_doubts", "_floor", "_former", "_helps",
-        "_retries", "_retry_at", "_slope", "_story", "_tries", "_wanted", "learned", "rule",
+        "_beyond_since", "_chain", "_clients", "_doubt_at", "_doubts", "_floor", "_former",
+        "_retries", "_retry_at", "_rose", "_slope", "_story", "_tested", "_tries", "_wanted",
+        "learned", "rule",
     )  # fmt: skip
 
     def __init__(self, rule: LatencyRule, learned: Learned = Learned()) -> None:  # noqa: B008
@@ -60,12 +65,13 @@ class Objective:
     def relearn(self, learned: Learned = Learned()) -> None:  # noqa: B008
         """Begin anew, as for a new revision, or with what is known of this one."""
         self.learned = self._former = learned
+        self._clients = Clients(wait=learned.wait)
         self._wanted: int | None = None
         self._tries = 0.0
         self._beyond_since: float | None = None
         self._chain: list[Step] = []
-        self._helps, self._slope = False, 0.0
-        self._floor, self._story = 0.0, ""
+        self._rose, self._slope = 0.0, 0.0
+        self._floor, self._tested, self._story = 0.0, 0.0, ""
         self._retry_at, self._retries = -math.inf, 0
         self._doubt_at, self._doubts = -math.inf, 0
 
@@ -74,13 +80,17 @@ class Objective:
         if seen.is_idle:
             self._wanted, self._chain = None, []
             return Gauge(0.0, "has no load: asks for 0", wish=0)
+        if not seen.is_catching_up and self._clients.look(seen):
+            self._measure_otherwise()
+        if self._clients.wait:
+            seen = seen.at_once()
         enough = max(_FEW, math.ceil(2 / (1 - self.rule.percentile / 100)))
         if seen.ready == 0 or seen.slow.number < enough:
             self._beyond_since = None
             return self._blind(seen, f"{seen.slow.number} of {enough} answers to judge by")
         if seen.is_catching_up:
             self._beyond_since = None
-            return self._hold(None, seen, "is catching up")
+            return self._hold(None, seen, "catches up")
         slow = seen.slow.percentile(self.rule.percentile)
         fast = seen.fast.percentile(self.rule.percentile) if seen.fast.number >= enough else slow
         if min(slow, fast) > self._limit:
@@ -89,6 +99,14 @@ class Objective:
         if max(slow, fast) > self._limit:
             return self._hold(fast, seen, "holds")
         return self._within(slow, seen, now)
+
+    def _measure_otherwise(self) -> None:
+        """What was learned was learned in another measure."""
+        self.learned = self._former = Learned(wait=self._clients.wait)
+        self._tries = 0.0
+        for index, step in enumerate(self._chain):
+            load = step.at_once if self._clients.wait else step.came
+            self._chain[index] = replace(step, each=load / step.ready)
 
     @property
     def _limit(self) -> float:
@@ -114,39 +132,42 @@ class Objective:
         if self._beyond_since is None:
             self._beyond_since = now
         if now - self._beyond_since < CONFIRM:
-            return self._hold(latency, seen, "is confirmed")
+            return self._hold(latency, seen, "looks again")
         if self._chain and self._chain[-1].ready == seen.ready:
             return self._hold(latency, seen, "waits for replicas")
-        here = Step(seen.ready, seen.rate / seen.ready, latency, seen.answered)
-        if here.rate <= self.learned.good * NARROW and self._drifts(here, seen, now):
+        if seen.rate < _SILENT:
+            return self._hold(latency, seen, "catches up")
+        each = seen.load / seen.ready
+        here = Step(seen.ready, each, latency, seen.rate, seen.answered, seen.concurrency)
+        if here.each <= self.learned.good * NARROW and self._drifts(here, seen, now):
             self._floor = latency
             return self._hold(latency, seen, "holds")
         # What does not get worse by waiting is not judged by its first seconds.
-        mild = latency < _BOLD * self._limit or here.rate <= self.learned.good * NARROW
+        mild = latency < _BOLD * self._limit or here.each <= self.learned.good * NARROW
         if not seen.is_growing and seen.slow.seconds < (PATIENT if mild else SETTLED):
-            return self._hold(latency, seen, "takes its time")
+            return self._hold(latency, seen, "looks longer")
         return self._climb(here, seen, now)
 
     def _drifts(self, here: Step, seen: Sight, now: float) -> bool:
         """They bear that, and latency came from elsewhere: that has become slower."""
-        lately = here.latency <= self._floor * _DRIFT and now < self._retry_at
+        lately = here.latency <= self._tested * _DRIFT and now < self._retry_at
         return lately and not seen.is_shrinking
 
     def _climb(self, here: Step, seen: Sight, now: float) -> Gauge:
         self._chain = [step for step in self._chain if step.ready < here.ready]
         if self._chain:
-            follows = _follows(self._chain[-1], here)
-            if follows < _FOLLOWS and not self._chain[-1].rate * 0.95 < here.rate:
+            before = self._chain[-1]
+            self._rose, self._slope = _rose(before, here), _slope(before, here)
+            follows = self._rose >= _FOLLOWS_WELL / 2 or _fell(before, here) >= _FOLLOWS
+            if not follows and here.each < before.each * 0.95:
                 if seen.is_shrinking or seen.slow.seconds < PATIENT:
-                    return self._hold(here.latency, seen, "takes its time")
+                    return self._hold(here.latency, seen, "looks longer")
                 return self._does_not_follow(here, seen, now)
-            self._slope = _slope(self._chain[-1], here)
-            self._helps = follows >= _FOLLOWS
         else:
-            self._former, self._helps, self._slope = self.learned, False, 0.0
+            self._former, self._rose, self._slope = self.learned, 0.0, 0.0
         self._chain.append(here)
         if not seen.is_shrinking:
-            self.learned = self.learned.beyond(here.rate)
+            self.learned = self.learned.beyond(here.each)
         self._doubt_at = now + min(_LONGEST, _DOUBT * 2**self._doubts)
         self._wanted, self._tries = max(self._more(here, seen), seen.ready + 1), 0.0
         return self._gauge(here.latency, seen, "")
@@ -154,10 +175,10 @@ class Objective:
     def _more(self, here: Step, seen: Sight) -> int:
         if self.learned.good:
             return self._needed(seen, self._bears)
-        if self._helps and seen.is_growing and here.answered:
+        if self._rose >= _FOLLOWS_WELL and here.is_overrun:
             # What they answer while more come is all that they can.
             return math.ceil(seen.ready * min(_SURE, seen.rate / here.answered * 1.1))
-        if self._helps and self._slope >= _FOLLOWS_WELL:
+        if self._slope >= _FOLLOWS_WELL:
             share = math.pow(here.latency / self._limit, 1 / self._slope)
             return math.ceil(seen.ready * min(_BOLD, share))
         return int(seen.ready * _CAUTIOUS)
@@ -165,13 +186,13 @@ class Objective:
     def _does_not_follow(self, here: Step, seen: Sight, now: float) -> Gauge:
         """Back to as few as were just as fast."""
         first = self._chain[0]
-        self._floor = here.latency
-        fine = [s.rate for s in self._chain if s.latency <= self._limit and not s.is_overrun]
-        good = max([self._former.good, here.rate, *fine])
-        worse = [s.rate for s in self._chain if s.latency > self._limit or s.is_overrun]
-        bad = min((rate for rate in (self._former.bad, *worse) if rate > good), default=math.inf)
+        self._floor = self._tested = here.latency
+        fine = [s.each for s in self._chain if s.latency <= self._limit and not s.is_overrun]
+        good = max([self._former.good, here.each, *fine])
+        worse = [s.each for s in self._chain if s.latency > self._limit or s.is_overrun]
+        bad = min((load for load in (self._former.bad, *worse) if load > good), default=math.inf)
         pace = self._former.pace or seen.slow.mean
-        self.learned = Learned(good, bad, pace)
+        self.learned = Learned(good, bad, pace, self._clients.wait)
         self._story = (
             f"does not follow the number of replicas: {shown(first.latency)} at "
             f"{first.ready}, {shown(here.latency)} at {here.ready}; "
@@ -187,14 +208,14 @@ class Objective:
     def _within(self, latency: float, seen: Sight, now: float) -> Gauge:
         if latency <= self.rule.target and self._floor:
             self._floor, self._story, self._retries = 0.0, "", 0
-        if seen.is_growing or not seen.rate or seen.slow.seconds < SETTLED:
-            return self._hold(latency, seen, "is awaited")
+        if seen.is_growing or seen.rate < _SILENT or seen.slow.seconds < SETTLED:
+            return self._hold(latency, seen, "looks longer")
         if self._floor and now >= self._retry_at:
             # Beyond the target again: whether it follows by now is found out from here.
             self._floor = 0.0
             return self._hold(latency, seen, "is tried again")
         self._chain = []
-        self.learned = self.learned.within(seen.rate / seen.ready, seen.slow.mean)
+        self.learned = self.learned.within(seen.load / seen.ready, seen.slow.mean)
         if self.learned.bad < math.inf and now >= self._doubt_at:
             self._doubts += 1
             self._doubt_at = now + min(_LONGEST, _DOUBT * 2**self._doubts)
@@ -254,23 +275,27 @@ class Objective:
         if why:
             parts.append(why)
         if self.learned.good:
-            load = seen.demand * self.learned.pace
-            parts.append(f"load {load:.3g} at {self.learned.concurrency:.3g} learned per replica")
+            load, bears = map(self.learned.at_once, (seen.demand, self.learned.good))
+            parts.append(f"load {load:.3g} at {bears:.3g} learned per replica")
         says = f"{self._story}{', '.join(parts)} asks for {self._wanted}"
         return Gauge(latency or 0.0, says, wish=self._wanted)
 
 
-def _follows(before: Step, after: Step) -> float:
-    """How far latency fell, or throughput rose, with more replicas: 1 is in proportion."""
-    share = after.rate / before.rate if before.rate else 1.0
-    expected = max(0.02, 1 - share)
-    fell = (1 - after.latency / before.latency) / expected
-    rose = (after.answered / before.answered - 1) / (after.ready / before.ready - 1)
-    return max(fell, rose)
+def _fell(before: Step, after: Step) -> float:
+    """How far latency fell with the load of each replica: 1 is in proportion."""
+    expected = max(0.02, 1 - after.each / before.each)
+    return (1 - after.latency / before.latency) / expected
+
+
+def _rose(before: Step, after: Step) -> float:
+    """How far throughput rose with the number of replicas: 1 is in proportion."""
+    if before.answered <= 0:
+        return 0.0
+    return (after.answered / before.answered - 1) / (after.ready / before.ready - 1)
 
 
 def _slope(before: Step, after: Step) -> float:
     """Of the logarithms of latency over load; 1 is in proportion, more is a knee or a backlog."""
-    if after.rate >= before.rate:
+    if after.each >= before.each:
         return 0.0
-    return math.log(before.latency / after.latency) / math.log(before.rate / after.rate)
+    return math.log(before.latency / after.latency) / math.log(before.each / after.each)

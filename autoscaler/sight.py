@@ -7,14 +7,14 @@ by is a matter of answers, not of seconds.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from autoscaler.load import SHORTEST_WINDOW, Load
 from autoscaler.times import Times
 from cluster.buckets import mean, percentile
 
-# What differs by fewer standard deviations of a Poisson process than these may be chance.
-_DEVIATIONS = 3.0
+# A rise by fewer standard deviations of a Poisson process may be chance: it is looked for often.
+_DEVIATIONS = 4.0
 
 _CATCH_UP = 30.0  # seconds
 
@@ -43,16 +43,19 @@ _NOTHING = Counted({}, 0.0)
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """Rates are in requests a second. `rate` and `concurrency` are means over the trial, `demand`
-    is what to be ready for, `growth` by how much more are in flight or queued each second. `fast`
-    and `slow` reach back over the panic and the stable window."""
+    """Rates are in requests a second. `rate` and `concurrency` are means over the trial. `load` is
+    what the replicas have shared, in requests a second or at once, `demand` what to be ready for;
+    `growth` is by how much more were in flight or queued each second, of the last `grown_over`.
+    `fast` and `slow` reach back over the panic window and the stable one."""
 
     ready: int
     desired: int
     demand: float = 0.0
+    load: float = 0.0
     rate: float = 0.0
     concurrency: float = 0.0
     growth: float = 0.0
+    grown_over: float = 0.0
     fast: Counted = _NOTHING
     slow: Counted = _NOTHING
     service_time: float = 0.0
@@ -63,6 +66,10 @@ class Sight:
     @property
     def is_idle(self) -> bool:
         return not (self.demand or self.rate or self.concurrency)
+
+    def at_once(self) -> "Sight":
+        """The same with load and demand in requests at once: the clients wait for their answers."""
+        return replace(self, load=self.concurrency, demand=self.concurrency, is_rising=False)
 
     @property
     def chance(self) -> float:
@@ -91,7 +98,7 @@ class Sight:
 
     @property
     def _by_chance(self) -> float:
-        some = _DEVIATIONS * math.sqrt(max(1.0, self.concurrency)) / max(1.0, self.slow.seconds)
+        some = 3 * math.sqrt(max(1.0, self.concurrency)) / max(1.0, self.grown_over)
         return max(0.02 * self.rate, some)
 
 

@@ -5,6 +5,7 @@ Pure. Made only for services that have such a rule; the others pay nothing.
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Self
 
 from autoscaler.gauges import Gauge
@@ -91,24 +92,28 @@ class Timing:
                 if seen.is_catching_up:
                     self._trial.again(now)
             else:
-                gauges[rule] = one.look(self._sight(load, self._waits, ready, desired, now))
+                served = self._counted(self._service_times, self._scaling.panic_window, now).mean
+                seen = self._sight(load, self._waits, ready, desired, now)
+                gauges[rule] = one.look(replace(seen, service_time=served))
         return gauges
 
     def _sight(self, load: Load, times: Times, ready: int, desired: int, now: float) -> Sight:
         stable, panic = self._scaling.stable_window, self._scaling.panic_window
         slow = self._counted(times, stable, now)
+        lately_seen = min(slow.seconds, 2 * panic)
         lately, wanted = load.means(stable, now), demand(load, stable, panic, now)
         means = load.means(max(slow.seconds, _SETTLES[0]), now)
         return Sight(
             ready=ready,
             desired=desired,
             demand=wanted,
+            load=means.rps,
             rate=means.rps,
             concurrency=means.concurrency,
-            growth=growth(load, slow.seconds, now),
+            growth=growth(load, lately_seen, now),
+            grown_over=lately_seen,
             fast=self._counted(times, panic, now),
             slow=slow,
-            service_time=self._counted(self._service_times, panic, now).mean,
             stable_window=stable,
             may_catch_up=self._trial.may_catch_up(now),
             is_rising=wanted > 1.03 * lately.rps,

@@ -56,7 +56,9 @@ class RpsRule(Model):
 
 
 class LatencyRule(Model):
-    """How long answers take until their first byte: what a replica bears at once is learned."""
+    """How long answers take until their first byte, waits included, wakes not. What a replica
+    bears at once is learned, and anew with each revision; if latency does not follow the number
+    of replicas, none are added for it."""
 
     metric: Literal["latency"]
     percentile: Percentile = Field(95.0, description="Of all requests, so many in a hundred.")
@@ -64,7 +66,8 @@ class LatencyRule(Model):
 
 
 class QueueWaitRule(Model):
-    """How long requests wait for a replica."""
+    """How long requests wait for a place in a replica, as with a limit of `concurrency`; not for
+    a wake. While none waits too long, the number is held or falls to what the load needs."""
 
     metric: Literal["queue_wait"]
     percentile: Percentile = Field(95.0, description="Of all requests, so many in a hundred.")

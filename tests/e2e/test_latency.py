@@ -84,10 +84,12 @@ async def test_a_service_scales_until_its_latency_is_within_the_target(tmp_path:
 
 
 async def test_the_waits_of_a_queue_bring_replicas(tmp_path: Path) -> None:
-    """The hard limit makes requests wait in the gateway, which alone knows how long."""
+    """The hard limit makes requests wait in the gateway, which alone knows how long: here in two
+    processes, whose reports are put together."""
     rule = {"metric": "queue_wait", "percentile": 95, "target": "100ms"}
     service = app(concurrency=SLOTS, scaling={"rules": [rule], "max": 6})
-    async with tidegate(configuration(tmp_path, {"web": service})) as running:
+    gateway = {"listen": ["127.0.0.1:0"], "workers": 2}
+    async with tidegate(configuration(tmp_path, {"web": service}, gateway=gateway)) as running:
         async with loaded(running) as load:
 
             async def is_within() -> bool:

@@ -65,7 +65,8 @@ class ReplicaModel:
 
 
 class World:
-    """A service under `rate` requests a second (a function of time), in an open loop."""
+    """A service under `rate` requests a second (a function of time), in an open loop; with
+    `clients`, so many instead that ask again as soon as they have an answer: a closed one."""
 
     def __init__(
         self,
@@ -76,6 +77,7 @@ class World:
         work: Work | None = None,
         start: float = 1.0,
         seed: int = 1,
+        clients: int = 0,
     ) -> None:
         self.policy = policy
         self.rate = rate
@@ -91,6 +93,7 @@ class World:
         self._under_way: list[tuple[float, float]] = []
         self._waiting: list[float] = []
         self._next = 0.0
+        self._clients = [0.0] * clients  # when each has its answer, and asks again
         self._look = math.inf
 
     # Time
@@ -108,7 +111,10 @@ class World:
 
     def _requests(self, until: float) -> None:
         self._arrivals = 0
-        while self._next < until:
+        while self._clients and self._clients[0] < until:
+            asked = heapq.heappop(self._clients)
+            heapq.heappush(self._clients, self._arrive(asked) + 1e-4)
+        while self._next < until and not self._clients:
             rate = self.rate(self._next)
             if rate <= 0:
                 self._next += 1.0
@@ -116,15 +122,17 @@ class World:
             self._arrive(self._next)
             self._next += self.rng.expovariate(rate)
 
-    def _arrive(self, at: float) -> None:
+    def _arrive(self, at: float) -> float:
+        """When it is answered."""
         self._arrivals += 1
         ready = [one for one in self.replicas if one.ready_at <= at]
         if not ready:
             self.wake(at)
-            return
+            return at + 0.1
         replica = min(ready, key=lambda one: one.load(at))
         done = replica.serve(at, self.work, self.rng)
         heapq.heappush(self._under_way, (done, at))
+        return done
 
     def wake(self, at: float) -> None:
         """Requests without a replica are dropped here: what they wait is no latency."""
@@ -176,6 +184,10 @@ class World:
 
     def changes(self, since: float, until: float = math.inf) -> list[tuple[float, int]]:
         return [change for change in self.wanted if since < change[0] <= until]
+
+    @property
+    def replicas_wanted(self) -> int:
+        return self.wanted[-1][1]
 
     def most(self, since: float, until: float = math.inf) -> int:
         """The largest number that was wanted in that time."""

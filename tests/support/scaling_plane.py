@@ -73,6 +73,12 @@ class Plane:
                 report(self.loop.time(), concurrency, in_flight=left, requests=1, name=name)
             )
 
+    async def loop_until_asleep(self, name: str = "web") -> None:
+        """Needs the scaler's loop beside it; an hour is long enough."""
+        async with asyncio.timeout(3600):
+            while self.desired(name).replicas:  # noqa: ASYNC110 (time is virtual)
+                await asyncio.sleep(1)
+
     def _note(self, name: str) -> None:
         number = self.desired(name).replicas
         if not self.wanted or self.wanted[-1][1] != number:
