@@ -146,6 +146,11 @@ def _of_process(service: Service) -> Iterator[Finding]:
         value = getattr(service, key)
         if value and value != Resources():
             yield Finding((key,), 'needs a container runtime: set "runtime: docker", or remove it')
+    if service.scaling.idle.remove_after is not None:
+        yield Finding(
+            ("scaling", "idle", "remove_after"),
+            "needs a container runtime: nothing is left of a process that was stopped; remove it",
+        )
 
 
 def _of_repeats(service: Service) -> Iterator[Finding]:

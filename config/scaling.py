@@ -38,7 +38,9 @@ class Idle(Model):
     )
     stop_after: Duration | None = Field(60.0, description="Stop the replicas.")
     remove_after: Duration | None = Field(
-        None, description="Keep what was stopped for so long: starting it again is faster."
+        None,
+        description="Keep what was stopped for so long, to start it again with what it wrote; "
+        "containers only. Without it, what is stopped is removed at once.",
     )
     ignore: Ignored = Field(Ignored(), description="Requests that are no activity.")
 

@@ -80,7 +80,6 @@ OF_SERVICE = (
     Later(("scaling", "activation"), lambda value: value != 1, _remove),
     Later(("scaling", "up"), _limits, _remove),
     Later(("scaling", "down"), _limits, _remove),
-    Later(("scaling", "idle", "remove_after"), lambda value: value is not None, _remove),
     Later(("scaling", "idle", "ignore"), lambda value: value != _NOTHING_IGNORED, _remove),
     Later(("wake",), lambda value: value != {"page": "never", "fallback": None}, _remove),
     Later(("rollout", "healthy_for"), lambda _: True, _remove),
