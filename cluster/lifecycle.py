@@ -23,6 +23,7 @@ class Event(StrEnum):
     DRAIN = "drain"  # reconciler: no new requests; stopped once the old ones are done
     FREEZE = "freeze"  # reconciler
     THAW = "thaw"  # reconciler
+    REVIVE = "revive"  # reconciler: what was stopped and kept is started again
     PASSED = "passed"  # health: startup or readiness succeeded
     UNREADY = "unready"  # health: readiness failed
     CONDEMNED = "condemned"  # health: startup missed its deadline, or liveness failed
@@ -59,7 +60,7 @@ TRANSITIONS: dict[State, dict[Event, State]] = {
         Event.DRAIN: State.DRAINING,
     },
     State.DRAINING: {Event.EXITED: State.STOPPED},
-    State.STOPPED: {},
+    State.STOPPED: {Event.REVIVE: State.STARTING},
     State.FAILED: {},
 }
 

@@ -20,11 +20,19 @@ class Start:
 
 
 @dataclass(frozen=True, slots=True)
+class Revive:
+    """Start again what was stopped and kept."""
+
+    replica: str
+
+
+@dataclass(frozen=True, slots=True)
 class Drain:
-    """No new requests; stop it once its last one is done."""
+    """No new requests; stop it once its last one is done. `keep` it to be started again."""
 
     replica: str
     reason: str
+    keep: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +53,7 @@ class Thaw:
     replica: str
 
 
-Action = Start | Drain | Remove | Freeze | Thaw
+Action = Start | Revive | Drain | Remove | Freeze | Thaw
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +72,8 @@ class Scene:
     """All that a plan depends on. `pending` is requests in flight by replica.
 
     `is_held`: what it depends on is not there, so nothing is started or thawed. `may_sleep`: those
-    that depend on it are gone. `leased` are replicas to spare as long as others can go.
+    that depend on it are gone. `leased` are replicas to spare as long as others can go. `keeps`:
+    who sleeps is stopped and kept; `kept` are those that may still be started again.
     """
 
     desired: Desired
@@ -76,6 +85,8 @@ class Scene:
     is_held: bool = False
     may_sleep: bool = True
     leased: Collection[str] = ()
+    keeps: bool = False
+    kept: Collection[str] = ()
 
 
 def surge_of(desired: int, max_surge: float | int, max_unavailable: float | int) -> Surge:
@@ -97,12 +108,13 @@ def plan(scene: Scene) -> list[Action]:
     actions: list[Action] = [
         Remove(replica.id, replica.reason)
         for replica in scene.replicas
-        if replica.state in (State.FAILED, State.STOPPED)
+        if replica.state is State.FAILED
+        or (replica.state is State.STOPPED and replica.id not in scene.kept)
     ]
     if _is_sleep(scene.desired) and not scene.may_sleep:
         return actions
     if scene.desired.replicas == 0:
-        return actions + _drain_all(_living(scene), scene.desired.reason)
+        return actions + _stop_all(scene)
     if scene.desired.frozen:
         return actions + _put_to_sleep(scene)
     return actions + _reach(scene)
@@ -122,6 +134,18 @@ def _living(scene: Scene) -> list[Replica]:
 
 def _drain_all(replicas: Sequence[Replica], reason: str) -> list[Action]:
     return [Drain(replica.id, reason) for replica in replicas]
+
+
+def _stop_all(scene: Scene) -> list[Action]:
+    """Only what served is worth keeping, and only what would serve again."""
+    return [
+        Drain(replica.id, scene.desired.reason, scene.keeps and _is_worth_keeping(replica, scene))
+        for replica in _living(scene)
+    ]
+
+
+def _is_worth_keeping(replica: Replica, scene: Scene) -> bool:
+    return replica.state in (State.READY, State.FROZEN) and replica.revision == scene.revision
 
 
 def _put_to_sleep(scene: Scene) -> list[Action]:
@@ -167,8 +191,11 @@ def _start(
     # Nothing of the old revision serves: there is nobody to go easy on.
     if old and not any(replica.state is State.READY for replica in old):
         room = wanted - capacity
-    count = min(wanted - capacity, room)
-    return [Start(count)] if count > 0 else []
+    count = max(0, min(wanted - capacity, room))
+    kept = [replica.id for replica in scene.replicas if replica.state is State.STOPPED]
+    revived = [id for id in kept if id in scene.kept][:count]
+    fresh = count - len(revived)
+    return [*map(Revive, revived), *([Start(fresh)] if fresh else [])]
 
 
 def _shed(scene: Scene, current: Sequence[Replica]) -> list[Action]:

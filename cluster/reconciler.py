@@ -12,10 +12,22 @@ from typing import Protocol, assert_never
 
 from cluster.endpoints import StaticEndpoints
 from cluster.failures import Failures
+from cluster.keeping import Keeping
 from cluster.messages import Drained
 from cluster.model import Desired
 from cluster.order import Order
-from cluster.plan import Drain, Freeze, Remove, Scene, Start, Thaw, plan, surge_of
+from cluster.plan import (
+    Action,
+    Drain,
+    Freeze,
+    Remove,
+    Revive,
+    Scene,
+    Start,
+    Thaw,
+    plan,
+    surge_of,
+)
 from cluster.registry import Registry
 from cluster.workload import Workload, workload_of
 from config.service import Service
@@ -30,7 +42,10 @@ class Performer(Protocol):
     """
 
     def start(self, workload: Workload) -> None: ...
-    def drain(self, replica: str, reason: str, limit: float, grace: float) -> None: ...
+    def revive(self, replica: str) -> None: ...
+    def drain(
+        self, replica: str, reason: str, limit: float, grace: float, keep: bool = False
+    ) -> None: ...
     def remove(self, replica: str, grace: float) -> None: ...
     def freeze(self, replica: str, limit: float) -> None: ...
     def thaw(self, replica: str) -> None: ...
@@ -47,8 +62,11 @@ class Reconciler:
         failures: Failures,
         pending: Callable[[str], Mapping[str, int]],
         leased: Callable[[str], Collection[str]] = lambda service: (),
+        *,
+        keeping: Keeping | None = None,
     ) -> None:
         """`pending` is requests in flight by replica, `leased` the replicas to spare."""
+        self._keeping = keeping
         self._registry = registry
         self._performer = performer
         self._static = static
@@ -149,21 +167,30 @@ class Reconciler:
             is_held=is_held,
             may_sleep=self._order.may_sleep(spec),
             leased=self._leased(service),
+            keeps=self._keeping is not None and self._keeping.keeps(spec),
+            kept=self._kept(spec, workload.revision),
         )
         for action in plan(scene):
             self._act(action, spec, workload)
-        if wait and desired.replicas:
-            self._look_in(wait, service)
+        waits = [wait] if wait and desired.replicas else []
+        if self._keeping is not None and scene.kept:
+            waits.append(self._keeping.until_first_end(spec, scene.replicas, scene.kept))
+        if waits:
+            self._look_in(min(waits), service)
 
-    def _act(
-        self, action: Start | Drain | Remove | Freeze | Thaw, spec: Service, workload: Workload
-    ) -> None:
+    def _kept(self, spec: Service, revision: str) -> Collection[str]:
+        replicas = self._registry.replicas(spec.name)
+        return self._keeping.kept(spec, revision, replicas) if self._keeping else ()
+
+    def _act(self, action: Action, spec: Service, workload: Workload) -> None:
         match action:
             case Start(count):
                 for _ in range(count):
                     self._performer.start(workload)
-            case Drain(replica, reason):
-                self._performer.drain(replica, reason, spec.drain, spec.stop_grace)
+            case Revive(replica):
+                self._performer.revive(replica)
+            case Drain(replica, reason, keep):
+                self._performer.drain(replica, reason, spec.drain, spec.stop_grace, keep)
             case Remove(replica, _):
                 self._performer.remove(replica, spec.stop_grace)
             case Freeze(replica):

@@ -34,6 +34,7 @@ class Capabilities:
     """What a driver can do."""
 
     freeze: bool = False
+    keep: bool = False  # InstanceRuntime: `halt` and `resume`
     exec: bool = False
     logs: bool = False
     usage: bool = False
@@ -111,6 +112,19 @@ class InstanceRuntime(Runtime, Protocol):
 
     async def thaw(self, instance: str) -> None:
         """Undo `freeze`. Idempotent."""
+
+    async def halt(self, instance: str, grace: float) -> None:
+        """SIGTERM, SIGKILL after `grace` seconds, but keep what is needed to start it again.
+
+        It is listed as ended until it is resumed or stopped. Idempotent.
+        RuntimeFailure(unsupported) where the driver cannot `keep`.
+        """
+
+    async def resume(self, instance: str) -> Instance:
+        """Start again what was halted: with what it wrote, maybe at another address.
+
+        While this call is under way it is not listed as ended. What runs already is returned.
+        """
 
 
 @runtime_checkable

@@ -153,6 +153,11 @@ def _of_process(service: Service) -> Iterator[Finding]:
             message = 'needs a container runtime: set "runtime: docker", or remove it'
             also = (("scaling", "rules"),) if key == "resources" else ()
             yield Finding((key,), message, also)
+    if service.scaling.idle.remove_after is not None:
+        yield Finding(
+            ("scaling", "idle", "remove_after"),
+            "needs a container runtime: nothing is left of a process that was stopped; remove it",
+        )
 
 
 def _is_yardstick(service: Service) -> bool:

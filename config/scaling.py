@@ -48,7 +48,9 @@ class Idle(Model):
         description="Stop the replicas. Other policies have their own time; null holds for all.",
     )
     remove_after: Duration | None = Field(
-        None, description="Keep what was stopped for so long: starting it again is faster."
+        None,
+        description="Keep what was stopped for so long, to start it again with what it wrote; "
+        "containers only. Without it, what is stopped is removed at once.",
     )
     ignore: Ignored = Field(Ignored(), description="Requests that are no activity.")
 

@@ -53,7 +53,6 @@ OF_FILE = (
     ),
 )
 OF_SERVICE = (
-    Later(("scaling", "idle", "remove_after"), lambda value: value is not None, _remove),
     Later(("scaling", "idle", "ignore"), lambda value: value != _NOTHING_IGNORED, _remove),
     Later(("wake",), lambda value: value != {"page": "never", "fallback": None}, _remove),
     Later(("rollout", "healthy_for"), lambda _: True, _remove),

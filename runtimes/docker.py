@@ -7,6 +7,7 @@ nothing is lost when an answer is, or when we are.
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -34,7 +35,7 @@ class DockerRuntime:
     """
 
     name = "docker"
-    capabilities = Capabilities(freeze=True, exec=True, logs=True, usage=True)
+    capabilities = Capabilities(freeze=True, keep=True, exec=True, logs=True, usage=True)
 
     def __init__(
         self,
@@ -54,6 +55,7 @@ class DockerRuntime:
         self._why_not = _NOT_CONNECTED
         self._launching: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._ended: dict[str, Instance] = {}
+        self._resuming: set[str] = set()
         self._news: dict[str, InstanceStatus] = {}
 
     async def open(self) -> None:
@@ -85,7 +87,8 @@ class DockerRuntime:
             if not self._is_launching(entry)
             and (instance := listed(entry, self._owner, self._publish_on))
         ]
-        return await self._completed(found)
+        seen = await self._completed(found)
+        return [self._unless_resuming(one) for one in seen]
 
     async def watch(self) -> AsyncIterator[Hint]:
         engine = self._engine
@@ -158,10 +161,7 @@ class DockerRuntime:
             facts = await engine.inspect(instance)
             if our_mark(facts["Config"]["Labels"], self._owner) is None:
                 return
-            if facts["State"]["Paused"]:
-                await engine.unpause(instance)  # asleep, it could not act on SIGTERM
-            if facts["State"]["Running"]:
-                await engine.stop(instance, grace)
+            await _end(engine, facts, grace)
             await engine.remove(instance)
 
     async def freeze(self, instance: str) -> None:
@@ -169,6 +169,37 @@ class DockerRuntime:
 
     async def thaw(self, instance: str) -> None:
         await self._engine.unpause(instance)
+
+    async def halt(self, instance: str, grace: float) -> None:
+        engine = self._engine
+        await _end(engine, await engine.inspect(instance), grace)
+
+    async def resume(self, instance: str) -> Instance:
+        engine = self._engine
+        self._resuming.add(instance)
+        try:
+            await self._start_again(instance)
+            self._ended.pop(instance, None)
+            found = inspected(await engine.inspect(instance), self._owner, self._publish_on)
+        finally:
+            self._resuming.discard(instance)
+        if found is None:
+            raise RuntimeFailure("unknown-instance", f'"{instance}" is being removed')
+        return found
+
+    async def _start_again(self, instance: str) -> None:
+        try:
+            await self._engine.start(instance)
+        except RuntimeFailure:
+            # The engine answers 404 for whatever is missing: is it the container itself?
+            await self._engine.inspect(instance)
+            raise
+
+    def _unless_resuming(self, instance: Instance) -> Instance:
+        """What is being started again has not ended, whatever the listing still says."""
+        if instance.id in self._resuming and instance.status is InstanceStatus.EXITED:
+            return replace(instance, status=InstanceStatus.RUNNING, exit=None)
+        return instance
 
     @property
     def _engine(self) -> Engine:
@@ -232,6 +263,13 @@ class DockerRuntime:
                 usage = used(await self._engine.stats(id))
                 if usage is not None:
                     found[id] = usage
+
+
+async def _end(engine: Engine, facts: dict[str, Any], grace: float) -> None:
+    if facts["State"]["Paused"]:
+        await engine.unpause(facts["Id"])  # asleep, it could not act on SIGTERM
+    if facts["State"]["Running"]:
+        await engine.stop(facts["Id"], grace)
 
 
 @contextlib.contextmanager

@@ -162,6 +162,13 @@ class ProcessRuntime:
         placed.group.signal(signal.SIGCONT)
         placed.frozen = False
 
+    async def halt(self, instance: str, grace: float) -> None:
+        """A process that has ended is gone: there is nothing to keep."""
+        raise RuntimeFailure("unsupported", "the process runtime keeps nothing of what it stopped")
+
+    async def resume(self, instance: str) -> Instance:
+        raise RuntimeFailure("unsupported", "the process runtime keeps nothing of what it stopped")
+
     def _place(self, replica: str, workload: Workload) -> Placed:
         """Launches the replica. What fails on the way undoes what was done before."""
         with contextlib.ExitStack() as undo:

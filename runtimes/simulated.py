@@ -18,7 +18,7 @@ class SimulatedRuntime:
     """An `InstanceRuntime`. `engine` is the script: what instances do, when it breaks down."""
 
     name = "simulated"
-    capabilities = Capabilities(freeze=True, exec=True, logs=True, usage=True)
+    capabilities = Capabilities(freeze=True, keep=True, exec=True, logs=True, usage=True)
 
     def __init__(self, owner: str = "tidegate", engine: SimulatedEngine | None = None) -> None:
         """Runtimes that share an engine see it as several Tidegates see one Docker."""
@@ -69,6 +69,24 @@ class SimulatedRuntime:
 
     async def thaw(self, instance: str) -> None:
         self.engine.thaw(self._view.running(instance))
+
+    async def halt(self, instance: str, grace: float) -> None:
+        specimen = self._view.known(instance)
+        self.engine.thaw(specimen)
+        if not specimen.has_ended:
+            await self._end(specimen, grace)
+
+    async def resume(self, instance: str) -> Instance:
+        specimen = self._view.known(instance)
+        if specimen.has_ended:
+            behaviour = self.engine.next_behaviour(specimen.instance.service)
+            self.engine.begin_again(specimen, behaviour)
+            await asyncio.sleep(behaviour.start_delay)
+            self.engine.check()
+            if behaviour.failure is not None:
+                self.engine.end(specimen, Exit(message=behaviour.failure.message))
+                raise behaviour.failure
+        return specimen.instance
 
     async def _start(self, replica: str, workload: Workload) -> Instance:
         behaviour = self.engine.next_behaviour(workload.service)

@@ -147,7 +147,7 @@ class SimulatedEngine:
             service=workload.service,
             revision=workload.revision,
             status=InstanceStatus.RUNNING,
-            address=Address(_HOST, 10_000 + self._made % 50_000),
+            address=_address(self._made),
             started_at=asyncio.get_running_loop().time(),
         )
         specimen = Specimen(owner, instance, behaviour, on_end)
@@ -155,6 +155,19 @@ class SimulatedEngine:
         self._run(specimen)
         self._tell(specimen)
         return specimen
+
+    def begin_again(self, specimen: Specimen, behaviour: Behaviour) -> None:
+        """What has ended runs once more, elsewhere, and does something else."""
+        self._made += 1
+        specimen.behaviour, specimen.ran, specimen.said = behaviour, 0.0, 0
+        specimen.instance = replace(
+            specimen.instance,
+            status=InstanceStatus.RUNNING,
+            address=_address(self._made),
+            exit=None,
+        )
+        self._run(specimen)
+        self._tell(specimen)
 
     def freeze(self, specimen: Specimen) -> None:
         if specimen.instance.status is InstanceStatus.RUNNING:
@@ -194,6 +207,10 @@ class SimulatedEngine:
 
     def _tell(self, specimen: Specimen) -> None:
         self.hints_of(specimen.owner).tell(specimen.instance.service)
+
+
+def _address(number: int) -> Address:
+    return Address(_HOST, 10_000 + number % 50_000)
 
 
 def _speak(specimen: Specimen, loop: asyncio.AbstractEventLoop) -> None:

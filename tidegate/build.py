@@ -19,6 +19,7 @@ from cluster.discovery import Discovery
 from cluster.endpoints import StaticEndpoints
 from cluster.events import Events
 from cluster.failures import Failures
+from cluster.keeping import Keeping
 from cluster.metrics import ClusterMetrics, ReplicaLedger
 from cluster.placing import Placing
 from cluster.reconciler import Reconciler
@@ -99,7 +100,10 @@ def build(
         registry, usage, scaler.measured, tasks, events, SourceMetrics(collectors), clock, rng
     )
     leasing = Leasing(scaler, events, clock, lambda: f"{rng.getrandbits(48):012x}")
-    reconciler = Reconciler(registry, placing, static, failures, spine.pending, leasing.replicas)
+    keeping = Keeping(registry, clock, can=runtime.capabilities.keep)
+    reconciler = Reconciler(
+        registry, placing, static, failures, spine.pending, leasing.replicas, keeping=keeping
+    )
 
     health_metrics = HealthMetrics(collectors)
     prober = Prober(registry, runtime.execute, tasks, events, clock, rng, health_metrics)
@@ -108,7 +112,7 @@ def build(
 
     discovery = Discovery(
         registry, runtime, failures, events, cluster_metrics, clock,
-        adopt=scaler.adopt, discard=placing.discard,
+        adopt=scaler.adopt, discard=placing.discard, keeping=keeping,
     )  # fmt: skip
     gateway = front_of(settings, spine, events, tasks, rng, log_arguments, on_sweep)
     registry.on_snapshot(gateway.apply)

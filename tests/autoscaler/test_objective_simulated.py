@@ -157,7 +157,7 @@ def test_what_was_learned_outlives_sleep() -> None:
     assert world.replicas_wanted == 0
     memory = world.policy.memory
     (learned,) = memory.values()
-    awake = World(Policy(world.policy.scaling, memory), lambda _: 200).run(20)
+    awake = World(Policy(world.policy.scaling, memory=memory), lambda _: 200).run(20)
     assert awake.replicas_wanted - math.ceil(200 / learned.good) in (0, 1)
     ignorant = World(policy(idle=asleep), lambda _: 200).run(20)
     assert awake.percentile(95, 10) < ignorant.percentile(95, 10)

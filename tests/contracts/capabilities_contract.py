@@ -53,6 +53,8 @@ class CapabilitiesContract(DriverCase):
         calls: list[Awaitable[object]] = []
         if runtime.capabilities.freeze:
             calls += [runtime.freeze("no-such-instance"), runtime.thaw("no-such-instance")]
+        if runtime.capabilities.keep:
+            calls += [runtime.halt("no-such-instance", 1), runtime.resume("no-such-instance")]
         if runtime.capabilities.exec:
             calls += [runtime.execute("no-such-instance", workloads.exit_with(0), timeout=5)]
         if runtime.capabilities.logs:

@@ -10,6 +10,7 @@ from cluster.runtime import InstanceRuntime
 from cluster.workload import Workload
 from runtimes.docker import DockerRuntime
 from tests.contracts.driver_case import MakeRuntime
+from tests.contracts.keeping_contract import KeepingContract
 from tests.contracts.runtime_contract import InstanceRuntimeContract
 from tests.support.docker_engine import (
     busybox_image,
@@ -64,7 +65,7 @@ class BusyboxWorkloads:
 
 
 @pytest.mark.docker
-class TestDockerRuntime(InstanceRuntimeContract):
+class TestDockerRuntime(InstanceRuntimeContract, KeepingContract):
     @pytest.fixture
     def make_runtime(self, docker_engine: str) -> MakeRuntime:
         return DockerRuntime

@@ -14,6 +14,7 @@ from cluster.workload import Workload
 from runtimes.simulated import SimulatedRuntime
 from runtimes.simulated_engine import Behaviour, Saying, SimulatedEngine
 from tests.contracts.driver_case import MakeRuntime
+from tests.contracts.keeping_contract import KeepingContract
 from tests.contracts.runtime_contract import InstanceRuntimeContract
 from tests.contracts.workloads import Workloads
 from tests.support.virtual_time import VirtualTimeLoop
@@ -71,7 +72,7 @@ def scripted() -> SimulatedEngine:
     return engine
 
 
-class TestSimulatedRuntime(InstanceRuntimeContract):
+class TestSimulatedRuntime(InstanceRuntimeContract, KeepingContract):
     loops: ClassVar = {"virtual": VirtualTimeLoop}
 
     @pytest.fixture

@@ -1,6 +1,7 @@
 """Leases and dependencies of containers, on a real Docker engine."""
 
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from tests.support.docker_engine import (
     docker_engine,
     engine,
 )
-from tests.support.running import configuration, tidegate
+from tests.support.running import Running, configuration, tidegate
 
 __all__ = ["docker_app", "docker_engine"]
 pytestmark = pytest.mark.docker
@@ -107,3 +108,42 @@ async def test_a_migration_runs_once_before_the_service_that_needs_it(
 
         await running.until(none_left)
         assert "replica-failed" not in [line.get("kind") for line in running.log]
+
+
+KEPT = {"idle": {"stop_after": "1s", "remove_after": "1h"}}
+
+
+async def test_a_stopped_container_is_kept_and_started_again(
+    tmp_path: Path, docker_app: App
+) -> None:
+    """With what it wrote; also after a restart of Tidegate; and with SIGTERM all of it goes."""
+    web = service(docker_app, scaling=KEPT)
+    file = configuration(tmp_path, {"web": web}, runtime="docker")
+    owner = file.read_text().splitlines()[0].removeprefix("owner: ")
+
+    def kept_by(running: Running) -> Callable[[], Awaitable[bool]]:
+        async def kept() -> bool:
+            return bool(await running.replicas("web", "stopped"))
+
+        return kept
+
+    async with tidegate(file, "--keep-replicas") as running:
+        host = (await running.get("web")).body
+        await running.until(kept_by(running))
+        (name,) = await containers_of(owner)
+        async with engine() as docker:
+            facts = await (await docker.containers.get(name.lstrip("/"))).show()
+            assert facts["State"]["Status"] == "exited"
+        answer = await running.get("web")
+        assert (answer.status, answer.body) == (200, host), "the name of the same container"
+        await running.until(kept_by(running))
+        assert await containers_of(owner) == [name]
+        assert await running.end() == 0
+    assert await containers_of(owner) == [name]
+    async with tidegate(file) as running:
+        assert len(await running.replicas("web", "stopped")) == 1
+        assert (await running.get("web")).body == host
+        assert not running.said("replica-failed")
+        await running.until(kept_by(running))
+        assert await running.end() == 0
+    assert await containers_of(owner) == []

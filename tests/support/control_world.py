@@ -20,6 +20,7 @@ from cluster.discovery import Discovery
 from cluster.endpoints import StaticEndpoints
 from cluster.events import Events
 from cluster.failures import Failures
+from cluster.keeping import Keeping
 from cluster.lifecycle import State
 from cluster.messages import Drained, EndpointSnapshot, LoadReport, Wake
 from cluster.metrics import ClusterMetrics, ReplicaLedger
@@ -133,16 +134,18 @@ async def control_world(
         static = StaticEndpoints(registry, clock, clock)
         scaler = Scaler(registry, events, clock, clock, AutoscalerMetrics(collectors))
         leasing = Leasing(scaler, events, clock, lambda: f"{rng.getrandbits(24):06x}")
+        keeping = Keeping(registry, clock, can=runtime.capabilities.keep)
         reconciler = Reconciler(
-            registry, performer, static, failures, lambda service: {}, leasing.replicas
-        )
+            registry, performer, static, failures, lambda service: {}, leasing.replicas,
+            keeping=keeping,
+        )  # fmt: skip
         prober = Prober(
             registry, runtime.execute, tasks, events, clock, rng, HealthMetrics(collectors),
             attempt=attempt,
         )  # fmt: skip
         discovery = Discovery(
             registry, runtime, failures, events, metrics, clock,
-            adopt=scaler.adopt, discard=performer.discard,
+            adopt=scaler.adopt, discard=performer.discard, keeping=keeping,
         )  # fmt: skip
         world = ControlWorld(
             registry, engine, scaler, reconciler, discovery, events, collectors, leasing
