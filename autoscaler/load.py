@@ -4,6 +4,9 @@ Pure. A request that was rejected was demand too: it counts as one request-secon
 is busy reports about once a second, each in its own time; the seconds since its last report are
 late news, not silence. So every worker has its own windows, which end where its own news ends, and
 the load is their sum: a constant load is seen as that constant, however the reports fall.
+
+What is in flight is load, whatever it does. Whether it keeps the service awake is another matter:
+a tunnel in which nothing moves does not, nor does a request that the operator has excluded.
 """
 
 import math
@@ -66,7 +69,9 @@ class Load:
             self._forget(report.at)
             source = self._sources[report.source] = Source(report, self._longest)
         source.record(report)
-        if not report.is_silent:
+        if report.active_at is not None:
+            self.last_activity = max(self.last_activity, report.active_at)
+        elif not report.is_silent:
             self.last_activity = max(self.last_activity, report.at)
         self._expected = -math.inf
 
@@ -76,9 +81,13 @@ class Load:
         self._expected = now
 
     def is_busy(self, now: float) -> bool:
-        """Something is in flight or queued."""
+        """Something is in flight or queued that keeps the service awake."""
         expected = now - self._expected < REPORT_IS_LATE
-        return expected or self.in_flight(now) + self.queued(now) > 0
+        return expected or any(report.keeping_awake for report in self._present(now))
+
+    def silence_is_known(self, now: float) -> float:
+        """Until when nothing is known to have moved on what is silent (loop time)."""
+        return min((one.at for one in self._present(now) if one.silent), default=now)
 
     def in_flight(self, now: float) -> int:
         return sum(report.in_flight for report in self._present(now))

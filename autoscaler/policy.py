@@ -29,6 +29,7 @@ class Policy:
     __slots__ = (
         "_hold_until",
         "_needs_ticks",
+        "_rung",
         "decider",
         "frozen",
         "load",
@@ -46,6 +47,7 @@ class Policy:
         self.frozen = False
         self._hold_until = -math.inf
         self._needs_ticks = True
+        self._rung = Rung.AWAKE
 
     def configure(self, scaling: Scaling) -> None:
         """Go on under other rules; what was seen is kept as far as the new windows reach."""
@@ -73,6 +75,7 @@ class Policy:
         self.load.expect(now)
         if not self.is_asleep(now):
             return None
+        self._rung = Rung.AWAKE
         initial = self.scaling.initial
         self.decider.hold(initial, "initial", f"initial is {initial}", now)
         seen = self.observe(counts, now)
@@ -88,7 +91,8 @@ class Policy:
         seen = self.observe(counts, now)
         if self.override:
             return self._decided(self._by_hand(self.override, seen, now))
-        match self.rung(now):
+        self._rung = self.rung(now)
+        match self._rung:
             case Rung.STOPPED:
                 return self._decided(self._stopped(seen, now))
             case Rung.FROZEN:
@@ -110,7 +114,14 @@ class Policy:
     def rung(self, now: float) -> Rung:
         if self.load.is_busy(now):
             return Rung.AWAKE
-        return Ladder.of(self.scaling).rung(self.load.last_activity, self._hold_until, now)
+        # No further than the silence of what is in flight is known: a byte may be on its way.
+        known = self.load.silence_is_known(now)
+        return Ladder.of(self.scaling).rung(self.load.last_activity, self._hold_until, known)
+
+    def has_come_down(self, now: float) -> bool:
+        """The last report has shown that what is in flight was silent for long enough: to be acted
+        on before more can move."""
+        return self.override is None and self.rung(now) is not self._rung
 
     def next_step_down(self, now: float) -> float:
         """When the ladder's next step is due (loop time) if no request comes; else infinity."""

@@ -21,9 +21,11 @@ from gateway.fields import Peer
 from gateway.peers import Everyone
 from gateway.problems import Problem
 from gateway.routing import Table
+from gateway.silence import Silence
 
 if TYPE_CHECKING:
     from gateway.downstream import Downstream
+    from gateway.exchange import Exchange
     from gateway.sweep import Sweep
 
 
@@ -40,6 +42,10 @@ class Connection(Protocol):
     """A client that is connected, or just about to be. `deadline` is in seconds of the loop."""
 
     deadline: float
+
+    @property
+    def exchange(self) -> "Exchange | None":
+        """Its present request."""
 
     def expired(self, now: float) -> None: ...
     def drain(self) -> None: ...
@@ -62,7 +68,7 @@ class Context:
     __slots__ = (
         "access_log", "admission", "connections", "date", "draining", "emptied", "events",
         "everyone", "id_line", "id_prefix", "idle_timeout", "ids", "limits", "loop", "paused",
-        "read_buffer", "rng", "source", "sweep", "table", "tasks", "unrouted",
+        "read_buffer", "rng", "silence", "source", "sweep", "table", "tasks", "unrouted",
     )  # fmt: skip
 
     loop: asyncio.AbstractEventLoop
@@ -88,6 +94,7 @@ class Context:
         self.paused: set[Downstream] = set()  # those that are not read now
         self.emptied = asyncio.Event()
         self.draining = False
+        self.silence = Silence()
         self.unrouted: defaultdict[int, int] = defaultdict(int)
         self.tasks: set[asyncio.Task[None]] = set()
         self.read_buffer = memoryview(bytearray(LONG))
@@ -135,7 +142,9 @@ class Context:
             self.events.wake(Wake(destination.name))
 
     def report(self, destination: Destination, now: float) -> None:
-        counters = destination.counters
+        counters, silence = destination.counters, self.silence.of(destination)
+        quiet = counters.ignored + silence.silent
+        active_at = counters.active_at(quiet, silence.since, now)
         span = counters.span(now)
         queued = len(destination.dispatcher.waiting)
         self.events.report(
@@ -149,6 +158,8 @@ class Context:
                 in_flight=counters.level - queued,
                 queued=queued,
                 pending=destination.dispatcher.pending(),
+                silent=min(quiet, counters.level),
+                active_at=active_at,
                 source=self.source,
             )
         )

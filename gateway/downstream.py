@@ -285,7 +285,7 @@ class Downstream(asyncio.Protocol):
     def expired(self, now: float) -> None:
         """The deadline has passed."""
         if self.exchange is not None:
-            recovery.expired(self.exchange, now)
+            self.exchange.expired(now)
         elif self._lingered >= 0:
             self.transport.abort()
         elif self._scanned:

@@ -216,6 +216,8 @@ class Gateway:
             slot.parked.clear()
         for replica in drained:
             context.events.drained(Drained(destination.name, replica))
+        if snapshot.ends_silent is not None:
+            context.silence.end(destination, snapshot.ends_silent, context.loop.time())
         if snapshot.endpoints:
             destination.woken_at = float("-inf")
         if (trouble := destination.trouble()) is not None:

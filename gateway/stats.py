@@ -1,10 +1,13 @@
 """What the gateway counts. Plain numbers; whoever wants labels adds them outside.
 
 Pure. `level` is in flight plus queued; its time integral is exact, whatever the rate of events.
+Every request is load; when there was the last that keeps a service awake is told apart.
 """
 
 from bisect import bisect_left
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 BOUNDS = (
@@ -72,9 +75,14 @@ class Span:
 
 @dataclass(slots=True, eq=False)
 class Counters:
-    """The counts of one service."""
+    """The counts of one service. `ignored` of `level` keep nobody awake."""
 
     at: float
+    ignored: int = 0
+    ignored_requests: int = 0
+    reported_ignored: int = 0
+    noticed_at: float = 0.0
+    unnoticed_at: float = -1.0
     since: float = 0.0
     level: int = 0
     busy: float = 0.0
@@ -90,7 +98,7 @@ class Counters:
     queue_wait: Histogram = field(default_factory=Histogram)
 
     def __post_init__(self) -> None:
-        self.since = self.at
+        self.since = self.unnoticed_at = self.at
 
     def enter(self, now: float) -> None:
         """A request has come."""
@@ -109,6 +117,36 @@ class Counters:
         self.duration.buckets[bisect_left(BOUNDS, now - started)] += 1
         self.duration.total += now - started
 
+    def withdraw(self, now: float) -> None:
+        """A request of ours is another's now: no load here any more, and not counted here."""
+        self.busy += self.level * (now - self.at)
+        self.at = now
+        self.level -= 1
+
+    @contextmanager
+    def unnoticed(self) -> Iterator[None]:
+        """What comes or ends in it is no activity."""
+        self.noticed_at = self._last_event()
+        try:
+            yield
+        finally:
+            self.unnoticed_at = self.at
+
+    def active_at(self, quiet: int, since: float, now: float) -> float:
+        """When something last kept the service awake, before `span` is asked. `quiet` of those
+        under way do not now, and the last of the quiet did until `since`."""
+        if self.level > quiet:
+            self.noticed_at = now
+        else:
+            requests = self.requests - self.reported_requests
+            ignored = self.ignored_requests - self.reported_ignored
+            came = self.at if requests > ignored else self._last_event()
+            self.noticed_at = max(self.noticed_at, came, since)
+        return self.noticed_at
+
+    def _last_event(self) -> float:
+        return self.noticed_at if self.at == self.unnoticed_at else max(self.noticed_at, self.at)
+
     def reject(self, reason: str) -> None:
         self.rejected[reason] += 1
         self.refusals += 1
@@ -123,7 +161,8 @@ class Counters:
             requests=self.requests - self.reported_requests,
             rejected=self.refusals - self.reported_refusals,
         )
-        self.busy, self.since = 0.0, now
+        self.busy, self.since, self.unnoticed_at = 0.0, now, now
+        self.reported_ignored = self.ignored_requests
         self.reported_requests, self.reported_refusals = self.requests, self.refusals
         return span
 

@@ -73,6 +73,8 @@ class Sweep:
             connection.expired(now)
         for connection in list(self._context.paused):
             connection.leave_if_gone()
+        if any(self._is_due(one, now) and one.counters.level for one in self.destinations):
+            self._context.silence.look(self._context.connections, now)
         for destination in list(self.destinations):
             self._look_after(destination, now)
         if self._on_sweep is not None:
@@ -95,11 +97,15 @@ class Sweep:
             if slot.parked and not slot.connecting:
                 # The next one is tried when this one succeeds.
                 slot.parked.popitem(last=False)[0].connect(slot)
-        if destination.reporting and now - destination.counters.since >= _REPORT_EVERY - 0.01:
+        if self._is_due(destination, now):
             self._report(destination, now)
         resting = self._close_idle(destination, now)
         if not destination.reporting and not resting:
             del self.destinations[destination]
+
+    def _is_due(self, destination: Destination, now: float) -> bool:
+        """Its report."""
+        return destination.reporting and now - destination.counters.since >= _REPORT_EVERY - 0.01
 
     def _report(self, destination: Destination, now: float) -> None:
         counters = destination.counters
