@@ -210,7 +210,7 @@ class Registry:
     def _ends_silent(self, service: str, desired: Desired) -> float | None:
         """Only the way to sleep ends them: by hand or in a rollout they have the time to drain."""
         spec = self._specs.get(service)
-        if spec is None or desired.mode is not Mode.IDLE:
+        if spec is None or desired is ASLEEP or desired.mode is not Mode.IDLE:
             return None
         idle = spec.scaling.idle
         if desired.frozen:

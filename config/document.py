@@ -25,6 +25,7 @@ _SERVICE: dict[str, Any] = {
     "env": _AS_WRITTEN,
     "labels": _AS_WRITTEN,
     "health": {"*": {"exec": _AS_WRITTEN}},
+    "scaling": {"idle": {"ignore": {"answer": {"headers": _AS_WRITTEN, "body": _AS_WRITTEN}}}},
 }
 _FILE: dict[str, Any] = {"defaults": _SERVICE, "services": {"*": _SERVICE}}
 _NOTHING: dict[str, Any] = {}

@@ -81,6 +81,8 @@ class _Services:
             self._service(name, value, defaults)
         routes = _sound(checks.of_routes(self.found.values()), self._broken)
         self.findings += [finding.inside("services") for finding in routes]
+        fallbacks = _sound(checks.of_fallbacks(self.found), self._broken)
+        self.findings += [finding.inside("services") for finding in fallbacks]
 
     def _defaults(self) -> Defaults:
         raw, findings = _own(self._file.defaults)

@@ -47,14 +47,6 @@ def _limits(value: Any) -> bool:
     return bool(value != {"policies": [], "select": "max", "tolerance": None})
 
 
-_NOTHING_IGNORED = {
-    "user_agents": [],
-    "paths": [],
-    "networks": [],
-    "methods": [],
-    "answer": {"status": 200, "headers": {}, "body": ""},
-}
-
 OF_FILE = (
     Later(
         ("runtime",),
@@ -81,8 +73,6 @@ OF_SERVICE = (
     Later(("scaling", "up"), _limits, _remove),
     Later(("scaling", "down"), _limits, _remove),
     Later(("scaling", "idle", "remove_after"), lambda value: value is not None, _remove),
-    Later(("scaling", "idle", "ignore"), lambda value: value != _NOTHING_IGNORED, _remove),
-    Later(("wake",), lambda value: value != {"page": "never", "fallback": None}, _remove),
     Later(("depends_on",), bool, _remove),
     Later(("group",), bool, _remove),
     Later(("rollout", "healthy_for"), lambda _: True, _remove),

@@ -5,7 +5,7 @@ import itertools
 import math
 import random
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from email.utils import formatdate
 from typing import TYPE_CHECKING, Protocol
 
@@ -18,6 +18,7 @@ from gateway.bulk import LONG
 from gateway.destination import Destination, Route
 from gateway.dispatch import Slot
 from gateway.fields import Peer
+from gateway.ignored import Network
 from gateway.peers import Everyone
 from gateway.problems import Problem
 from gateway.routing import Table
@@ -68,7 +69,8 @@ class Context:
     __slots__ = (
         "access_log", "admission", "connections", "date", "draining", "emptied", "events",
         "everyone", "id_line", "id_prefix", "idle_timeout", "ids", "limits", "loop", "paused",
-        "read_buffer", "rng", "silence", "source", "sweep", "table", "tasks", "unrouted",
+        "read_buffer", "rng", "routes", "silence", "source", "sweep", "table", "tasks", "trusted",
+        "unrouted",
     )  # fmt: skip
 
     loop: asyncio.AbstractEventLoop
@@ -90,6 +92,8 @@ class Context:
         self.admission = Admission(self)
         self.limit(settings.limits)
         self.table: Table[Route] = Table()
+        self.routes: Mapping[str, Route] = {}  # by the service's name
+        self.trusted: tuple[Network, ...] = ()
         self.access_log: AccessLog | None = access_log(settings.access_log)
         self.paused: set[Downstream] = set()  # those that are not read now
         self.emptied = asyncio.Event()

@@ -117,6 +117,11 @@ class Counters:
         self.duration.buckets[bisect_left(BOUNDS, now - started)] += 1
         self.duration.total += now - started
 
+    def answered(self, code: int) -> None:
+        """Here, at once, and it changed nothing."""
+        self.codes[code] += 1
+        self.duration.observe(0.0)
+
     def withdraw(self, now: float) -> None:
         """A request of ours is another's now: no load here any more, and not counted here."""
         self.busy += self.level * (now - self.at)
