@@ -85,6 +85,11 @@ class Load:
         expected = now - self._expected < REPORT_IS_LATE
         return expected or any(report.keeping_awake for report in self._present(now))
 
+    @property
+    def has_silent(self) -> bool:
+        """Something is in flight that keeps nobody awake."""
+        return any(source.last.silent for source in self._sources.values())
+
     def silence_is_known(self, now: float) -> float:
         """Until when nothing is known to have moved on what is silent (loop time)."""
         return min((one.at for one in self._present(now) if one.silent), default=now)

@@ -207,7 +207,8 @@ class Policy:
 def _idle_reason(load: Load, after: float | None, step: str) -> str:
     if load.last_activity == -math.inf or after is None:
         return "no request yet"
-    return f"no request for {format_duration(after)} (idle.{step}_after)"
+    what = "no request and no byte" if load.has_silent else "no request"
+    return f"{what} for {format_duration(after)} (idle.{step}_after)"
 
 
 def _longest_window(scaling: Scaling) -> float:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from gateway.downstream import Downstream
 
 LONG = 0.3  # seconds of a start; what is shorter is better waited for than shown
-_FORGOTTEN = 10.0
+_FORGOTTEN = 60.0  # seconds: more than any pause of somebody who waits
 
 
 class Door:
@@ -82,7 +82,7 @@ class Door:
             for watch in list(self.watching):
                 watch.expired(now)
             for lent in list(self.lent):
-                lent.owner_is_ready(destination, now)
+                lent.go_home(destination, now)
             return
         for waiting in list(destination.dispatcher.waiting):
             if isinstance(waiting, Ignored):

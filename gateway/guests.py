@@ -94,7 +94,15 @@ class Lent(Exchange):
             context.wake(owner, now)
         super().begin(now)
 
-    def owner_is_ready(self, owner: "Destination", now: float) -> None:
+    def reject(self, problem: Problem, reason: str) -> None:
+        """Trouble of the other one is no reason not to wait for its own."""
+        queued = self.phase is Phase.QUEUED
+        if self._owners and queued and self.destination.trouble() is not None:
+            self.go_home(self._owners[0], self.client.context.loop.time())
+        else:
+            super().reject(problem, reason)
+
+    def go_home(self, owner: "Destination", now: float) -> None:
         """It is served there, unless the other one has begun already."""
         if self.phase is not Phase.QUEUED:
             self._let_go(now)

@@ -11,6 +11,7 @@ words are put in anybody's mouth); an answer is cut, for it is not complete (RFC
 """
 
 import fcntl
+import math
 import struct
 import termios
 from collections.abc import Iterable
@@ -51,9 +52,10 @@ class Census:
 class Silence:
     """All streams of one gateway."""
 
-    __slots__ = ("_of", "_streams")
+    __slots__ = ("_looked_at", "_of", "_streams")
 
     def __init__(self) -> None:
+        self._looked_at = -math.inf
         self._streams: dict[Exchange, Still] = {}
         self._of: dict[Destination, Census] = {}
 
@@ -61,8 +63,16 @@ class Silence:
         """As of the last look."""
         return self._of.get(destination) or Census()
 
+    @property
+    def is_any(self) -> bool:
+        """At the last look."""
+        return bool(self._streams)
+
     def look(self, connections: Iterable["Connection"], now: float) -> None:
-        """Who has moved since the last look."""
+        """Who has moved since the last look; one of a moment serves the reports of all."""
+        if now == self._looked_at:
+            return
+        self._looked_at = now
         former, self._streams, self._of = self._streams, {}, {}
         for connection in connections:
             exchange = connection.exchange

@@ -73,8 +73,6 @@ class Sweep:
             connection.expired(now)
         for connection in list(self._context.paused):
             connection.leave_if_gone()
-        if any(self._is_due(one, now) and one.counters.level for one in self.destinations):
-            self._context.silence.look(self._context.connections, now)
         for destination in list(self.destinations):
             self._look_after(destination, now)
         if self._on_sweep is not None:
@@ -97,15 +95,11 @@ class Sweep:
             if slot.parked and not slot.connecting:
                 # The next one is tried when this one succeeds.
                 slot.parked.popitem(last=False)[0].connect(slot)
-        if self._is_due(destination, now):
+        if destination.reporting and now - destination.counters.since >= _REPORT_EVERY - 0.01:
             self._report(destination, now)
         resting = self._close_idle(destination, now)
         if not destination.reporting and not resting:
             del self.destinations[destination]
-
-    def _is_due(self, destination: Destination, now: float) -> bool:
-        """Its report."""
-        return destination.reporting and now - destination.counters.since >= _REPORT_EVERY - 0.01
 
     def _report(self, destination: Destination, now: float) -> None:
         counters = destination.counters
@@ -113,6 +107,8 @@ class Sweep:
         silent = counters.level == 0 and counters.requests == counters.reported_requests
         if silent and counters.busy == 0:
             destination.reporting = False
+        if counters.level or self._context.silence.is_any:
+            self._context.silence.look(self._context.connections, now)
         self._context.report(destination, now)
 
     def _close_idle(self, destination: Destination, now: float) -> bool:

@@ -303,6 +303,7 @@ class Workers:
                     in_flight=0,
                     queued=0,
                     pending=(),
+                    silent=0,
                 )
             )
         for service, replica in worker.holds:

@@ -143,3 +143,29 @@ async def test_people_get_the_page_and_everybody_else_the_other_service() -> Non
         client = await s.client()
         assert (await client.ask(get("/", BROWSER))).status == 503
         assert (await client.ask(get())).value("Tidegate-Fallback") == "spare"
+
+
+async def test_trouble_of_the_other_is_no_reason_not_to_wait() -> None:
+    """Known before, or found out while it waits there."""
+    async with lending() as s:
+        early, late = await s.client(), await s.client()
+        await early.send(get())
+        await until(lambda: s.stats("spare").queued == 1)
+        s.publish(service="spare", trouble=Trouble("start-failed", "exited with code 3"))
+        await until(lambda: s.stats("web").queued == 1)
+        await late.send(get())
+        await until(lambda: s.stats("web").queued == 2)
+        assert s.stats("spare").in_flight == s.stats("spare").queued == 0
+        s.publish(await s.replica("web-0"))
+        for client in (early, late):
+            assert (await client.answer()).body == b"hello"
+        assert s.stats("web").in_flight == 0
+
+
+async def test_trouble_of_both_is_told() -> None:
+    async with lending() as s:
+        for name in ("web", "spare"):
+            s.publish(service=name, trouble=Trouble("start-failed", f"{name} fails"))
+        answer = await (await s.client()).ask(get())
+        assert (answer.status, b"web fails" in answer.body) == (503, True)
+        assert s.stats("web").in_flight == s.stats("spare").in_flight == 0

@@ -157,3 +157,16 @@ async def test_what_is_no_valid_request_wakes_nobody(data: bytes) -> None:
         await client.rest()
         assert s.events.log == []
         assert s.stats().requests == {}
+
+
+async def test_the_network_is_that_of_a_trusted_proxys_client() -> None:
+    ignored = {"networks": ["192.0.2.0/24"], "answer": ANSWER}
+    web = {"name": "web", "hosts": ("*",), "scaling": {"idle": {"ignore": ignored}}}
+    services = {"web": Service.model_validate(web)}
+    behind = get("/", "X-Forwarded-For: 192.0.2.7")
+    async with stage(services=services, trusted_proxies=("127.0.0.1",)) as s:
+        assert (await (await s.client()).ask(behind)).body == b"asleep"
+        assert s.events.log == []
+    async with stage(services=services) as s:  # a stranger may say what it likes
+        await (await s.client()).send(behind)
+        await until(lambda: s.events.of(Wake))

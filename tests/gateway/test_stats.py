@@ -51,3 +51,46 @@ def test_a_copy_does_not_change() -> None:
     assert (copy.in_flight, copy.queued, copy.requests) == (0, 1, {})
     assert copy.endpoints == {"web-0": 2}
     assert sum(copy.duration.buckets) == 0
+
+
+EVENTS = st.lists(
+    st.tuples(
+        st.sampled_from(["enter", "leave", "enter ignored", "leave ignored", "report"]),
+        st.floats(0.01, 5.0),
+    ),
+    max_size=40,
+)
+
+
+@given(EVENTS)
+def test_the_last_activity_is_never_told_too_early(events: list[tuple[str, float]]) -> None:
+    """Against a plain account: activity is a request that is not ignored, when it comes, while it
+    is there, and when it ends. With one that came since the last report it may be told as late as
+    the last event, for clocks are coarse; else it is exact."""
+    counters, now, seen, last, busy, came = Counters(0.0), 0.0, 0.0, 0.0, 0, False
+    for kind, pause in [*events, ("report", 1.0)]:
+        now += pause
+        seen = now if busy else seen
+        match kind:
+            case "enter":
+                counters.enter(now)
+                busy, seen, came = busy + 1, now, True
+            case "leave" if busy:
+                counters.leave(200, 0.0, now)
+                busy -= 1
+            case "enter ignored":
+                counters.ignored += 1
+                counters.ignored_requests += 1
+                with counters.unnoticed():
+                    counters.enter(now)
+            case "leave ignored" if counters.ignored:
+                counters.ignored -= 1
+                with counters.unnoticed():
+                    counters.leave(200, 0.0, now)
+            case "report":
+                told = counters.active_at(counters.ignored, 0.0, now)
+                assert told == seen or (came and seen <= told <= last)
+                counters.span(now)
+                seen, came = told, False
+                continue
+        last = now
