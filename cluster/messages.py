@@ -27,8 +27,8 @@ class EndpointSnapshot:
     `version` grows with each snapshot of a service. `trouble` says that no replica is to be had
     now: with no endpoint left, waiting requests are answered at once. `start_seconds` is the
     measured time of a cold start, None when none was seen yet; `frozen` says that a replica need
-    only be thawed. With `ends_silent` the service falls asleep: tunnels and answers on which no
-    byte has moved for so many seconds are to be ended.
+    only be thawed. With `ends_silent` the service falls asleep: of replicas that leave, tunnels and
+    answers on which no byte has moved for so many seconds are to be ended.
     """
 
     service: str

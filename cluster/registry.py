@@ -215,7 +215,7 @@ class Registry:
         idle = spec.scaling.idle
         if desired.frozen:
             return idle.freeze_after
-        return idle.stop_after if desired.replicas == 0 else None
+        return idle.stop_after if desired.replicas <= spec.scaling.min else None
 
 
 def _endpoints(record: _Record) -> tuple[Endpoint, ...]:

@@ -38,8 +38,7 @@ class Ignored(Exchange):
     def begin(self, now: float) -> None:
         counters = self.destination.counters
         counters.ignored += 1
-        counters.ignored_requests += 1
-        with counters.unnoticed():
+        with counters.unnoticing():
             super().begin(now)
 
     def wait(self, now: float, *, first: bool = False) -> None:
@@ -65,7 +64,7 @@ class Ignored(Exchange):
     def end(self, status: int, now: float) -> None:
         counters = self.destination.counters
         counters.ignored -= 1
-        with counters.unnoticed():
+        with counters.unnoticing():
             super().end(status, now)
 
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _COARSE = 0.001  # seconds: clocks of two processes are read one after the other
 _STREAMING = Phase.STREAMING
+_INT = struct.Struct("i")
 
 
 @dataclass(slots=True)
@@ -92,14 +93,16 @@ class Silence:
             census.since = max(census.since, still.since)
 
     def end(self, destination: "Destination", after: float, now: float) -> None:
-        """Those of a service that falls asleep which are silent for `after` seconds."""
+        """Those of replicas that leave, of a service that falls asleep, which are silent for
+        `after` seconds."""
         for exchange, still in list(self._streams.items()):
-            if exchange.destination is not destination or exchange.client.exchange is not exchange:
+            slot = exchange.slot
+            if exchange.destination is not destination or slot is None or not slot.leaving:
                 continue
             moved = _has_moved(exchange, still.unread, _unread(exchange))
             if moved or now - still.since < after - _COARSE:
                 continue
-            with destination.counters.unnoticed():
+            with destination.counters.unnoticing():
                 _end(exchange, now)
 
 
@@ -127,9 +130,8 @@ def _unread(exchange: "Exchange") -> int:
 def _waiting(transport: "asyncio.Transport") -> int:
     """In our buffer and in the kernel's, which the peer has not acknowledged (tcp(7), SIOCOUTQ)."""
     ours = transport.get_write_buffer_size()
-    sock = transport.get_extra_info("socket")
-    if transport.is_closing() or not isinstance(sock.fileno(), int) or sock.fileno() < 0:
+    if transport.is_closing():
         return ours
-    answer = fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, b"\0" * struct.calcsize("i"))
-    theirs: int = struct.unpack("i", answer)[0]
+    descriptor = transport.get_extra_info("socket").fileno()
+    theirs: int = _INT.unpack(fcntl.ioctl(descriptor, termios.TIOCOUTQ, b"\0" * _INT.size))[0]
     return ours + theirs

@@ -79,10 +79,8 @@ class Counters:
 
     at: float
     ignored: int = 0
-    ignored_requests: int = 0
-    reported_ignored: int = 0
     noticed_at: float = 0.0
-    unnoticed_at: float = -1.0
+    unnoticed: tuple[float, int, int] = (0.0, 0, 0)  # as it was after the last that was no activity
     since: float = 0.0
     level: int = 0
     busy: float = 0.0
@@ -98,7 +96,8 @@ class Counters:
     queue_wait: Histogram = field(default_factory=Histogram)
 
     def __post_init__(self) -> None:
-        self.since = self.unnoticed_at = self.at
+        self.since = self.at
+        self.unnoticed = self._state()
 
     def enter(self, now: float) -> None:
         """A request has come."""
@@ -129,28 +128,27 @@ class Counters:
         self.level -= 1
 
     @contextmanager
-    def unnoticed(self) -> Iterator[None]:
+    def unnoticing(self) -> Iterator[None]:
         """What comes or ends in it is no activity."""
         self.noticed_at = self._last_event()
         try:
             yield
         finally:
-            self.unnoticed_at = self.at
+            self.unnoticed = self._state()
 
     def active_at(self, quiet: int, since: float, now: float) -> float:
         """When something last kept the service awake, before `span` is asked. `quiet` of those
         under way do not now, and the last of the quiet did until `since`."""
-        if self.level > quiet:
-            self.noticed_at = now
-        else:
-            requests = self.requests - self.reported_requests
-            ignored = self.ignored_requests - self.reported_ignored
-            came = self.at if requests > ignored else self._last_event()
-            self.noticed_at = max(self.noticed_at, came, since)
+        self.noticed_at = now if self.level > quiet else max(self._last_event(), since)
         return self.noticed_at
 
     def _last_event(self) -> float:
-        return self.noticed_at if self.at == self.unnoticed_at else max(self.noticed_at, self.at)
+        is_none = self._state() == self.unnoticed
+        return self.noticed_at if is_none else max(self.noticed_at, self.at)
+
+    def _state(self) -> tuple[float, int, int]:
+        """Another one after whatever happened: clocks are coarse, and many things share a time."""
+        return self.at, self.level, self.requests
 
     def reject(self, reason: str) -> None:
         self.rejected[reason] += 1
@@ -166,8 +164,7 @@ class Counters:
             requests=self.requests - self.reported_requests,
             rejected=self.refusals - self.reported_refusals,
         )
-        self.busy, self.since, self.unnoticed_at = 0.0, now, now
-        self.reported_ignored = self.ignored_requests
+        self.busy, self.since, self.unnoticed = 0.0, now, self._state()
         self.reported_requests, self.reported_refusals = self.requests, self.refusals
         return span
 

@@ -48,8 +48,8 @@ async def reported(s: Stage, what: Callable[[LoadReport], bool]) -> LoadReport:
     return next(one for one in s.events.of(LoadReport)[seen:] if what(one))
 
 
-def fall_asleep(s: Stage, after: float, *, leave: bool = False) -> None:
-    """As the registry tells it when the ladder's step is taken."""
+def fall_asleep(s: Stage, after: float, *, leave: bool = True) -> None:
+    """As the registry tells it when the ladder's step is taken: its replicas leave."""
     s._version += 1
     endpoints = () if leave else tuple(one.endpoint for one in s.replicas)
     snapshot = EndpointSnapshot("web", s._version, endpoints)
@@ -117,7 +117,6 @@ async def test_a_silent_tunnel_is_closed_on_both_sides_when_sleep_comes() -> Non
             assert await client.reader.read() == b""
         await until(lambda: s.replicas[0].open == 0)
         assert s.stats().requests == {101: 1}
-        fall_asleep(s, FAST, leave=True)
         assert s.events.of(Drained) == [Drained("web", "web-0")]
 
 
@@ -131,6 +130,19 @@ async def test_a_silent_answer_is_cut_and_never_ended_cleanly() -> None:
         assert await client.rest() == b""
         await until(lambda: s.replicas[0].open == 0)
         assert s.stats().in_flight == 0
+
+
+async def test_a_silent_answer_that_ends_with_its_connection_is_reset() -> None:
+    """RFC 1945 §7.2.2: a client of HTTP/1.0 would take a plain end for the answer's."""
+    async with stage(events) as s:
+        client = await s.client()
+        await client.send(b"GET / HTTP/1.0\r\nHost: web.test\r\n\r\n")
+        assert (await client.head()).status == 200
+        await reported(s, lambda one: one.silent == 1)
+        fall_asleep(s, 0.0)
+        with pytest.raises(ConnectionResetError):
+            async with asyncio.timeout(PATIENCE):
+                await client.reader.read()
 
 
 async def test_what_sleep_ends_is_no_activity() -> None:
@@ -161,11 +173,23 @@ async def test_a_byte_in_the_last_moment_keeps_a_stream() -> None:
         await s.replicas[0].calls[0].send(b"data: here\n\n")
         async with asyncio.timeout(PATIENCE):
             await client.reader.readuntil(b"here")
-        fall_asleep(s, 0.0, leave=True)
+        fall_asleep(s, 0.0)
         report = await reported(s, lambda one: one.in_flight == 1)
         assert report.keeping_awake == 1
         assert s.stats().in_flight == 1
         assert not s.events.of(Drained)
+
+
+async def test_a_replica_that_stays_keeps_its_silent_streams() -> None:
+    """`min` replicas stay awake, and so does what they have."""
+    async with stage(events) as s:
+        client = await opened(s)
+        await reported(s, lambda one: one.silent == 1)
+        fall_asleep(s, 0.0, leave=False)
+        await s.replicas[0].calls[0].send(b"data: still here\n\n")
+        async with asyncio.timeout(PATIENCE):
+            await client.reader.readuntil(b"still here")
+        assert s.stats().in_flight == 1
 
 
 async def test_less_silence_than_the_step_asks_for_ends_nothing() -> None:

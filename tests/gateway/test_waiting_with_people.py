@@ -10,6 +10,7 @@ import pytest
 
 from cluster.messages import EndpointSnapshot, LoadReport, Wake
 from cluster.model import Trouble
+from gateway import guests
 from tests.support.raw_http import PATIENCE, Client, Stage, get, post, say_hello, until
 from tests.support.sleeping_stage import BROWSER, last_report, served
 
@@ -130,6 +131,17 @@ async def test_the_events_tell_how_it_goes_and_end_when_a_replica_is_ready() -> 
         assert s.stats().requests == {503: 1, 200: 1}
         assert s.replicas == []
         assert s.stats().in_flight == 0
+
+
+async def test_ready_is_told_in_the_moment_and_at_no_tick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guests, "_TICK", 3600.0)
+    async with waiting() as s:
+        client = await events_of(s)
+        assert (await event(client))[0] == "progress"
+        s.publish(trouble=Trouble("start-failed", "exited with code 3"))
+        assert (await event(client))[0] == "trouble"
+        s.publish(await s.replica("web-0"))
+        assert (await event(client))[0] == "ready"
 
 
 async def test_events_are_demand_and_never_silent() -> None:
