@@ -4,6 +4,9 @@ Pure. A request that was rejected was demand too: it counts as one request-secon
 is busy reports about once a second, each in its own time; the seconds since its last report are
 late news, not silence. So every worker has its own windows, which end where its own news ends, and
 the load is their sum: a constant load is seen as that constant, however the reports fall.
+
+What is in flight is load, whatever it does. Whether it keeps the service awake is another matter:
+a tunnel in which nothing moves does not, nor does a request that the operator has excluded.
 """
 
 import math
@@ -83,7 +86,9 @@ class Load:
             source = self._sources[report.source] = Source(report, self._longest)
         source.record(report)
         self._first = min(self._first, report.at - report.span)
-        if not report.is_silent:
+        if report.active_at is not None:
+            self.last_activity = max(self.last_activity, report.active_at)
+        elif not report.is_silent:
             self.last_activity = max(self.last_activity, report.at)
         self._expected = -math.inf
 
@@ -93,13 +98,22 @@ class Load:
         self._expected = now
 
     def is_busy(self, now: float) -> bool:
-        """Something is in flight or queued."""
+        """Something is in flight or queued that keeps the service awake."""
         if now - self._expected < REPORT_IS_LATE:
             return True
         for source in self._sources.values():
-            if source.is_busy and now - source.last.at < SOURCE_IS_GONE:
+            if source.last.keeping_awake and now - source.last.at < SOURCE_IS_GONE:
                 return True
         return False
+
+    @property
+    def has_silent(self) -> bool:
+        """Something is in flight that keeps nobody awake."""
+        return any(source.last.silent for source in self._sources.values())
+
+    def silence_is_known(self, now: float) -> float:
+        """Until when nothing is known to have moved on what is silent (loop time)."""
+        return min((one.at for one in self._present(now) if one.silent), default=now)
 
     def in_flight(self, now: float) -> int:
         return sum(report.in_flight for report in self._present(now))
@@ -135,7 +149,7 @@ class Load:
             if source.is_busy:
                 if now - source.last.at >= REPORT_IS_LATE:
                     return False
-                is_busy = True
+                is_busy = is_busy or source.last.keeping_awake > 0
         return is_busy
 
     def is_blind(self, now: float) -> bool:

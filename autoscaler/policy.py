@@ -48,7 +48,7 @@ class Policy:
     __slots__ = (
         "_first_end", "_may_confirm", "_needs_ticks", "_scheduled", "_unsettled", "confirmed",
         "decided_at", "decider", "frozen", "load", "override", "planned", "replicas", "scaling",
-        "timetable", "timing", "use",
+        "stands_on", "timetable", "timing", "use",
     )  # fmt: skip
 
     def __init__(
@@ -74,6 +74,7 @@ class Policy:
         self.decided_at = -math.inf
         self.confirmed = 0
         self._unsettled = ""
+        self.stands_on = Rung.AWAKE
 
     def configure(self, scaling: Scaling) -> None:
         """Go on under other rules; what was seen is kept as far as the new windows reach. Another
@@ -161,6 +162,7 @@ class Policy:
         """Wake, by a request or what else asks for it. None: it is awake, or off by hand."""
         if not self.is_asleep(now):
             return None
+        self.stands_on = Rung.AWAKE
         initial = self.scaling.initial
         self.decider.hold(initial, "initial", f"initial is {initial}", now)
         seen = self.observe(counts, now)
@@ -184,7 +186,8 @@ class Policy:
             return self._decided(self._by_hand(self.override, seen, now))
         if self._is_closed:
             return self._decided(self._closed(seen, now))
-        match self.rung(now):
+        self.stands_on = self.rung(now)
+        match self.stands_on:
             case Rung.STOPPED:
                 return self._decided(self._stopped(seen, now))
             case Rung.FROZEN:
@@ -228,7 +231,15 @@ class Policy:
     def rung(self, now: float) -> Rung:
         if self.is_needed or self.use.works_unseen:
             return Rung.AWAKE
-        return self._rung(self.use.last_of_all(there=self._is_there, up=self._is_up, now=now), now)
+        last = self.use.last_of_all(there=self._is_there, up=self._is_up, now=now)
+        # No further than the silence of what is in flight is known: a byte may be on its way.
+        return self._rung(last, self.load.silence_is_known(now))
+
+    def has_come_down(self, now: float) -> bool:
+        """The last report has shown that what is in flight was silent for long enough: to be acted
+        on before more can move."""
+        ruled = self.override is None and not self._is_closed
+        return ruled and self.rung(now) is not self.stands_on
 
     def is_used(self, now: float) -> bool:
         """By itself: whatever it is that others need it for does not count."""

@@ -27,7 +27,9 @@ class EndpointSnapshot:
 
     `version` grows with each snapshot of a service. `trouble` says that no replica is to be had
     now: with no endpoint left, waiting requests are answered at once. `start_seconds` is the
-    measured time of a cold start, None when none was seen yet.
+    measured time of a cold start, None when none was seen yet; `frozen` says that a replica need
+    only be thawed. With `ends_silent` the service falls asleep: of replicas that leave, tunnels and
+    answers on which no byte has moved for so many seconds are to be ended.
     """
 
     service: str
@@ -35,6 +37,8 @@ class EndpointSnapshot:
     endpoints: tuple[Endpoint, ...] = ()
     trouble: Trouble | None = None
     start_seconds: float | None = None
+    frozen: bool = False
+    ends_silent: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,10 @@ class LoadReport:
     from a request's arrival to the first byte of its answer, without those that waited for a wake
     and without answers of the gateway's own. Service times: from when it was sent to a replica.
     Waits: from arrival to a free place, in vain too.
+
+    `silent` of those in flight and queued keep nobody awake: ignored ones, and tunnels and answers
+    in which nothing moves. `active_at` (loop time) is when something last did; None: as the counts
+    say. All of it is load.
     """
 
     service: str
@@ -63,6 +71,13 @@ class LoadReport:
     latencies: Sparse = ()
     service_times: Sparse = ()
     waits: Sparse = ()
+    silent: int = 0
+    active_at: float | None = None
+
+    @property
+    def keeping_awake(self) -> int:
+        """Of those in flight and queued."""
+        return max(0, self.in_flight + self.queued - self.silent)
 
     @property
     def is_silent(self) -> bool:

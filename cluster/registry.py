@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from cluster.lifecycle import Event, State, advance, may
 from cluster.messages import Endpoint, EndpointSnapshot
-from cluster.model import Address, Desired, Replica, Trouble
+from cluster.model import Address, Desired, Mode, Replica, Trouble
 from config.links import one_shots
 from config.service import Service
 
@@ -120,11 +120,10 @@ class Registry:
     def want(self, service: str, desired: Desired) -> None:
         record = self._record(service)
         if record.desired != desired:
-            former, record.desired = record.desired, desired
+            record.desired = desired
             if desired.replicas == 0:
                 record.completed = None
-            if former.refusal != desired.refusal:
-                self._publish(service, record)
+            self._publish(service, record)
             self._announce(service)
 
     # Writing: the reconciler and discovery
@@ -220,12 +219,24 @@ class Registry:
             endpoints=_endpoints(record),
             trouble=_trouble_to_tell(record),
             start_seconds=record.start_seconds,
+            frozen=any(one.state is State.FROZEN for one in record.replicas.values()),
+            ends_silent=self._ends_silent(service, record.desired),
         )
         if snapshot == former:
             return
         record.snapshot = replace(snapshot, version=former.version + 1)
         for listener in self._on_snapshot:
             listener(record.snapshot)
+
+    def _ends_silent(self, service: str, desired: Desired) -> float | None:
+        """Only the way to sleep ends them: by hand or in a rollout they have the time to drain."""
+        spec = self._specs.get(service)
+        if spec is None or desired is ASLEEP or desired.mode is not Mode.IDLE:
+            return None
+        idle = spec.scaling.idle
+        if desired.frozen:
+            return idle.freeze_after
+        return idle.stop_after if desired.replicas <= spec.scaling.min else None
 
 
 def _endpoints(record: _Record) -> tuple[Endpoint, ...]:

@@ -4,7 +4,7 @@ Pure. Each check names the key to change and what it was measured against.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 
 from config.addresses import is_loopback, overlap, split
@@ -63,6 +63,32 @@ def of_routes(services: Iterable[Service]) -> Iterator[Finding]:
                     message = f'{host}{path} is already served by "{first}"'
                     also = ((service.name, "paths"), (first, "hosts"), (first, "paths"))
                     yield Finding((service.name, "hosts", index), message, also)
+
+
+def of_fallbacks(services: Mapping[str, Service]) -> Iterator[Finding]:
+    """Who answers while a service wakes: one that is there, and at last one that does itself."""
+    for name, service in services.items():
+        fallback, place = service.wake.fallback, (name, "wake", "fallback")
+        if fallback is None:
+            continue
+        if fallback == name:
+            yield Finding(place, "must be another service: remove it, or write null")
+        elif fallback not in services:
+            yield Finding(place, f'there is no service "{fallback}"')
+        elif circle := _circle(name, services):
+            yield Finding(place, f"leads in a circle ({' → '.join(circle)}): remove one of these")
+
+
+def _circle(name: str, services: Mapping[str, Service]) -> list[str]:
+    """From a service by its fallbacks back to it; empty when they lead elsewhere."""
+    way = [name]
+    while (service := services.get(way[-1])) and (following := service.wake.fallback):
+        if following == name:
+            return [*way, name]
+        if following in way:
+            return []
+        way.append(following)
+    return []
 
 
 def of_listeners(gateway: Gateway, admin: Admin) -> Iterator[Finding]:

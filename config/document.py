@@ -25,7 +25,10 @@ _SERVICE: dict[str, Any] = {
     "env": _AS_WRITTEN,
     "labels": _AS_WRITTEN,
     "health": {"*": {"exec": _AS_WRITTEN}},
-    "scaling": {"rules": {"*": {"headers": _AS_WRITTEN, "options": _AS_WRITTEN}}},
+    "scaling": {
+        "rules": {"*": {"headers": _AS_WRITTEN, "options": _AS_WRITTEN}},
+        "idle": {"ignore": {"answer": {"headers": _AS_WRITTEN, "body": _AS_WRITTEN}}},
+    },
 }
 _FILE: dict[str, Any] = {"defaults": _SERVICE, "services": {"*": _SERVICE}}
 _NOTHING: dict[str, Any] = {}

@@ -86,6 +86,8 @@ class _Services:
         self.findings += [finding.inside("services") for finding in routes]
         between = _sound(links.of_links(self.found, self._file.services), self._broken)
         self.findings += [finding.inside("services") for finding in between]
+        fallbacks = _sound(checks.of_fallbacks(self.found), self._broken)
+        self.findings += [finding.inside("services") for finding in fallbacks]
 
     def _defaults(self) -> Defaults:
         raw, findings = _own(self._file.defaults)

@@ -37,14 +37,6 @@ def _later_runtime(value: Any) -> str | None:
     return name if name in LATER_RUNTIMES else None
 
 
-_NOTHING_IGNORED = {
-    "user_agents": [],
-    "paths": [],
-    "networks": [],
-    "methods": [],
-    "answer": {"status": 200, "headers": {}, "body": ""},
-}
-
 OF_FILE = (
     Later(
         ("runtime",),
@@ -53,8 +45,6 @@ OF_FILE = (
     ),
 )
 OF_SERVICE = (
-    Later(("scaling", "idle", "ignore"), lambda value: value != _NOTHING_IGNORED, _remove),
-    Later(("wake",), lambda value: value != {"page": "never", "fallback": None}, _remove),
     Later(("rollout", "healthy_for"), lambda _: True, _remove),
     Later(("rollout", "deadline"), lambda _: True, _remove),
     Later(("rollout", "on_failure"), lambda _: True, _remove),

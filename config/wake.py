@@ -1,22 +1,51 @@
 """What happens around a service's sleep: who wakes it, what clients see, whom it needs. Frozen."""
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
 
 from config.addresses import SERVICE_NAME
-from config.fields import Count, Env, Model, Networks, Text, Texts
+from config.fields import Count, Labels, Model, Networks, Prefixes, Text, Texts, one_or_many
 from config.wording import shown
 
 Condition = Literal["started", "healthy", "completed"]
+
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 §5.6.2
+_OURS = ("connection", "content-length", "date", "keep-alive", "transfer-encoding", "upgrade")
+
+
+def _method(text: str) -> str:
+    if not _TOKEN.fullmatch(text):
+        raise ValueError(f"must be a method, got {shown(text)}")
+    return text
+
+
+def _fields(fields: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    """RFC 9110 §5.1, §5.5; those that frame the answer are the gateway's own."""
+    for name, value in fields:
+        if not _TOKEN.fullmatch(name):
+            raise ValueError(f"must have names of fields, got {shown(name)}")
+        if name.lower() in _OURS:
+            raise ValueError(f"must leave {shown(name)} to the gateway")
+        if not (value.isascii() and value.isprintable()):
+            raise ValueError(f"must be printable ASCII, which that of {shown(name)} is not")
+    return fields
+
+
+Fields = Annotated[Labels, AfterValidator(_fields)]
+Methods = Annotated[
+    tuple[Annotated[str, AfterValidator(_method)], ...],
+    BeforeValidator(one_or_many, json_schema_input_type=str | list[str]),
+]
 
 
 class StaticAnswer(Model):
     """What an ignored request gets while the service sleeps."""
 
     status: Annotated[Count, Field(ge=200, le=599)] = Field(200, description="HTTP status.")
-    headers: Env = Field((), description="Its fields.")
+    headers: Fields = Field((), description="Its fields, beside those that frame it.")
     body: str = Field("", description="Its text.")
 
 
@@ -24,12 +53,17 @@ class Ignored(Model):
     """Requests that neither wake a service nor keep it awake; any of these is enough."""
 
     user_agents: Texts = Field((), description='Parts of User-Agent: "UptimeRobot", any case.')
-    paths: Texts = Field((), description='Beginnings of paths: "/healthz".')
+    paths: Prefixes = Field((), description='Beginnings of paths: "/healthz".')
     networks: Networks = Field((), description="Clients' networks: 10.0.0.0/8.")
-    methods: Texts = Field((), description="Methods: HEAD.")
+    methods: Methods = Field((), description="Methods: HEAD.")
     answer: StaticAnswer = Field(
         StaticAnswer(), description="While no replica is awake; else the replica answers."
     )
+
+    @property
+    def is_any(self) -> bool:
+        """Whether there are any."""
+        return bool(self.user_agents or self.paths or self.networks or self.methods)
 
 
 class WakeAnswers(Model):

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 from cluster.messages import EndpointSnapshot
 from gateway.dispatch import Dispatcher
+from gateway.door import Door
 from gateway.peers import Everyone
 from gateway.problems import Problem
 from gateway.retry import Budget
-from gateway.routed import Routed
+from gateway.routed import Routed, Sleeping
 from gateway.stats import Counters
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class Destination:
     """One service in use."""
 
     __slots__ = (
-        "_everyone", "budget", "connect_timeout", "counters", "dispatcher", "name",
+        "_everyone", "budget", "connect_timeout", "counters", "dispatcher", "door", "name",
         "queue_timeout", "removed", "reporting", "response_timeout", "service", "snapshot",
         "woken_at",
     )  # fmt: skip
@@ -51,6 +52,7 @@ class Destination:
         self.woken_at = -math.inf
         self.reporting = False
         self.removed = False
+        self.door: Door | None = None  # None: nothing but the queue stands before it
         self._everyone = everyone
         self.configure(service)
 
@@ -67,6 +69,9 @@ class Destination:
             queue_size=service.queue.size,
             balance=service.balance,
         )
+        if service.sleeping is not None or self.door is not None:
+            self.door = self.door or Door()
+            self.door.configure(service.sleeping or Sleeping(), service.paths)
         if self._everyone is not None:
             everyone = self._everyone
             self.dispatcher.share(everyone.peers(service.name), everyone.queue(service.name))

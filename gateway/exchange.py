@@ -8,13 +8,13 @@ import math
 from typing import TYPE_CHECKING
 
 from cluster.messages import OutcomeKind
-from gateway import problems
-from gateway.access_log import Entry
+from gateway import problems, recovery
+from gateway.access_log import entry_of
 from gateway.fields import unframed
 from gateway.framing import CHUNKED, UNTIL_CLOSE
 from gateway.head import Request, Response
 from gateway.own_answers import write_problem
-from gateway.phase import Phase
+from gateway.phase import FOR_DEADLINE, FOR_SILENCE, Phase
 from gateway.problems import Problem
 from gateway.retry import IDEMPOTENT
 from gateway.upstream import Upstream
@@ -31,15 +31,21 @@ MAX_PENDING = 64 * 1024
 _FRESH = 1.0
 # Looked up once: a member of an enumeration is slow to reach, and these serve every request.
 _QUEUED, _AWAITING = Phase.QUEUED, Phase.AWAITING
+_MOVED = FOR_DEADLINE | FOR_SILENCE
 
 
 class Exchange:
-    """One request. Made by the client's connection, which it tells when it has ended."""
+    """One request. Made by the client's connection, which it tells when it has ended.
+
+    `moved` has a bit for each who asks whether bytes of it have moved since they asked last.
+    """
+
+    keeps_awake = True
 
     __slots__ = (
-        "_asked_at", "_cold", "_continued", "_pending", "_queued_at", "_sent", "_sent_at",
-        "_started", "_waited", "body_sent", "client", "destination", "moved", "number", "phase",
-        "request", "retries", "slot", "status", "until_close", "upstream",
+        "_asked_at", "_cold", "_continued", "_pending", "_queued_at", "_sent_at", "_waited",
+        "body_sent", "client", "destination", "moved", "number", "phase", "request", "retries",
+        "sent", "slot", "started", "status", "until_close", "upstream",
     )  # fmt: skip
 
     def __init__(
@@ -52,17 +58,17 @@ class Exchange:
         self.phase = _QUEUED
         self.slot: Slot | None = None
         self.upstream: Upstream | None = None
-        self._started = self._asked_at = now
+        self.started = self._asked_at = now
         self._waited = -1.0
         self._cold = False
         self.retries = 0
         self._pending = b""
         self.body_sent = False
         self._continued = False
-        self.moved = False
+        self.moved = 0
         self.until_close = False
         self.status = 0
-        self._sent = 0
+        self.sent = 0
 
     # Binding to a replica
 
@@ -140,7 +146,7 @@ class Exchange:
         assert self.slot is not None
         self.upstream = None
         self.slot.parked[self] = None
-        self.client.deadline = self._started + self.destination.queue_timeout
+        self.client.deadline = self.started + self.destination.queue_timeout
 
     def requeue(self) -> None:
         """Its slot is no good any more and nothing was sent: back to the head of the queue."""
@@ -202,7 +208,7 @@ class Exchange:
             if len(self._pending) > MAX_PENDING and self.client.body is not None:
                 self.client.pause()
             return
-        self.moved = True
+        self.moved = _MOVED
         if data:
             self.body_sent = True
             self.upstream.transport.write(data)
@@ -231,7 +237,7 @@ class Exchange:
         if response.status == 204 or (response.length == CHUNKED and not self.request.minor):
             head = response.line + unframed(response.forward)
         self._send(response, head, body)
-        self._sent = len(body)
+        self.sent = len(body)
         self.answered()
 
     def answer_head(self, response: Response, length: int) -> None:
@@ -269,8 +275,8 @@ class Exchange:
         client.transport.write(head + b"\r\n\r\n" + body)
 
     def answer_part(self, data: bytes) -> None:
-        self.moved = True
-        self._sent += len(data)
+        self.moved = _MOVED
+        self.sent += len(data)
         self.client.transport.write(data)
 
     def answered(self) -> None:
@@ -279,7 +285,7 @@ class Exchange:
         assert upstream is not None
         assert slot is not None
         now = client.context.loop.time()
-        whole = self.phase is _AWAITING and self._sent_at == self._started
+        whole = self.phase is _AWAITING and self._sent_at == self.started
         if self.phase is _AWAITING and not whole:
             self._measure_answer(now)
         if self.status >= 500:
@@ -312,6 +318,10 @@ class Exchange:
             self.stream_deadline()
 
     # What ends it early
+
+    def expired(self, now: float) -> None:
+        """Its client's deadline has passed."""
+        recovery.expired(self, now)
 
     def abandon(self) -> None:
         """The client has left: the replica need not go on, and its place is free at once."""
@@ -358,10 +368,10 @@ class Exchange:
         client, destination, slot = self.client, self.destination, self.slot
         client.exchange = None
         if client.context.access_log is not None:
-            client.context.access_log(self._entry(status, now))
+            client.context.access_log(entry_of(self, status, now))
         if self.upstream is not None:
             self.drop_upstream()
-        destination.counters.leave(status, self._started, now, whole)
+        destination.counters.leave(status, self.started, now, whole)
         if slot is not None:
             self.slot = None
             dispatcher = destination.dispatcher
@@ -369,23 +379,6 @@ class Exchange:
                 client.context.tell_drained(destination, slot)
             if dispatcher.waiting:
                 client.context.admit(destination)
-
-    def _entry(self, status: int, now: float) -> Entry:
-        request_id = self.request.request_id
-        made = b"%b%x" % (self.client.context.id_prefix, self.number)
-        return Entry(
-            client=self.client.peer.ip.decode(),
-            method=self.request.method,
-            target=self.request.target,
-            minor=self.request.minor,
-            head=self.request.raw,
-            status=status,
-            sent=self._sent,
-            duration=now - self._started,
-            service=self.destination.name,
-            replica=self.slot.endpoint.replica if self.slot else "",
-            request_id=(request_id or made).decode("ascii", "backslashreplace"),
-        )
 
     # Back-pressure
 

@@ -1,6 +1,7 @@
 """What the gateway counts. Plain numbers; whoever wants labels adds them outside.
 
 Pure. `level` is in flight plus queued; its time integral is exact, whatever the rate of events.
+Every request is load; when there was the last that keeps a service awake is told apart.
 
 One look-up a request is all that times cost: what is answered in one piece, and was sent as soon as
 it came, has one time, which is its duration, its latency and its service time.
@@ -8,7 +9,8 @@ it came, has one time, which is its duration, its latency and its service time.
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from operator import add
 
@@ -95,9 +97,13 @@ class Counters:
     Of these `begun` has the latency where it is the service time, `late` and `served` have both
     where they differ. `queue_wait` is of requests that had to wait, `wake_wait` of those that
     waited for a wake; `held` is how many found no place when they came.
+    `ignored` of `level` keep nobody awake.
     """
 
     at: float
+    ignored: int = 0
+    noticed_at: float = 0.0
+    unnoticed: tuple[float, int, int] = (0.0, 0, 0)  # as it was after the last that was no activity
     since: float = 0.0
     level: int = 0
     busy: float = 0.0
@@ -121,6 +127,7 @@ class Counters:
 
     def __post_init__(self) -> None:
         self.since = self.at
+        self.unnoticed = self._state()
 
     def enter(self, now: float) -> None:
         """A request has come."""
@@ -154,6 +161,40 @@ class Counters:
         """A request has waited for a replica, or in vain."""
         (self.wake_wait if woken else self.queue_wait).observe(seconds)
 
+    def answered(self, code: int) -> None:
+        """Here, at once, and it changed nothing."""
+        self.codes[code] += 1
+        self.others.observe(0.0)
+
+    def withdraw(self, now: float) -> None:
+        """A request of ours is another's now: no load here any more, and not counted here."""
+        self.busy += self.level * (now - self.at)
+        self.at = now
+        self.level -= 1
+
+    @contextmanager
+    def unnoticing(self) -> Iterator[None]:
+        """What comes or ends in it is no activity."""
+        self.noticed_at = self._last_event()
+        try:
+            yield
+        finally:
+            self.unnoticed = self._state()
+
+    def active_at(self, quiet: int, since: float, now: float) -> float:
+        """When something last kept the service awake, before `span` is asked. `quiet` of those
+        under way do not now, and the last of the quiet did until `since`."""
+        self.noticed_at = now if self.level > quiet else max(self._last_event(), since)
+        return self.noticed_at
+
+    def _last_event(self) -> float:
+        is_none = self._state() == self.unnoticed
+        return self.noticed_at if is_none else max(self.noticed_at, self.at)
+
+    def _state(self) -> tuple[float, int, int]:
+        """Another one after whatever happened: clocks are coarse, and many things share a time."""
+        return self.at, self.level, self.requests
+
     def reject(self, reason: str) -> None:
         self.rejected[reason] += 1
         self.refusals += 1
@@ -168,7 +209,7 @@ class Counters:
             requests=self.requests - self.reported_requests,
             rejected=self.refusals - self.reported_refusals,
         )
-        self.busy, self.since = 0.0, now
+        self.busy, self.since, self.unnoticed = 0.0, now, self._state()
         self.reported_requests, self.reported_refusals = self.requests, self.refusals
         return span
 

@@ -234,7 +234,7 @@ class Workers:
         return wire.Configure(
             self._settings.model_dump(mode="json", exclude_defaults=True),
             {
-                name: service.model_dump(mode="json", exclude_defaults=True, include=set(FIELDS))
+                name: service.model_dump(mode="json", exclude_defaults=True, include=FIELDS)
                 for name, service in self._services.items()
             },
             self._sharing.lines_in_use() if self._sharing else {},
@@ -307,6 +307,7 @@ class Workers:
                     latencies=(),
                     service_times=(),
                     waits=(),
+                    silent=0,
                 )
             )
         for service, replica in worker.holds:

@@ -6,6 +6,8 @@ from cluster.lifecycle import Event, State
 from cluster.messages import Endpoint, EndpointSnapshot
 from cluster.model import Address, Desired, Mode, Replica, Trouble
 from cluster.registry import Registry
+from config.scaling import Idle, Scaling
+from config.service import Service
 from tests.cluster.builders import a_service
 
 HERE = Address("127.0.0.1", 4000)
@@ -167,3 +169,33 @@ def test_a_replica_is_announced_only_when_its_snapshot_is_out(registry: Registry
     registry.add(starting("a"))
     registry.advance("a", Event.PASSED, "", 1)
     assert order == ["starting", "snapshot", "ready"]
+
+
+@pytest.mark.parametrize(
+    ("desired", "seconds"),
+    [
+        (Desired(0, Mode.IDLE, frozen=False), 60.0),
+        (Desired(1, Mode.IDLE, frozen=True), 5.0),
+        (Desired(0, Mode.MANUAL), None),
+        (Desired(1, Mode.STABLE), None),
+        (Desired(3, Mode.PANIC), None),
+    ],
+)
+def test_only_a_service_that_falls_asleep_has_its_silent_streams_ended(
+    registry: Registry, desired: Desired, seconds: float | None
+) -> None:
+    scaling = Scaling(idle=Idle(freeze_after=5.0, stop_after=60.0))
+    registry.configure({"web": Service(name="web", command=("x",), scaling=scaling)})
+    registry.add(starting("a"))
+    registry.advance("a", Event.PASSED, "", 1)
+    assert registry.snapshot("web").ends_silent is None
+    registry.want("web", desired)
+    assert registry.snapshot("web").ends_silent == seconds
+
+
+def test_a_frozen_replica_is_told(registry: Registry) -> None:
+    registry.add(starting("a"))
+    registry.advance("a", Event.PASSED, "", 1)
+    assert not registry.snapshot("web").frozen
+    registry.advance("a", Event.FREEZE, "idle", 2)
+    assert registry.snapshot("web").frozen

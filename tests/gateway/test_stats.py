@@ -99,3 +99,40 @@ def test_a_copy_does_not_change() -> None:
     assert (copy.in_flight, copy.queued, copy.requests) == (0, 1, {})
     assert copy.endpoints == {"web-0": 2}
     assert sum(copy.duration.buckets) == 0
+
+
+EVENTS = st.lists(
+    st.tuples(
+        st.sampled_from(["enter", "leave", "enter ignored", "leave ignored", "report"]),
+        st.sampled_from([0.0, 0.5, 1.0]),
+    ),
+    max_size=40,
+)
+
+
+@given(EVENTS)
+def test_the_last_activity_is_told_exactly(events: list[tuple[str, float]]) -> None:
+    """Against a plain account: activity is a request that is not ignored, when it comes, while it
+    is there, and when it ends; also when a coarse clock gives several things one time."""
+    counters, now, seen, busy = Counters(0.0), 0.0, 0.0, 0
+    for kind, pause in [*events, ("report", 1.0)]:
+        now += pause
+        seen = now if busy else seen
+        match kind:
+            case "enter":
+                counters.enter(now)
+                busy, seen = busy + 1, now
+            case "leave" if busy:
+                counters.leave(200, 0.0, now)
+                busy -= 1
+            case "enter ignored":
+                counters.ignored += 1
+                with counters.unnoticing():
+                    counters.enter(now)
+            case "leave ignored" if counters.ignored:
+                counters.ignored -= 1
+                with counters.unnoticing():
+                    counters.leave(200, 0.0, now)
+            case "report":
+                assert counters.active_at(counters.ignored, 0.0, now) == seen
+                counters.span(now)

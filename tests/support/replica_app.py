@@ -6,6 +6,7 @@ the time that Python itself needs. One thread for each connection; keep-alive.
     /                the host's name                /echo         the request's body
     /sleep?ms=N      answers after N ms             /status/NNN   answers with that status
     /stream?chunks=N&ms=M&size=S   N chunks of S bytes, M ms apart
+    /tunnel          switches protocols, and gives back every byte
     /cut?size=S      promises more than it sends    /drop         closes without an answer
     /ready /live     200 or 503                     /toggle/ready /toggle/live
     /exit?code=N     ends at once                   /memory?mib=N takes N MiB and keeps it
@@ -156,6 +157,8 @@ class Connection:
                 self.answer(200, "kept")
             case "drop":
                 self.open = False
+            case "tunnel":
+                self.tunnel()
             case "cut":
                 size = int(asked.get("size", "10"))
                 self.peer.sendall(_head(200, f"Content-Length: {size + 1}") + b"x" * size)
@@ -168,6 +171,12 @@ class Connection:
         failing = kind == "ready" and file is not None and os.path.exists(file)
         fine = self.replica.switches[kind] and not failing
         self.answer(200 if fine else 503, kind if fine else f"not {kind}")
+
+    def tunnel(self) -> None:
+        self.peer.sendall(_head(101, "Connection: Upgrade", "Upgrade: echo"))
+        while data := self.peer.recv(4096):
+            self.peer.sendall(data)
+        self.open = False
 
     def stream(self, chunks: int = 3, ms: int = 10, size: int = 10) -> None:
         self.peer.sendall(_head(200, "Transfer-Encoding: chunked"))
