@@ -83,10 +83,7 @@ def pack(record: Record) -> bytes:
         record.mode,
         record.reason,
         {name: _short(value) for name, value in record.inputs.items()},
-        [
-            (one.rule, one.window, _short(one.measured), one.target, one.replicas, one.says)
-            for one in record.wishes
-        ],
+        [_wished(wish) for wish in record.wishes],
         [(one.limit, one.before, one.after, one.reason) for one in record.limits],
         record.result and _plain(record.result),
     )
@@ -106,10 +103,23 @@ def unpack(packed: bytes) -> Record:
         Mode(mode),
         reason,
         inputs,
-        tuple(Wish(*wish) for wish in wishes),
+        tuple(_wish(*wish) for wish in wishes),
         tuple(Limit(*limit) for limit in limits),
         result and _result(*result),
     )
+
+
+def _wished(wish: Wish) -> tuple[object, ...]:
+    flags = wish.is_load * 2 + wish.is_known
+    measured = _short(wish.measured)
+    return wish.rule, wish.window, measured, wish.target, wish.replicas, wish.says, flags
+
+
+def _wish(
+    rule: str, window: float, measured: float, target: float, replicas: int, says: str, flags: int
+) -> Wish:
+    is_load, is_known = divmod(flags, 2)
+    return Wish(rule, window, measured, target, replicas, says, bool(is_load), bool(is_known))
 
 
 def _plain(result: Result) -> tuple[object, ...]:
@@ -135,11 +145,12 @@ _KNOWN = (
     b'"max_down_rate 2 from 4 allows down to "down_delay","down_delay keeps the largest wish of '
     b'never down in panic, which reached "idle","zero only by idle.stop_after"]"max","max is 10"]'
     b'"min","min is 1"]"initial","initial is 1"]0 by handthawed by a request, initial is 1'
-    b'no request for 5m (idle.freeze_after);["rps",60.0,0.0,100.0,0,""],["rps",6.0,0.0,100.0,0,""],'
+    b'no request for 5m (idle.freeze_after);["rps",60.0,0.0,100.0,0,"",3],'
+    b'["rps",6.0,0.0,100.0,0,"",3],'
     b'["up",1,1,"replaced",""]["freeze","down",0,0,0.1,"reached",""]"panic","stable",'
     b'"concurrency 12.3 over 6s at 10 per replica asks for 2","idle","no request yet"'
     b'no request for 1m (idle.stop_after)","woken by a request, initial is 1",'
     b'{"ready":1,"starting":0,"frozen":0,"in_flight":0,"queued":0,"stable_concurrency":0.0,'
-    b'"panic_concurrency":0.0,"stable_rps":0.0,"panic_rps":0.0},[["concurrency",60.0,0.0,10.0,0,""],'
-    b'["concurrency",6.0,0.0,10.0,0,""]],[],["up",1,1,1.2,"reached",""]]'
+    b'"panic_concurrency":0.0,"stable_rps":0.0,"panic_rps":0.0},[["concurrency",60.0,0.0,10.0,0,"",3],'
+    b'["concurrency",6.0,0.0,10.0,0,"",3]],[],["up",1,1,1.2,"reached",""]]'
 )

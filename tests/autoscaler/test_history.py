@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 
 from autoscaler.decider import Decider
-from autoscaler.decision import Counts, Decision, Observation
+from autoscaler.decision import Counts, Decision, Limit, Observation
 from autoscaler.history import KEEP, History
 from autoscaler.result import Presence, Stage, Way
-from autoscaler.rules import Means
+from autoscaler.rules import Means, Wish
 from cluster.model import Mode
 from config.scaling import Scaling
 from tests.support.scaling_facts import seen
@@ -188,6 +188,20 @@ def test_what_is_unpacked_is_what_was_packed() -> None:
         assert record.limits == decision.limits
         assert [wish.reason for wish in record.wishes] == [w.reason for w in decision.wishes]
         assert record.inputs["queued"] == decision.inputs.queued
+
+
+def test_every_field_of_a_wish_and_of_a_limit_is_kept() -> None:
+    wishes = (
+        Wish("json", 0.0, 5.25, 2.0, 3, "is 5.25", is_load=False, is_known=False),
+        Wish("cpu", 60.0, 0.5, 0.7, 1, "", is_load=False, is_known=True),
+        Wish("rps", 6.0, 12.5, 5.0, 3, "", is_load=True, is_known=False),
+    )
+    limits = (Limit("max", 5, 3, "max is 3"),)
+    history = History()
+    history.add(replace(ONE, wishes=wishes, limits=limits), 0.0)
+    history.observe(Presence(1, 0, 1), 1.5)
+    (record,) = history.newest_first()
+    assert (record.wishes, record.limits) == (wishes, limits)
 
 
 def test_a_full_history_takes_20_kib() -> None:

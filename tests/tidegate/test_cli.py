@@ -1,7 +1,6 @@
 """The command line as an operator meets it: what it prints, and its exit codes."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +10,8 @@ from admin.ports import ReloadResult
 from cluster.runtime import RuntimeFailure
 from tests.support.operated_plane import asleep, awake
 from tests.support.served_plane import Served, serving
-from tidegate import __version__, cli
+from tests.tidegate.conftest import Said
+from tidegate import __version__
 
 
 @pytest.fixture(autouse=True)
@@ -21,31 +21,6 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("TIDEGATE_CONFIG", "TIDEGATE_ADMIN", "TIDEGATE_TRACEBACK"):
         monkeypatch.delenv(name, raising=False)
     return tmp_path
-
-
-@pytest.fixture
-def served() -> Iterator[Served]:
-    with serving() as served:
-        yield served
-
-
-class Said:
-    """Runs a command in this process; what it printed is kept."""
-
-    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
-        self._capsys = capsys
-        self.out = self.err = ""
-
-    def __call__(self, *arguments: str) -> int:
-        self._capsys.readouterr()
-        code = cli.main(arguments)
-        self.out, self.err = self._capsys.readouterr()
-        return code
-
-
-@pytest.fixture
-def tidegate(capsys: pytest.CaptureFixture[str]) -> Said:
-    return Said(capsys)
 
 
 # Talking to a running Tidegate
@@ -108,28 +83,6 @@ def test_explain_tells_the_story(tidegate: Said, served: Served) -> None:
     assert tidegate.out.startswith("web: 10 replicas (panic mode, decided ")
     assert tidegate("explain", "web", "--json", "--admin", served.url) == 0
     assert json.loads(tidegate.out)["outcome"]["replicas"] == 10
-
-
-def test_explain_tells_of_the_past(tidegate: Said, served: Served) -> None:
-    at = ("--at", "2023-11-14T22:12:30Z")
-    assert tidegate("explain", "web", *at, "--admin", served.url) == 0
-    assert tidegate.out.startswith("web: 1 replica (stable mode, decided ")
-    assert "  because woken by a request, initial is 1\n" in tidegate.out
-    assert "for 1m\n" in tidegate.out
-    assert "Came of it\n  1 replica ready after 1.3s\n" in tidegate.out
-    assert tidegate("explain", "web", *at, "--json", "--admin", served.url) == 0
-    assert json.loads(tidegate.out)["replicas"] == 1
-
-
-def test_explain_of_a_time_that_is_not_known(tidegate: Said, served: Served) -> None:
-    assert tidegate("explain", "web", "--at", "2020-01-01", "--admin", served.url) == 1
-    told = "tidegate: no decision about web is known from before 2023-11-1"
-    assert tidegate.err.startswith(told)
-    for text in ("soon", "2999-01-01", "25:00"):
-        assert tidegate("explain", "web", "--at", text, "--admin", served.url) == 2
-        assert tidegate.err.startswith("tidegate: --at: ")
-    assert tidegate("explain", "wep", "--at", "1m ago", "--admin", served.url) == 1
-    assert "did you mean web?" in tidegate.err
 
 
 @pytest.mark.parametrize(
