@@ -99,3 +99,13 @@ def test_a_copy_does_not_change() -> None:
     assert (copy.in_flight, copy.queued, copy.requests) == (0, 1, {})
     assert copy.endpoints == {"web-0": 2}
     assert sum(copy.duration.buckets) == 0
+
+
+def test_what_a_service_never_counts_takes_no_memory() -> None:
+    """Services that were used once stay, by the thousand."""
+    one, other = Counters(0.0), Counters(0.0)
+    one.leave(200, 0.0, 0.1)
+    one.wait(0.1, woken=False)
+    assert sum(one.queue_wait.buckets) == 1
+    assert sum(other.queue_wait.buckets) == sum(other.others.buckets) == 0
+    assert other.queue_wait.buckets is other.late.buckets
