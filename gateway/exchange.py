@@ -286,7 +286,7 @@ class Exchange:
         assert slot is not None
         now = client.context.loop.time()
         whole = self.phase is _AWAITING and self._sent_at == self.started
-        if self.phase is _AWAITING and not whole:
+        if not whole and self.phase is _AWAITING and self.destination.service.timed:
             self._measure_answer(now)
         if self.status >= 500:
             client.context.tell(self.destination, slot, OutcomeKind.SERVER_ERROR)

@@ -16,19 +16,24 @@ from operator import add
 
 from cluster.buckets import BOUNDS, EDGES, Sparse, coarse, sparse
 
-_NOTHING = (0,) * (len(EDGES) + 1)
+_NOTHING = [0] * (len(EDGES) + 1)  # never changed
 
 
 class Histogram:
-    """Counts per bucket: `buckets[i]` are values up to EDGES[i], the last one all above."""
+    """Counts per bucket: `buckets[i]` are values up to EDGES[i], the last one all above.
+
+    Most services have most of them empty: those take no memory.
+    """
 
     __slots__ = ("buckets", "total")
 
     def __init__(self) -> None:
-        self.buckets = [*_NOTHING]
+        self.buckets = _NOTHING
         self.total = 0.0
 
     def observe(self, seconds: float) -> None:
+        if self.buckets is _NOTHING:
+            self.buckets = [*_NOTHING]
         self.buckets[bisect_left(EDGES, seconds)] += 1
         self.total += seconds
 
@@ -128,6 +133,7 @@ class Counters:
     def __post_init__(self) -> None:
         self.since = self.at
         self.unnoticed = self._state()
+        self.whole.buckets, self.others.buckets = [*_NOTHING], [*_NOTHING]
 
     def enter(self, now: float) -> None:
         """A request has come."""

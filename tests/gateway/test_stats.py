@@ -136,3 +136,13 @@ def test_the_last_activity_is_told_exactly(events: list[tuple[str, float]]) -> N
             case "report":
                 assert counters.active_at(counters.ignored, 0.0, now) == seen
                 counters.span(now)
+
+
+def test_what_a_service_never_counts_takes_no_memory() -> None:
+    """Services that were used once stay, by the thousand."""
+    one, other = Counters(0.0), Counters(0.0)
+    one.leave(200, 0.0, 0.1)
+    one.wait(0.1, woken=False)
+    assert sum(one.queue_wait.buckets) == 1
+    assert sum(other.queue_wait.buckets) == sum(other.others.buckets) == 0
+    assert other.queue_wait.buckets is other.late.buckets
