@@ -184,6 +184,8 @@ class Policy:
     # The rest is private
 
     def _rung(self, last: float, now: float) -> Rung:
+        if self.load.is_busy(now):
+            return Rung.AWAKE  # also with stop_after: 0s
         return Ladder.of(self.scaling).rung(last, self._hold(), now)
 
     def _next_step(self, now: float) -> float:
