@@ -141,9 +141,9 @@ class Policy:
         return self.replicas == 0 and self.override is None and not self._needs_ticks
 
     def rung(self, now: float) -> Rung:
-        if self.needed:
+        if self.needed or self.load.is_busy(now):
             return Rung.AWAKE
-        return self._rung(max(self._last_used(now), self._needed_at), now)
+        return self._idle_rung(max(self._used_until(), self._needed_at), now)
 
     def is_used(self, now: float) -> bool:
         """By itself: whatever it is that others need it for does not count."""
@@ -151,8 +151,10 @@ class Policy:
             return self.override.replicas > 0
         if self.scaling.min > 0:
             return True
-        there = self.replicas > 0 and not self.frozen
-        return there and self._rung(self._last_used(now), now) is Rung.AWAKE
+        if self.replicas == 0 or self.frozen:
+            return False
+        idle = self._idle_rung(self._used_until(), now)
+        return idle is Rung.AWAKE or self.load.is_busy(now)
 
     def next_step_down(self, now: float) -> float:
         """When the ladder's next step is due (loop time) if no request comes; else infinity."""
@@ -183,19 +185,15 @@ class Policy:
 
     # The rest is private
 
-    def _rung(self, last: float, now: float) -> Rung:
-        if self.load.is_busy(now):
-            return Rung.AWAKE  # also with stop_after: 0s
+    def _idle_rung(self, last: float, now: float) -> Rung:
         return Ladder.of(self.scaling).rung(last, self._hold(), now)
 
     def _next_step(self, now: float) -> float:
-        last = max(self._last_used(now), self._needed_at)
+        last = now if self.load.is_busy(now) else max(self._used_until(), self._needed_at)
         return Ladder.of(self.scaling).next_step(last, self._hold(), now)
 
-    def _last_used(self, now: float) -> float:
+    def _used_until(self) -> float:
         """A lease is use until it ends, but it does not wake what sleeps."""
-        if self.load.is_busy(now):
-            return now
         leased = self._leased_until if self.replicas > 0 else -math.inf
         return max(self.load.last_activity, leased)
 
@@ -205,17 +203,17 @@ class Policy:
         return max(self._hold_until, leased)
 
     def _awake(self, seen: Observation, now: float) -> Decision:
+        """By the formula; told why, when it is others who keep it."""
         decision = self.decider.decide(seen, now)
-        by_load = self._rung(self.load.last_activity, now) is Rung.AWAKE
-        if self.load.is_busy(now) or (by_load and self.leased_until <= now):
-            return decision
-        if self.needed:
-            why = f"kept awake by {self.needed.why}"
-        elif now < self.leased_until:
-            why = f"leased for another {format_duration(math.ceil(self.leased_until - now))}"
-        else:
+        why = self._kept_by(now)
+        if not why or self.load.is_busy(now):
             return decision
         return replace(decision, reason=f"{decision.reason}; {why}")
+
+    def _kept_by(self, now: float) -> str:
+        if now < self.leased_until:
+            return f"leased for another {format_duration(math.ceil(self.leased_until - now))}"
+        return f"kept awake by {self.needed.why}" if self.needed else ""
 
     def _by_hand(self, override: Override, seen: Observation, now: float) -> Decision:
         number = Limited(override.replicas)
