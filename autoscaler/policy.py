@@ -229,7 +229,7 @@ class Policy:
         return self.replicas == 0 and self.override is None and not self._needs_ticks
 
     def rung(self, now: float) -> Rung:
-        if self.is_needed or self.use.works_unseen:
+        if self.is_needed or self.use.works_unseen or self.use.is_on(up=self._is_up, now=now):
             return Rung.AWAKE
         last = self.use.last_of_all(there=self._is_there, up=self._is_up, now=now)
         # No further than the silence of what is in flight is known: a byte may be on its way.
@@ -247,8 +247,10 @@ class Policy:
             return self.override.replicas > 0
         if self._least > 0:
             return True
-        last = self.use.last(there=self._is_there, up=self._is_up, now=now)
-        return self._is_up and self._rung(last, now) is Rung.AWAKE
+        if not self._is_up:
+            return False
+        last = self.use.last(there=True, up=True, now=now)
+        return self.use.is_on(up=True, now=now) or self._rung(last, now) is Rung.AWAKE
 
     def next_step_down(self, now: float) -> float:
         """When the next step to zero is due (loop time) if no request comes; else infinity."""
@@ -335,6 +337,7 @@ class Policy:
         return min(ladder, own) if own > now else ladder
 
     def _awake(self, seen: Observation, now: float) -> Decision:
+        """By the formula; told why, when it is others who keep it."""
         decision = self.decider.decide(seen, now)
         why = self.use.beside_requests(now)
         by_load = self._rung(self.load.last_activity, now) is Rung.AWAKE
@@ -342,6 +345,11 @@ class Policy:
         if not why or self.load.is_busy(now) or (by_load and not leased):
             return decision
         return replace(decision, reason=f"{decision.reason}; {why}")
+
+    def _kept_by(self, now: float) -> str:
+        if now < self.leased_until:
+            return f"leased for another {format_duration(math.ceil(self.leased_until - now))}"
+        return f"kept awake by {self.needed.why}" if self.needed else ""
 
     def _by_hand(self, override: Override, seen: Observation, now: float) -> Decision:
         number = Limited(override.replicas)

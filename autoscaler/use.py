@@ -78,9 +78,13 @@ class Use:
 
     # Reading
 
+    def is_on(self, *, up: bool, now: float) -> bool:
+        """It is in use right now."""
+        return self.load.is_busy(now) or self._is_kept(up, now)
+
     def last(self, *, there: bool, up: bool, now: float) -> float:
         """When it was in use by itself. `there`: it has replicas, frozen or not."""
-        if self.load.is_busy(now) or self._is_kept(up, now):
+        if self.is_on(up=up, now=now):
             return now
         return max(self.load.last_activity, self._leased_awake if there else -math.inf)
 

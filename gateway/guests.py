@@ -96,8 +96,9 @@ class Lent(Exchange):
     def reject(self, problem: Problem, reason: str) -> None:
         """Trouble of the other one is no reason not to wait for its own."""
         queued = self.phase is Phase.QUEUED
+        now = self.client.context.loop.time()
         if self._owners and queued and self.destination.trouble(now) is not None:
-            self.go_home(self._owners[0], self.client.context.loop.time())
+            self.go_home(self._owners[0], now)
         else:
             super().reject(problem, reason)
 

@@ -256,6 +256,22 @@ def test_an_end_by_hand_is_no_end_under_requests_of_which_no_report_told_yet() -
     in_time(steps)
 
 
+def test_a_busy_service_is_not_stopped_though_its_idle_time_is_nothing() -> None:
+    async def steps() -> None:
+        plane = Plane(service(idle={"stop_after": "0s"}))
+
+        async def story() -> None:
+            plane.wake()
+            for _ in range(10):
+                plane.scaler.report(report(plane.loop.time(), 1, queued=1))
+                await asyncio.sleep(1)
+            assert [number for _, number in plane.wanted] == [1]
+
+        await with_loop(plane, story())
+
+    in_time(steps)
+
+
 def test_leases_survive_a_reload_and_end_with_their_service() -> None:
     async def steps() -> None:
         plane = Plane(service(idle={"stop_after": "30s"}))

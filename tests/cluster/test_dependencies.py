@@ -169,6 +169,8 @@ def test_min_of_a_service_keeps_awake_what_it_needs() -> None:
             await world.until(lambda: world.ready("web"))
             await asyncio.sleep(600)
             assert world.ready("db") == 1
+            told = str(world.scaler.explain("db", now())["outcome"])
+            assert "kept awake by web, which depends on it" in told
             reconfigure(world, linked("web", min=1), linked("db", stop_after=1.0))
             await world.until(lambda: not world.replicas(service="db"), within=5)
             assert world.ready("web") == 1

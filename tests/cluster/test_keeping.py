@@ -171,6 +171,25 @@ def test_what_somebody_removed_is_forgotten() -> None:
     run(story())
 
 
+def test_the_old_end_of_what_was_started_again_is_no_news() -> None:
+    """A list that was asked for before, and comes after."""
+
+    async def story() -> None:
+        async with control_world(kept()) as world:
+            name = await used_and_asleep(world)
+            before = world.discovery._known_replicas()
+            listed = [specimen.instance for specimen in world.engine.owned("us")]
+            assert [one.status for one in listed] == [InstanceStatus.EXITED]
+            world.wake()
+            await world.until(lambda: world.ready() == 1, within=5)
+            world.discovery._compare(listed, before)
+            await asyncio.sleep(5)
+            assert world.happened("replica-failed") == []
+            assert [(one.id, one.state) for one in world.replicas()] == [(name, State.READY)]
+
+    run(story())
+
+
 def test_a_restart_of_tidegate_finds_what_was_kept_and_starts_it_again() -> None:
     engine = SimulatedEngine()
 

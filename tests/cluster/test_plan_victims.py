@@ -23,6 +23,7 @@ from tests.cluster.test_plan import (
 LEASED: dict[str, Any] = {"leased": {"a"}}
 HELD: dict[str, Any] = {"is_held": True}
 NEEDED: dict[str, Any] = {"may_sleep": False}
+KEPT = a_replica("k", State.STOPPED)
 ONE_LEFT = (a_replica("a", UNHEALTHY), a_replica("b", UNHEALTHY), a_replica("c"))
 
 
@@ -93,6 +94,21 @@ ONE_LEFT = (a_replica("a", UNHEALTHY), a_replica("b", UNHEALTHY), a_replica("c")
             ["drain b"],
             id="needed: fewer is no sleep",
         ),
+        pytest.param(scene(0, KEPT, kept={"k"}), [], id="kept: it stays"),
+        pytest.param(scene(0, KEPT), ["remove k"], id="kept no longer: it goes"),
+        pytest.param(
+            scene(2, KEPT, kept={"k"}), ["revive k", "start 1"], id="kept: before a new one"
+        ),
+        pytest.param(
+            scene(1, KEPT, a_replica("a", STARTING), kept={"k"}), [], id="kept: not one too many"
+        ),
+        pytest.param(
+            scene(1, KEPT, a_replica("a", FROZEN), kept={"k"}), ["thaw a"], id="frozen comes first"
+        ),
+        pytest.param(
+            scene(1, KEPT, kept={"k"}, may_start=False), [], id="kept: back-off holds for it too"
+        ),
+        pytest.param(scene(1, KEPT, kept={"k"}, **HELD), [], id="kept: so do dependencies"),
         pytest.param(
             scene(1, a_replica("a", State.STOPPED), may_start=False),
             ["remove a"],
@@ -102,6 +118,16 @@ ONE_LEFT = (a_replica("a", UNHEALTHY), a_replica("b", UNHEALTHY), a_replica("c")
 )
 def test_plan_for_leases_and_dependencies(given_scene: Scene, expected: list[str]) -> None:
     assert shape(plan(given_scene)) == expected
+
+
+@pytest.mark.parametrize("keeps", [True, False])
+def test_only_what_served_and_would_serve_again_is_kept(keeps: bool) -> None:
+    states = (READY, FROZEN, STARTING, UNHEALTHY)
+    replicas = [a_replica(state.value, state) for state in states]
+    actions = plan(scene(0, *replicas, old("old"), keeps=keeps))
+    assert all(isinstance(action, Drain) for action in actions)
+    kept = [action.replica for action in actions if isinstance(action, Drain) and action.keep]
+    assert kept == (["ready", "frozen"] if keeps else [])
 
 
 @given(scenes)
