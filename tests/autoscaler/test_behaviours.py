@@ -253,6 +253,8 @@ def test_an_explanation_is_what_would_be_decided_and_tells_the_way_down(name: st
     counts = Counts(ready=policy.replicas)
     told = explain_awake(policy, counts, 135.0)
     assert told["policy"] == name
+    windows = policy.decider.windows
+    assert told["windows"] == {"stable": windows.stable, "panic": windows.panic}
     assert explain_awake(policy, counts, 135.0) == told
     decision = policy.decide(counts, 135.0)
     assert told["outcome"] == {
