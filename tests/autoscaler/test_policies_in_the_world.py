@@ -42,7 +42,7 @@ def test_from_zero_to_five_and_back(
             await asyncio.sleep(1)
             world.load(0)
             ended, most = clock() - 1, world.ready()
-            while world.running():
+            while world.running():  # noqa: ASYNC110 (on virtual time)
                 await asyncio.sleep(0.05)
             return reached, clock() - ended, most
 
