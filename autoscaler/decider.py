@@ -156,7 +156,7 @@ class Decider:
         """What the rules ask for is what there is, or chance explains it, and nobody panics."""
         if self._panic_at is not None or counts.ready + counts.starting != desired:
             return False
-        if not self._plain or (self._hold is not None and now < self._hold.until):
+        if not self._plain or self._holds(now):
             return False
         stable = panic = 0.0
         for rule in self._plain:
@@ -167,8 +167,12 @@ class Decider:
         asked = min(max(math.ceil(round(stable, 6)), self._least), self.scaling.max)
         if asked > desired:
             return False
-        self._noise.record(panic, now)
-        return asked == desired or stable + SWINGS * self._noise.swing() > desired - 1 + 1e-6
+        if asked < desired:
+            least = math.ceil(round(stable + SWINGS * self._noise.swing(), 6))
+            if least < desired:
+                return False
+        self._noise.record(panic - stable, now)
+        return True
 
     @property
     def is_in_panic(self) -> bool:
@@ -220,12 +224,19 @@ class Decider:
         self, number: Limited, load: float, lately: float, present: int, now: float
     ) -> None:
         """Loads are in replicas."""
-        self._noise.record(lately, now)
         if number.replicas < present:
+            # From what was seen before: more load now must never look like less of a swing.
             swing = SWINGS * self._noise.swing()
             least = min(present, math.ceil(round(load + swing, 6)))
             why = f"a load of {load:.3g} replicas that moves by {swing:.2g} needs {least}"
             number.at_least(least, "noise", why)
+        # Before a wake there was silence. Before a restart there was something, so for a window the
+        # stable mean is too low, and what the panic mean has above it is no swing.
+        if not self._holds(now) or (self._hold and self._hold.limit == "initial"):
+            self._noise.record(lately - load, now)
+
+    def _holds(self, now: float) -> bool:
+        return self._hold is not None and now < self._hold.until
 
     def _limit_descent(self, number: Limited, now: float) -> None:
         number.at_least(1, "idle", "zero only by idle.stop_after")

@@ -17,9 +17,11 @@ from cluster.model import Desired
 def explain_awake(policy: Policy, counts: Counts, now: float) -> dict[str, object]:
     """What would be decided now, from what, and what will happen if nothing comes."""
     decision = copy.deepcopy(policy).decide(counts, now)
+    seen = decision.inputs
     return {
         "policy": policy.scaling.policy,
-        "inputs": inputs_of(decision.inputs),
+        "windows": {"stable": seen.stable.window, "panic": seen.panic.window},
+        "inputs": inputs_of(seen),
         "rules": [_rule(wish) for wish in decision.wishes],
         "limits": [asdict(limit) for limit in decision.limits],
         "outcome": _outcome(decision),

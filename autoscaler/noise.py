@@ -1,21 +1,21 @@
-"""How much of a load's movement is chance: how far above its median it was lately.
+"""How much of a load's movement is chance: the usual swing of its short mean about its long one.
 
 Pure. Requests come at random, so the mean of a constant load moves. A number of replicas that is
 taken back whenever it happens to suffice is asked for again a minute later: such a load is never
-at rest. So nothing is taken back before what is left would bear five times the usual swing, as it
-was seen over two stable windows. The swing is from the median to the 84th percentile, which is one
-standard deviation where chance alone is at work, and which a single spike does not move. A load
-without noise loses nothing.
+at rest. So nothing is taken back before what is left would bear six times the usual swing, as it
+was over two stable windows. The swing is from the median to the 84th percentile, which is one
+standard deviation where chance alone is at work, and which a single spike does not move; what rises
+or falls for long is in both means and so in none of it. A load that does not move loses nothing.
 
 Measured in virtual time (tests/loadtests/test_autoscaler.py has a part of it): seven constant loads
-of 8 to 75 requests at a time, of 0.2 to 5 s each, three hours of each. Steps back: 1 with this;
-9 with four swings; in each hour of the load of 40 alone more than 100 under Knative's rule.
+of 8 to 75 requests at a time, of 0.2 to 5 s each, three hours of each. Steps back: 1 with this, 6
+with five swings; in one hour of the load of 40 alone more than 100 under Knative's rule.
 """
 
 import math
 from collections import deque
 
-SWINGS = 5
+SWINGS = 6
 STABLE_WINDOWS = 2
 PANIC_WINDOWS = 0.5  # between two values: less would tell the same twice
 USUAL = 0.84  # below so much of a normal distribution lies its mean plus one deviation

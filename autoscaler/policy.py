@@ -340,16 +340,9 @@ class Policy:
         """By the formula; told why, when it is others who keep it."""
         decision = self.decider.decide(seen, now)
         why = self.use.beside_requests(now)
-        by_load = self._rung(self.load.last_activity, now) is Rung.AWAKE
-        leased = now < self.use.leased_until
-        if not why or self.load.is_busy(now) or (by_load and not leased):
+        if not why or self.load.is_busy(now):
             return decision
         return replace(decision, reason=f"{decision.reason}; {why}")
-
-    def _kept_by(self, now: float) -> str:
-        if now < self.leased_until:
-            return f"leased for another {format_duration(math.ceil(self.leased_until - now))}"
-        return f"kept awake by {self.needed.why}" if self.needed else ""
 
     def _by_hand(self, override: Override, seen: Observation, now: float) -> Decision:
         number = Limited(override.replicas)

@@ -203,9 +203,6 @@ class Scaler:
             return configured(scaling)
         return standing(scaling, self._wall()).bounds
 
-    def mode(self, service: str) -> Mode:
-        return self._registry.desired(service).mode
-
     def explain(self, service: str, now: float) -> dict[str, object]:
         """The inputs, every rule's wish, the limits that changed it, the outcome (JSON-able).
 

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from tidegate.cli_words import Json, ago, clean, clock, count, moment_in_words, span
 
+OURS = "tidegate"
 _STEADY = ("ready", "starting", "frozen")
 
 
@@ -15,7 +16,7 @@ def story(explanation: Json, now: datetime) -> list[str]:
     """Lines for the operator."""
     return [
         *_headline(explanation, now),
-        *_section("Seen", _seen(explanation.get("inputs") or {})),
+        *_section("Seen", _seen(explanation.get("inputs") or {}, _windows(explanation))),
         *_section("Wishes", _wishes(explanation.get("rules") or ())),
         *_section("Limits", _limits(explanation.get("limits") or ())),
         *_section("Came of it", _result(explanation)),
@@ -38,6 +39,8 @@ def _headline(explanation: Json, now: datetime) -> Iterator[str]:
     yield f"  because {clean(outcome.get('reason') or 'nothing was decided yet')}"
     if "until" in explanation:
         yield f"  {_in_force(explanation, now)}"
+    if (policy := explanation.get("policy", OURS)) != OURS:
+        yield f"  as scaling.policy {clean(policy)} decides"
     if trouble := explanation.get("trouble"):
         yield f"  but {clean(trouble['code'])}: {clean(trouble['message'])}"
 
@@ -58,16 +61,27 @@ def _when(at: str, now: datetime) -> str:
     return clock(at) if is_today else moment_in_words(at)
 
 
-def _seen(inputs: Json) -> Iterator[str]:
+def _windows(explanation: Json) -> dict[str, str]:
+    """What the means are called. Only ours and Knative's windows have names."""
+    if explanation.get("policy", OURS) in (OURS, "kpa"):
+        return {"stable": "stable window", "panic": "panic window"}
+    windows = explanation.get("windows") or {}
+    named = {name: f"over {span(seconds)}" for name, seconds in windows.items()}
+    if named.get("panic") == named.get("stable"):
+        named.pop("panic", None)
+    return named
+
+
+def _seen(inputs: Json, windows: dict[str, str]) -> Iterator[str]:
     if any(name in inputs for name in _STEADY):
         replicas = ", ".join(f"{inputs[name]} {name}" for name in _STEADY if inputs.get(name))
         yield f"replicas: {replicas or 'none'}"
     if "in_flight" in inputs:
         yield f"now: {inputs['in_flight']} in flight, {inputs.get('queued', 0)} queued"
     for window in ("stable", "panic"):
-        if f"{window}_concurrency" in inputs:
+        if window in windows and f"{window}_concurrency" in inputs:
             yield (
-                f"{window} window: {inputs[f'{window}_concurrency']:g} at a time, "
+                f"{windows[window]}: {inputs[f'{window}_concurrency']:g} at a time, "
                 f"{inputs.get(f'{window}_rps', 0):g} requests a second"
             )
     told = {"in_flight", "queued", *_STEADY}

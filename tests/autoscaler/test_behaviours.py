@@ -3,6 +3,7 @@
 import copy
 import math
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import get_args
 
 import pytest
@@ -252,6 +253,8 @@ def test_an_explanation_is_what_would_be_decided_and_tells_the_way_down(name: st
     counts = Counts(ready=policy.replicas)
     told = explain_awake(policy, counts, 135.0)
     assert told["policy"] == name
+    windows = policy.decider.windows
+    assert told["windows"] == {"stable": windows.stable, "panic": windows.panic}
     assert explain_awake(policy, counts, 135.0) == told
     decision = policy.decide(counts, 135.0)
     assert told["outcome"] == {
@@ -276,3 +279,13 @@ def test_another_policy_goes_on_from_what_there_is() -> None:
             assert (decision.replicas, decision.mode) != (0, Mode.IDLE)
             assert decision.replicas == 6, (former, coming, decision.reason)
             assert policy.decider.windows == BEHAVIOURS[coming](scaling(policy=coming)).windows
+
+
+@every_policy
+def test_nothing_goes_down_while_a_busy_gateway_tells_nothing(name: str) -> None:
+    rules = scaling(policy=name, down_delay="0s")
+    behaviour = BEHAVIOURS[rules.policy](rules)
+    silent = Observation(Means(60, 5), Means(6, 5), Counts(ready=9), 9, is_blind=True)
+    assert {behaviour.decide(silent, tick * 15.0).replicas for tick in range(50)} == {9}
+    told = replace(silent, is_blind=False)
+    assert min(behaviour.decide(told, tick * 15.0).replicas for tick in range(50, 100)) < 9

@@ -135,8 +135,11 @@ def test_nothing_is_taken_back_that_chance_would_soon_ask_for_again() -> None:
         lately = 10.0 + (tick % 5 - 2)  # 8, 9, 10, 11, 12: the usual swing is 2
         decision = decider.decide(seen(10, lately, ready=2, desired=2), 2.0 * tick)
     assert (decision.replicas, decision.limits[-1].limit) == (2, "noise")
-    assert decision.limits[-1].reason == "a load of 1 replicas that moves by 1 needs 2"
-    assert decider.decide(seen(0, 0, ready=2, desired=2), 120.0).replicas == 1
+    assert decision.limits[-1].reason == "a load of 1 replicas that moves by 1.2 needs 2"
+    quiet = [
+        decider.decide(seen(10, 10, ready=2, desired=2), at).replicas for at in range(120, 240)
+    ]
+    assert (quiet[0], quiet[-1]) == (2, 1)
 
 
 def test_a_load_that_does_not_move_keeps_nothing_and_a_spike_is_no_noise() -> None:

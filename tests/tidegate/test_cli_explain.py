@@ -78,6 +78,19 @@ def test_of_equal_wishes_the_first_is_the_largest_and_the_age_is_told() -> None:
     ]
 
 
+def test_another_policy_is_named_and_so_are_its_windows() -> None:
+    hpa = explained(policy="hpa", windows={"stable": 60.0, "panic": 1.0})
+    assert "  as scaling.policy hpa decides" in hpa
+    assert "  over 1m: 115.2 at a time, 250 requests a second" in hpa
+    assert "  over 1s: 118 at a time, 260.5 requests a second" in hpa
+    ray = explained(policy="ray", windows={"stable": 30.0, "panic": 30.0})
+    assert [line for line in ray if "at a time" in line] == [
+        "  over 30s: 115.2 at a time, 250 requests a second"
+    ]
+    kpa = explained(policy="kpa", windows={"stable": 60.0, "panic": 6.0})
+    assert "  panic window: 118 at a time, 260.5 requests a second" in kpa
+
+
 # The past
 
 
