@@ -96,7 +96,7 @@ def test_load_scales_up_in_panic_and_every_change_is_told_once() -> None:
         await with_loop(plane, between_ticks())
         # Reports of 1, 3, 5 and 6 seconds fill the panic window of 6 s: 7, 21, 35 and 42.
         assert plane.wanted == [(0.0, 1), (4.0, 3), (6.0, 4), (8.0, 5)]
-        assert plane.scaler.mode("web") is Mode.PANIC
+        assert plane.desired("web").mode is Mode.PANIC
         assert plane.sample("desired_replicas", service="web") == 5
         assert plane.sample("panic_mode", service="web") == 1
         assert plane.sample("decisions_total", service="web", direction="up") == 4

@@ -100,7 +100,7 @@ def test_zero_by_hand_is_off_until_automatic() -> None:
         plane.scaler.report(report(0.0, 9, queued=9))
         await settled(plane, 100)
         assert plane.wanted == [(0.0, 1), (0.0, 0)]
-        assert plane.scaler.mode("web") is Mode.MANUAL
+        assert plane.desired("web").mode is Mode.MANUAL
         plane.scaler.report(report(100.0, 9, queued=9))
         plane.scaler.automatic("web")
         plane.scaler.automatic("web")
