@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 WITH_VENV := PATH="$(CURDIR)/$(BIN):$$PATH"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check format loadtest bench-wake bench-sleeping bench-peers bench-pauses lock clean
+.PHONY: help setup run test check format loadtest bench-wake bench-sleeping bench-peers bench-pauses bench-knative bench-autoscaler lock clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +52,12 @@ bench-peers: $(READY)  ## beside nginx, HAProxy, Envoy, Traefik, Caddy; ARGS="--
 
 bench-pauses: $(READY)  ## how long the garbage collector stops a gateway with 10,000 connections
 	@$(WITH_VENV) $(BIN)/python -m loadtests.pauses $(ARGS)
+
+bench-knative: $(READY)  ## Knative's own performance suite as a scenario on real processes
+	@$(WITH_VENV) $(BIN)/python -m loadtests.knative $(ARGS)
+
+bench-autoscaler: $(READY)  ## scaling policies beside each other in virtual time; cost of a round
+	@$(WITH_VENV) $(BIN)/python -m loadtests.autoscaler $(ARGS)
 
 lock:  ## resolve the dependencies anew into requirements.lock; ARGS=--upgrade takes newer ones
 	@scripts/lock $(ARGS)

@@ -21,9 +21,14 @@ class Counts:
     frozen: int = 0
 
     @property
+    def present(self) -> int:
+        """There, on its way, or a thaw away."""
+        return self.ready + self.starting + self.frozen
+
+    @property
     def capacity(self) -> int:
-        """What the rates are relative to: there, on its way, or a thaw away; at least 1."""
-        return max(1, self.ready + self.starting + self.frozen)
+        """What the rates are relative to: at least 1."""
+        return max(1, self.present)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +44,7 @@ class Bounds:
 @dataclass(frozen=True, slots=True)
 class Observation:
     """What a decision is made from. `desired` is the wish before it; `bounds` are those of a
-    schedule, instead of the configured ones."""
+    schedule, instead of the configured ones. `is_blind`: a gateway that was busy fell silent."""
 
     stable: Means
     panic: Means
@@ -49,6 +54,7 @@ class Observation:
     queued: int = 0
     gauges: Mapping[MetricRule, Gauge] = field(default_factory=dict)
     bounds: Bounds | None = None
+    is_blind: bool = False
 
 
 @dataclass(frozen=True, slots=True)

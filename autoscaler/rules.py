@@ -24,7 +24,7 @@ from config.rules import (
     RedisRule,
     RpsRule,
 )
-from config.units import format_duration
+from config.units import format_duration, format_ratio
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,10 @@ class Means:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What one rule asks for, `measured` over `window` seconds."""
+    """What one rule asks for, `measured` over `window` seconds.
+
+    `is_load`: it is measured by target, as load is. `is_known`: there was anything measured.
+    """
 
     rule: str
     window: float
@@ -46,6 +49,8 @@ class Wish:
     target: float
     replicas: int
     says: str = ""
+    is_load: bool = True
+    is_known: bool = True
 
     @property
     def reason(self) -> str:
@@ -54,12 +59,13 @@ class Wish:
         if self.rule == NO_RULE.rule:
             return "no rule asks for more"
         return (
-            f"{self.rule} {_shown(self.measured)} over {format_duration(self.window)}"
+            f"{self.rule} {_shown(self.measured)}{_over(self.window)}"
             f" at {self.target:g} per replica asks for {self.replicas}"
         )
 
 
 NO_RULE = Wish("none", 0.0, 0.0, 0.0, 0)
+_LARGEST = 1e9
 _NO_GAUGES: Mapping[MetricRule, Gauge] = {}
 
 
@@ -77,6 +83,20 @@ def wishes(
 def largest(wishes: Sequence[Wish]) -> Wish:
     """The winner; of equals the first."""
     return max(wishes, key=lambda wish: wish.replicas, default=NO_RULE)
+
+
+def tolerant(wish: Wish, present: int, more: float, less: float) -> Wish:
+    """The present number, when the load is so near to what as many are for: by ratios of `more`
+    above and `less` below it. (kubernetes replica_calculator.go, isWithin.)"""
+    if not (present and wish.is_load and wish.target):
+        return wish
+    ratio = wish.measured / (wish.target * present)
+    if wish.replicas == present or not 1 - less <= ratio <= 1 + more:
+        return wish
+    near = more if ratio > 1 else less
+    load = f"{_shown(wish.measured)}{_over(wish.window)} at {wish.target:g} per replica"
+    says = f"{load} is within {format_ratio(near)} of what {present} are for"
+    return replace(wish, replicas=present, says=says)
 
 
 def _wish(rule: MetricRule, means: Means, gauge: Gauge, desired: int) -> Wish:
@@ -97,24 +117,29 @@ def _wish(rule: MetricRule, means: Means, gauge: Gauge, desired: int) -> Wish:
 
 def _fallback(rule: AskingRule, gauge: Gauge, replicas: int) -> Wish:
     says = f"has failed {gauge.failing} times ({gauge.says}): falls back to {replicas}"
-    return Wish(rule.metric, 0.0, 0.0, rule.target, replicas, says)
+    return Wish(rule.metric, 0.0, 0.0, rule.target, replicas, says, is_load=False)
 
 
 def _by_gauge(rule: str, target: float, gauge: Gauge, desired: int) -> Wish:
     if gauge.value is None:
-        return Wish(
-            rule, 0.0, 0.0, target, desired, f"has no value ({gauge.says}): holds {desired}"
-        )
+        says = f"has no value ({gauge.says}): holds {desired}"
+        return Wish(rule, 0.0, 0.0, target, desired, says, is_load=False, is_known=False)
     if gauge.wish is not None:
-        return Wish(rule, 0.0, gauge.value, target, gauge.wish, gauge.says)
+        return Wish(rule, 0.0, gauge.value, target, gauge.wish, gauge.says, is_load=False)
     wish = _per_replica(rule, gauge.value, target, 0.0)
     says = f"{_shown(gauge.value)} at {target:g} per replica asks for {wish.replicas}"
     return replace(wish, says=says)
 
 
 def _per_replica(rule: str, measured: float, target: float, window: float) -> Wish:
-    # Six digits, as knative/serving pkg/autoscaler/aggregation: 30.000000000004 / 10 is 3.
-    return Wish(rule, window, measured, target, math.ceil(round(measured / target, 6)))
+    # Six digits, as knative/serving pkg/autoscaler/aggregation: 30.000000000004 / 10 is 3. What
+    # is measured elsewhere may be anything.
+    share = min(max(0.0, measured / target), _LARGEST)
+    return Wish(rule, window, measured, target, math.ceil(round(share, 6)))
+
+
+def _over(window: float) -> str:
+    return f" over {format_duration(window)}" if window else ""
 
 
 def _shown(measured: float) -> str:

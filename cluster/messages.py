@@ -8,6 +8,7 @@ Outcome gateway -> health; Drained gateway -> reconciler.
 from dataclasses import dataclass
 from enum import StrEnum
 
+from cluster.buckets import Sparse
 from cluster.model import Address, Trouble
 
 
@@ -50,6 +51,11 @@ class LoadReport:
     `silent` of those in flight and queued keep nobody awake: ignored ones, and tunnels and answers
     in which nothing moves. `active_at` (loop time) is when something last did; None: as the counts
     say. All of it is load.
+
+    The times are counted in cluster/buckets.py, and only told where a rule needs them. Latencies:
+    from a request's arrival to the first byte of its answer, without those that waited for a wake
+    and without answers of the gateway's own. Service times: from when it was sent to a replica.
+    Waits: from arrival to a free place, in vain too.
     """
 
     service: str
@@ -64,6 +70,9 @@ class LoadReport:
     source: str = "gateway"
     silent: int = 0
     active_at: float | None = None
+    latencies: Sparse = ()
+    service_times: Sparse = ()
+    waits: Sparse = ()
 
     @property
     def keeping_awake(self) -> int:

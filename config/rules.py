@@ -8,11 +8,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Discriminator, Field, Strict, Tag
 
-from config.calendar import cron, timezone
+from config import calendar
+from config.addresses import http_url, redis_url
 from config.fields import Amount, Count, Env, Model, Number, Text
+from config.json_path import json_path
 from config.units import Positive, Ratio, format_ratio
 
 SCHEDULE = "schedule"
+# No key of it: what is wrong inside is found by its keys.
+_TAG = "a schedule"
 
 
 def _more_than_nothing(ratio: float) -> float:
@@ -21,6 +25,18 @@ def _more_than_nothing(ratio: float) -> float:
     return ratio
 
 
+def _one_line_each(headers: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    """The values are not repeated: they are secrets."""
+    for name, value in headers:
+        if not value.isprintable():
+            raise ValueError(f"{name} must be one line of printable characters")
+    return headers
+
+
+HttpUrl = Annotated[Text, AfterValidator(http_url)]
+RedisUrl = Annotated[Text, AfterValidator(redis_url)]
+Headers = Annotated[Env, AfterValidator(_one_line_each)]
+JsonPath = Annotated[Text, AfterValidator(json_path)]
 Percentile = Annotated[float, Strict(), Field(gt=0, lt=100), AfterValidator(float)]
 UsedShare = Annotated[Ratio, AfterValidator(_more_than_nothing)]
 
@@ -40,7 +56,9 @@ class RpsRule(Model):
 
 
 class LatencyRule(Model):
-    """How long answers take until their first byte: what a replica bears at once is learned."""
+    """How long answers take until their first byte, waits included, wakes not. What a replica
+    bears at once is learned, and anew with each revision; if latency does not follow the number
+    of replicas, none are added for it."""
 
     metric: Literal["latency"]
     percentile: Percentile = Field(95.0, description="Of all requests, so many in a hundred.")
@@ -48,7 +66,8 @@ class LatencyRule(Model):
 
 
 class QueueWaitRule(Model):
-    """How long requests wait for a replica."""
+    """How long requests wait for a place in a replica, as with a limit of `concurrency`; not for
+    a wake. While none waits too long, the number is held or falls to what the load needs."""
 
     metric: Literal["queue_wait"]
     percentile: Percentile = Field(95.0, description="Of all requests, so many in a hundred.")
@@ -88,25 +107,27 @@ class PrometheusRule(Asked):
     """The value of a Prometheus query."""
 
     metric: Literal["prometheus"]
-    url: Text = Field(description="Of the server: http://prometheus:9090.")
+    url: HttpUrl = Field(description="Of the server: http://prometheus:9090.")
     query: Text = Field(description="PromQL that gives one value.")
-    headers: Env = Field((), description="Sent along, as for authorization.")
+    headers: Headers = Field((), description="Sent along, as for authorization.")
 
 
 class JsonRule(Asked):
     """A number in a JSON document."""
 
     metric: Literal["json"]
-    url: Text = Field(description="Where the document is.")
-    value: Text = Field(description="Where the number is in it: queue.length or jobs[0].count.")
-    headers: Env = Field((), description="Sent along, as for authorization.")
+    url: HttpUrl = Field(description="Where the document is.")
+    value: JsonPath = Field(
+        description='Where the number is in it: queue.length, jobs[0].count, ["a key"]; $: it all.'
+    )
+    headers: Headers = Field((), description="Sent along, as for authorization.")
 
 
 class RedisRule(Asked):
     """The length of a list in Redis, or what is unread or unacknowledged in a stream."""
 
     metric: Literal["redis"]
-    url: Text = Field(description="redis://host:6379/0")
+    url: RedisUrl = Field(description="redis://host:6379/0, rediss:// for TLS, unix:///a.sock.")
     list: Text | None = Field(None, description="The list.")
     stream: Text | None = Field(None, description="The stream, instead.")
     group: Text | None = Field(None, description="The stream's consumer group: its backlog counts.")
@@ -121,22 +142,34 @@ class CustomRule(Asked):
 
 
 class Schedule(Model):
-    """Bounds for times of the week."""
+    """Bounds for times of the week, instead of scaling.min and max; at least one is needed.
 
-    schedule: Annotated[Text, AfterValidator(cron)] = Field(description="Cron: when it begins.")
-    until: Annotated[Text, AfterValidator(cron)] = Field(description="Cron: when it ends.")
-    timezone: Annotated[Text, AfterValidator(timezone)] = Field(
+    Of several schedules at once the largest min and the smallest max count; replicas
+    beats both, and of several the first in the file.
+    """
+
+    schedule: Annotated[Text, AfterValidator(calendar.cron)] = Field(
+        description="Cron: when it begins."
+    )
+    until: Annotated[Text, AfterValidator(calendar.cron)] = Field(description="Cron: when it ends.")
+    timezone: Annotated[Text, AfterValidator(calendar.timezone)] = Field(
         "UTC", description="As Europe/Berlin."
     )
-    min: Count | None = Field(None, ge=0, description="Replicas that run at least, meanwhile.")
-    max: Count | None = Field(None, ge=0, description="At most; 0 is asleep, whatever comes.")
-    replicas: Count | None = Field(None, ge=0, description="Exactly so many, instead.")
+    min: Count | None = Field(
+        None, ge=0, description="Instead of scaling.min: so many run, asked for or not."
+    )
+    max: Count | None = Field(
+        None,
+        ge=0,
+        description="Instead of scaling.max. 0: asleep, and requests are answered with 503.",
+    )
+    replicas: Count | None = Field(None, ge=0, description="Exactly so many, instead of both.")
 
 
 def _kind(value: Any) -> str | None:
     if isinstance(value, Mapping):
-        return SCHEDULE if SCHEDULE in value else value.get("metric")
-    return getattr(value, "metric", SCHEDULE)
+        return _TAG if SCHEDULE in value else value.get("metric")
+    return getattr(value, "metric", _TAG)
 
 
 AskingRule = PrometheusRule | JsonRule | RedisRule | CustomRule
@@ -154,6 +187,6 @@ Rule = Annotated[
     | Annotated[JsonRule, Tag("json")]
     | Annotated[RedisRule, Tag("redis")]
     | Annotated[CustomRule, Tag("custom")]
-    | Annotated[Schedule, Tag(SCHEDULE)],
+    | Annotated[Schedule, Tag(_TAG)],
     Discriminator(_kind),
 ]

@@ -5,7 +5,14 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from config.fields import Count, Model, Number
-from config.rules import ConcurrencyRule, MetricRule, Rule, Schedule
+from config.rules import (
+    ConcurrencyRule,
+    LatencyRule,
+    MetricRule,
+    QueueWaitRule,
+    Rule,
+    Schedule,
+)
 from config.units import Duration, Positive, Ratio, Window, above_one
 from config.wake import Ignored
 
@@ -36,9 +43,14 @@ class Idle(Model):
     freeze_after: Duration | None = Field(
         None, description="Take all CPU from the replicas; a request thaws them in milliseconds."
     )
-    stop_after: Duration | None = Field(60.0, description="Stop the replicas.")
+    stop_after: Duration | None = Field(
+        60.0,
+        description="Stop the replicas. Other policies have their own time; null holds for all.",
+    )
     remove_after: Duration | None = Field(
-        None, description="Keep what was stopped for so long: starting it again is faster."
+        None,
+        description="Keep what was stopped for so long, to start it again with what it wrote; "
+        "containers only. Without it, what is stopped is removed at once.",
     )
     ignore: Ignored = Field(Ignored(), description="Requests that are no activity.")
 
@@ -51,7 +63,10 @@ class Scaling(Model):
     initial: Count = Field(1, ge=1, description="Replicas that a wake from zero starts.")
     activation: Count = Field(1, ge=1, description="Replicas at least, unless there are none.")
     policy: PolicyName = Field(
-        "tidegate", description="Whose way of deciding; the others are faithful to their originals."
+        "tidegate",
+        description="Whose way of deciding: ours, that of Knative (kpa), of Kubernetes with KEDA "
+        "(hpa), or of Ray Serve (ray), each with its own numbers and its own way to zero: "
+        "see policies.md.",
     )
     rules: tuple[Rule, ...] = Field((ConcurrencyRule(),), description="The largest wish wins.")
     stable_window: Window = Field(60.0, description="Load is averaged over it (at least 1s).")
@@ -81,6 +96,11 @@ class Scaling(Model):
     def metric_rules(self) -> tuple[MetricRule, ...]:
         """The rules that wish for replicas."""
         return tuple(rule for rule in self.rules if not isinstance(rule, Schedule))
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether a rule needs to know how long requests take."""
+        return any(isinstance(rule, LatencyRule | QueueWaitRule) for rule in self.rules)
 
     @property
     def schedules(self) -> tuple[Schedule, ...]:

@@ -9,10 +9,9 @@ from typing import Any
 
 from config.errors import Finding, Place
 from config.settings import RUNTIMES
-from config.wording import METRICS, either, shown
+from config.wording import either
 
 LATER_RUNTIMES = ("swarm", "kubernetes", "nomad")
-SUPPORTED_METRICS = ("concurrency", "rps")
 NOT_YET = "is not supported yet"
 LATER = " Not supported yet."
 
@@ -38,15 +37,6 @@ def _later_runtime(value: Any) -> str | None:
     return name if name in LATER_RUNTIMES else None
 
 
-def _other_metric(value: Any) -> bool:
-    metric = value.get("metric") if isinstance(value, Mapping) else None
-    return isinstance(metric, str) and metric in METRICS and metric not in SUPPORTED_METRICS
-
-
-def _limits(value: Any) -> bool:
-    return bool(value != {"policies": [], "select": "max", "tolerance": None})
-
-
 OF_FILE = (
     Later(
         ("runtime",),
@@ -55,26 +45,6 @@ OF_FILE = (
     ),
 )
 OF_SERVICE = (
-    Later(
-        ("scaling", "rules", "*"),
-        lambda value: isinstance(value, Mapping) and "schedule" in value,
-        lambda _: f"a schedule {NOT_YET}: remove it, or set scaling.min and max",
-    ),
-    Later(
-        ("scaling", "rules", "*"),
-        _other_metric,
-        lambda value: (
-            f"the metric {shown(value['metric'])} {NOT_YET}: use {either(SUPPORTED_METRICS)}"
-        ),
-    ),
-    Later(("scaling", "policy"), lambda value: value in ("kpa", "hpa", "ray"), _remove),
-    Later(("scaling", "tolerance"), lambda value: value != "0%", _remove),
-    Later(("scaling", "activation"), lambda value: value != 1, _remove),
-    Later(("scaling", "up"), _limits, _remove),
-    Later(("scaling", "down"), _limits, _remove),
-    Later(("scaling", "idle", "remove_after"), lambda value: value is not None, _remove),
-    Later(("depends_on",), bool, _remove),
-    Later(("group",), bool, _remove),
     Later(("rollout", "healthy_for"), lambda _: True, _remove),
     Later(("rollout", "deadline"), lambda _: True, _remove),
     Later(("rollout", "on_failure"), lambda _: True, _remove),

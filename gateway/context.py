@@ -23,6 +23,7 @@ from gateway.peers import Everyone
 from gateway.problems import Problem
 from gateway.routing import Table
 from gateway.silence import Silence
+from gateway.stats import UNTIMED
 
 if TYPE_CHECKING:
     from gateway.downstream import Downstream
@@ -151,6 +152,7 @@ class Context:
         active_at = counters.active_at(quiet, silence.since, now)
         span = counters.span(now)
         queued = len(destination.dispatcher.waiting)
+        times = counters.times() if destination.service.timed else UNTIMED
         self.events.report(
             LoadReport(
                 service=destination.name,
@@ -165,6 +167,9 @@ class Context:
                 silent=min(quiet, counters.level),
                 active_at=active_at,
                 source=self.source,
+                latencies=times.latencies,
+                service_times=times.service_times,
+                waits=times.waits,
             )
         )
 

@@ -57,6 +57,8 @@ class Destination:
         self.configure(service)
 
     def configure(self, service: Routed) -> None:
+        if service.timed:
+            self.counters.times()  # what was before it was asked for is not told
         self.service = service
         timeouts = service.timeouts
         self.connect_timeout = timeouts.connect or math.inf
@@ -86,9 +88,10 @@ class Destination:
         measured = self.snapshot.start_seconds if self.snapshot else None
         return max(1, math.ceil(measured or 1.0))
 
-    def trouble(self) -> Problem | None:
+    def trouble(self, now: float) -> Problem | None:
         """What to answer when no replica can be had now."""
         if self.snapshot is None or self.snapshot.trouble is None or self.dispatcher.slots:
             return None
         trouble = self.snapshot.trouble
-        return Problem(503, trouble.code, trouble.message, max(1, math.ceil(trouble.retry_after)))
+        wait = trouble.retry_after if trouble.until is None else trouble.until - now
+        return Problem(503, trouble.code, trouble.message, max(1, math.ceil(wait)))

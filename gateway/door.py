@@ -87,7 +87,7 @@ class Door:
         for waiting in list(destination.dispatcher.waiting):
             if isinstance(waiting, Ignored):
                 waiting.send_away(now)
-        if destination.trouble() is not None:
+        if destination.trouble(now) is not None:
             for watch in list(self.watching):
                 watch.expired(now)
 
@@ -99,7 +99,7 @@ class Door:
             destination.name,
             now - self._waking_since,
             snapshot.start_seconds if snapshot is not None else None,
-            destination.trouble(),
+            destination.trouble(now),
         )
 
     def _note(self, now: float) -> None:
@@ -162,6 +162,7 @@ class Door:
         context, counters = client.context, destination.counters
         exchange = client.exchange = Exchange(client, destination, request, now)
         counters.enter(now)
+        counters.held += 1
         counters.cold_start_waits += 1
         if not destination.reporting:
             context.sweep.activate(destination, now)

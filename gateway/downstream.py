@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
 _MAX_HELD = 64 * 1024
 _WINDOW = 16 * 1024  # of what is held, as much is looked at: many small requests cost no more
-_KEPT_HEAD = 4096
+# A head that is remembered costs up to five times its size: long ones only while clients are few.
+_KEPT_HEAD, _KEPT_BY_MANY = 4096, 1536
+_FEW = 1024
 _LINGER = 2.0  # seconds in which a client that still sends can read why it was refused
 _MAX_LINGER = 1024 * 1024
 
@@ -149,7 +151,7 @@ class Downstream(asyncio.Protocol):
 
     def _begin(self, request: Request) -> None:
         context, fields = self.context, request.fields
-        if request.end <= _KEPT_HEAD:
+        if request.end <= (_KEPT_HEAD if len(context.connections) <= _FEW else _KEPT_BY_MANY):
             self._former = request
         self.keep_alive = fields.keep_alive
         uploaded = b""

@@ -43,25 +43,9 @@ class Exchange:
     keeps_awake = True
 
     __slots__ = (
-        "_cold",
-        "_continued",
-        "_pending",
-        "_queued_at",
-        "_waited",
-        "body_sent",
-        "client",
-        "destination",
-        "moved",
-        "number",
-        "phase",
-        "request",
-        "retries",
-        "sent",
-        "slot",
-        "started",
-        "status",
-        "until_close",
-        "upstream",
+        "_asked_at", "_cold", "_continued", "_pending", "_queued_at", "_sent_at", "_waited",
+        "body_sent", "client", "destination", "moved", "number", "phase", "request", "retries",
+        "sent", "slot", "started", "status", "until_close", "upstream",
     )  # fmt: skip
 
     def __init__(
@@ -74,7 +58,7 @@ class Exchange:
         self.phase = _QUEUED
         self.slot: Slot | None = None
         self.upstream: Upstream | None = None
-        self.started = now
+        self.started = self._asked_at = now
         self._waited = -1.0
         self._cold = False
         self.retries = 0
@@ -105,8 +89,10 @@ class Exchange:
     def wait(self, now: float, *, first: bool = False) -> None:
         destination, context = self.destination, self.client.context
         self.phase = Phase.QUEUED
+        if not first:
+            destination.counters.held += 1
         asleep = not destination.dispatcher.slots
-        if asleep and (trouble := destination.trouble()) is not None:
+        if asleep and (trouble := destination.trouble(now)) is not None:
             context.wake(destination, now)
             self.reject(trouble, trouble.code)
             return
@@ -123,8 +109,11 @@ class Exchange:
     def admitted(self, slot: "Slot", now: float) -> None:
         """Its turn has come."""
         self._waited = max(0.0, self._waited) + now - self._queued_at
-        self.destination.counters.queue_wait.observe(now - self._queued_at)
+        self.count_wait(now)
         self.bind(slot, now)
+
+    def count_wait(self, now: float) -> None:
+        self.destination.counters.wait(now - self._queued_at, woken=self._cold)
 
     def bind(self, slot: "Slot", now: float) -> None:
         self.slot = slot
@@ -169,6 +158,7 @@ class Exchange:
     def transmit(self, upstream: Upstream, now: float) -> None:
         """Send the head, and what is there of the body, on a connection that is free."""
         self.phase = _AWAITING
+        self._sent_at = now
         self.upstream = upstream
         upstream.exchange = self
         request, client = self.request, self.client
@@ -223,7 +213,11 @@ class Exchange:
             self.body_sent = True
             self.upstream.transport.write(data)
         if self.client.body is None and self.phase is Phase.AWAITING:
-            self.client.deadline = self.client.context.loop.time() + self.patience()
+            now = self.client.context.loop.time()
+            self.client.deadline = now + self.patience()
+            # How slowly the client sent is neither latency nor service time.
+            self._asked_at += now - self._sent_at
+            self._sent_at = now
 
     # The answer
 
@@ -257,7 +251,13 @@ class Exchange:
         self.until_close = length == UNTIL_CLOSE
         self.phase = Phase.STREAMING
         self._send(response, head, b"")
+        if self.destination.service.timed:
+            self._measure_answer(self.client.context.loop.time())
         self.stream_deadline()
+
+    def _measure_answer(self, now: float) -> None:
+        latency, service_time = now - self._asked_at, now - self._sent_at
+        self.destination.counters.answer(latency, service_time, woken=self._cold)
 
     def _send(self, response: Response, head: bytes, body: bytes) -> None:
         client, context = self.client, self.client.context
@@ -285,6 +285,9 @@ class Exchange:
         assert upstream is not None
         assert slot is not None
         now = client.context.loop.time()
+        whole = self.phase is _AWAITING and self._sent_at == self.started
+        if self.phase is _AWAITING and not whole:
+            self._measure_answer(now)
         if self.status >= 500:
             client.context.tell(self.destination, slot, OutcomeKind.SERVER_ERROR)
         elif slot.failed:
@@ -297,7 +300,7 @@ class Exchange:
             upstream.transport.close()
         else:
             upstream.drop()  # it may never read what is left of the request
-        self.end(self.status, now)
+        self.end(self.status, now, whole)
         client.done(now)
 
     def stream_deadline(self) -> None:
@@ -360,7 +363,7 @@ class Exchange:
             else:
                 upstream.drop()
 
-    def end(self, status: int, now: float) -> None:
+    def end(self, status: int, now: float, whole: bool = False) -> None:
         """Give back everything, count it, and let the next one in."""
         client, destination, slot = self.client, self.destination, self.slot
         client.exchange = None
@@ -368,7 +371,7 @@ class Exchange:
             client.context.access_log(entry_of(self, status, now))
         if self.upstream is not None:
             self.drop_upstream()
-        destination.counters.leave(status, self.started, now)
+        destination.counters.leave(status, self.started, now, whole)
         if slot is not None:
             self.slot = None
             dispatcher = destination.dispatcher

@@ -223,7 +223,7 @@ class Gateway:
             context.silence.end(destination, snapshot.ends_silent, context.loop.time())
         if snapshot.endpoints:
             destination.woken_at = float("-inf")
-        if (trouble := destination.trouble()) is not None:
+        if (trouble := destination.trouble(context.loop.time())) is not None:
             for exchange in list(dispatcher.waiting):
                 exchange.reject(trouble, trouble.code)
         context.admit(destination)

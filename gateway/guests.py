@@ -61,11 +61,11 @@ class Ignored(Exchange):
         self.destination.counters.rejected[reason] += 1
         self.answer_problem(problem, self.client.context.loop.time())
 
-    def end(self, status: int, now: float) -> None:
+    def end(self, status: int, now: float, whole: bool = False) -> None:
         counters = self.destination.counters
         counters.ignored -= 1
         with counters.unnoticing():
-            super().end(status, now)
+            super().end(status, now, whole)
 
 
 class Lent(Exchange):
@@ -85,6 +85,7 @@ class Lent(Exchange):
         context = self.client.context
         for owner in self._owners:
             owner.counters.enter(now)
+            owner.counters.held += 1
             owner.counters.cold_start_waits += 1
             if not owner.reporting:
                 context.sweep.activate(owner, now)
@@ -95,9 +96,9 @@ class Lent(Exchange):
 
     def reject(self, problem: Problem, reason: str) -> None:
         """Trouble of the other one is no reason not to wait for its own."""
-        queued = self.phase is Phase.QUEUED
-        if self._owners and queued and self.destination.trouble() is not None:
-            self.go_home(self._owners[0], self.client.context.loop.time())
+        queued, now = self.phase is Phase.QUEUED, self.client.context.loop.time()
+        if self._owners and queued and self.destination.trouble(now) is not None:
+            self.go_home(self._owners[0], now)
         else:
             super().reject(problem, reason)
 
@@ -121,9 +122,9 @@ class Lent(Exchange):
             head += b"\r\nTidegate-Fallback: " + self.destination.name.encode()
         super()._send(response, head, body)
 
-    def end(self, status: int, now: float) -> None:
+    def end(self, status: int, now: float, whole: bool = False) -> None:
         self._let_go(now)
-        super().end(status, now)
+        super().end(status, now, whole)
 
     def _let_go(self, now: float, keep: "Destination | None" = None) -> None:
         """Of all whose demand it was."""
@@ -151,6 +152,7 @@ class Watch(Exchange):
     def begin(self, now: float) -> None:
         client, destination = self.client, self.destination
         destination.counters.enter(now)
+        destination.counters.held += 1  # it has no wait and no latency of its own
         if not destination.reporting:
             client.context.sweep.activate(destination, now)
         self.phase = Phase.AWAITING  # something, not in the queue
@@ -185,6 +187,6 @@ class Watch(Exchange):
     def stream_deadline(self) -> None:
         """It has its own."""
 
-    def end(self, status: int, now: float) -> None:
+    def end(self, status: int, now: float, whole: bool = False) -> None:
         self._door.watching.pop(self, None)
-        super().end(status, now)
+        super().end(status, now, whole)

@@ -95,6 +95,8 @@ def expired(exchange: "Exchange", now: float) -> None:
     match exchange.phase:
         case Phase.CONNECTING | Phase.QUEUED if exchange.upstream is None:
             problem = problems.queue_timeout(exchange.destination.retry_after())
+            if exchange.phase is Phase.QUEUED:
+                exchange.count_wait(now)
             exchange.reject(problem, "queue-timeout")
         case Phase.CONNECTING:
             exchange.leave_queue()

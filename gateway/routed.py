@@ -23,6 +23,8 @@ class Sleeping:
 
 @dataclass(frozen=True, slots=True)
 class Routed:
+    """`timed`: its reports say how long requests took."""
+
     name: str
     hosts: tuple[str, ...]
     paths: tuple[str, ...]
@@ -31,12 +33,13 @@ class Routed:
     queue: Queue
     timeouts: Timeouts
     retries: Retries
+    timed: bool = False
     sleeping: Sleeping | None = None
 
 
 # What a gateway process must be told of a service: no environment, no secret goes there.
 FIELDS: dict[str, Any] = {
-    **{field: True for field in Routed.__slots__ if field not in ("name", "sleeping")},
+    **{field: True for field in Routed.__slots__ if field not in ("name", "timed", "sleeping")},
     "scaling": {"idle": {"ignore"}},
     "wake": True,
 }
@@ -54,6 +57,7 @@ def routed(name: str, service: Service) -> Routed:
         timeouts=service.timeouts,
         retries=service.retries,
         sleeping=_sleeping(service),
+        timed=service.scaling.is_timed,
     )
 
 

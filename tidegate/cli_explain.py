@@ -6,7 +6,7 @@ Pure. What was seen, what each rule wished, what limited it, what came out, what
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from tidegate.cli_words import Json, ago, clean, count, span
+from tidegate.cli_words import Json, ago, clean, clock, count, moment_in_words, span
 
 _STEADY = ("ready", "starting", "frozen")
 
@@ -18,8 +18,15 @@ def story(explanation: Json, now: datetime) -> list[str]:
         *_section("Seen", _seen(explanation.get("inputs") or {})),
         *_section("Wishes", _wishes(explanation.get("rules") or ())),
         *_section("Limits", _limits(explanation.get("limits") or ())),
+        *_section("Came of it", _result(explanation)),
         *_section("Next", _next(explanation)),
     ]
+
+
+def past_story(service: str, decision: Json, now: datetime) -> list[str]:
+    """A decision of the API as a story: the same, but nothing comes next."""
+    rules = [{**wish, "wish": wish["replicas"]} for wish in decision.get("wishes") or ()]
+    return story({**decision, "service": service, "rules": rules, "outcome": decision}, now)
 
 
 def _headline(explanation: Json, now: datetime) -> Iterator[str]:
@@ -29,8 +36,26 @@ def _headline(explanation: Json, now: datetime) -> Iterator[str]:
     when = f", decided {ago(explanation['at'], now)}" if explanation.get("at") else ""
     yield f"{explanation['service']}: {replicas}{asleep} ({outcome.get('mode', '?')} mode{when})"
     yield f"  because {clean(outcome.get('reason') or 'nothing was decided yet')}"
+    if "until" in explanation:
+        yield f"  {_in_force(explanation, now)}"
     if trouble := explanation.get("trouble"):
         yield f"  but {clean(trouble['code'])}: {clean(trouble['message'])}"
+
+
+def _in_force(decision: Json, now: datetime) -> str:
+    """From when to when, by the clock of the reader, and how long."""
+    begin, end = decision.get("since") or decision["at"], decision["until"]
+    ended = now if end is None else datetime.fromisoformat(end)
+    lasted = span((ended - datetime.fromisoformat(begin)).total_seconds())
+    if end is None:
+        return f"in force since {_when(begin, now)}, for {lasted} until now"
+    return f"in force from {_when(begin, now)} until {_when(end, now)}, for {lasted}"
+
+
+def _when(at: str, now: datetime) -> str:
+    """With its day, unless that is today."""
+    is_today = datetime.fromisoformat(at).astimezone().date() == now.astimezone().date()
+    return clock(at) if is_today else moment_in_words(at)
 
 
 def _seen(inputs: Json) -> Iterator[str]:
@@ -55,14 +80,24 @@ def _wishes(rules: Sequence[Json]) -> Iterator[str]:
     # Of equal wishes the first one wins.
     largest = max(rules, key=lambda rule: int(rule.get("wish", 0)), default=None)
     for rule in rules:
-        mark = "  <- the largest" if rule is largest and len(rules) > 1 else ""
-        yield clean(f"{rule.get('rule')}: {rule.get('wish')}, {rule.get('reason', '')}") + mark
+        wins = rule is largest and len(rules) > 1 and rule.get("wish")
+        mark = "  <- the largest" if wins else ""
+        name, reason = str(rule.get("rule")), str(rule.get("reason", ""))
+        told = reason if reason.startswith(name) else f"{name}: {rule.get('wish')}, {reason}"
+        yield clean(told) + mark
 
 
 def _limits(limits: Sequence[Json]) -> Iterator[str]:
     for limit in limits:
         step = f"{limit.get('before')} → {limit.get('after')}"
-        yield clean(f"{limit.get('limit')}: {step}, {limit.get('reason', '')}")
+        name, reason = str(limit.get("limit")), str(limit.get("reason", ""))
+        told = f"{step}: {reason}" if reason.startswith(name) else f"{name}: {step}, {reason}"
+        yield clean(told)
+
+
+def _result(explanation: Json) -> Iterator[str]:
+    if result := explanation.get("result"):
+        yield clean(result["says"])
 
 
 def _next(explanation: Json) -> Iterator[str]:
@@ -74,6 +109,8 @@ def _next(explanation: Json) -> Iterator[str]:
         yield f"panic ends in {span(panic)} if the load stays as it is"
     if (step := explanation.get("next_step_down_in")) is not None:
         yield f"the next step down comes in {span(step)} if no request comes"
+    if (change := explanation.get("next_change_in")) is not None:
+        yield f"a schedule begins or ends in {span(change)}"
     if (idle := explanation.get("idle_seconds")) is not None:
         yield f"the last activity was {span(idle)} ago"
 

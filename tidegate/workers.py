@@ -238,6 +238,7 @@ class Workers:
                 for name, service in self._services.items()
             },
             self._sharing.lines_in_use() if self._sharing else {},
+            tuple(name for name, one in self._services.items() if one.scaling.is_timed),
         )
 
     def _hear(self, worker: Living, message: wire.Message, began: asyncio.Future[None]) -> None:
@@ -304,6 +305,9 @@ class Workers:
                     queued=0,
                     pending=(),
                     silent=0,
+                    latencies=(),
+                    service_times=(),
+                    waits=(),
                 )
             )
         for service, replica in worker.holds:

@@ -117,6 +117,21 @@ def test_trouble_is_not_told_while_a_replica_is_on_its_way(
     assert troubles(told) == trouble
 
 
+def test_what_may_not_be_awake_is_told_whatever_there_is(
+    registry: Registry, told: list[EndpointSnapshot]
+) -> None:
+    off = Trouble("switched-off", "The service is switched off.", 60)
+    registry.set_trouble("web", Trouble("start-failed", "exited with code 1", 2))
+    registry.want("web", Desired(0, Mode.MANUAL, "0 by hand", refusal=off))
+    assert troubles(told) == off
+    registry.add(starting("a"))
+    assert troubles(told) == off
+    registry.want("web", Desired(1, Mode.STABLE))
+    assert troubles(told) is None
+    registry.forget("a")
+    assert troubles(told) == Trouble("start-failed", "exited with code 1", 2)
+
+
 def test_start_seconds_are_measured_and_smoothed(registry: Registry) -> None:
     assert registry.start_seconds("web") is None
     registry.add(starting("a"))

@@ -30,7 +30,6 @@ class TestTheContract:
         said = said_of(text).splitlines()
         assert [line.split(": ")[1] for line in said] == [
             "runtime",
-            "services.web.scaling.rules[2]",
             "services.web.rollout.healthy_for",
             "services.web.rollout.deadline",
             "services.web.rollout.on_failure",

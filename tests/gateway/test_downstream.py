@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from config.service import Service
+from gateway import downstream
 from gateway.downstream import Downstream
 from tests.gateway.corpus import CASES, VALID, VALID_CASES
 from tests.support.raw_http import HELLO, Call, Script, get, post, say_hello, stage, until
@@ -297,3 +298,18 @@ async def test_services_are_told_apart() -> None:
         for host, path in asked:
             assert (await client.ask(get(path, host=host))).status == 200
         assert [s.stats(name).requests for name in services] == [{200: 1}] * 3
+
+
+@pytest.mark.parametrize(
+    ("few", "size", "kept"), [(5, 3000, True), (0, 3000, False), (0, 99, True)]
+)
+async def test_long_heads_are_remembered_only_while_clients_are_few(
+    few: int, size: int, kept: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(downstream, "_FEW", few)
+    async with stage(say_hello) as s:
+        client = await s.client()
+        assert (await client.ask(get("/", f"Cookie: {'c' * size}"))).status == 200
+        (connection,) = s.gateway._context.connections
+        assert isinstance(connection, Downstream)
+        assert (connection._former is not None) is kept

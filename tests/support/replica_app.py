@@ -15,8 +15,9 @@ the time that Python itself needs. One thread for each connection; keep-alive.
                      answer is sent (so that the next may come): asleep, most_asleep
 
 From the environment: PORT; START_DELAY seconds before it listens; FAIL_READY_FILE: not ready while
-this file exists; RESPONSE_MS before each answer; IGNORE_TERM=1: only SIGKILL ends it. On SIGTERM
-it stops listening, finishes what is in flight, and ends with code 0.
+this file exists; RESPONSE_MS before each answer; SLOTS: so many of /sleep at once, others wait;
+IGNORE_TERM=1: only SIGKILL ends it. On SIGTERM it stops listening, finishes what is in flight, and
+ends with code 0.
 """
 
 import os
@@ -39,6 +40,7 @@ class Replica:
         self.served = 0
         self.stopping = False
         self.kept: list[bytearray] = []
+        self.slots = threading.Semaphore(int(os.environ.get("SLOTS", "100000")))
 
     def enter(self) -> None:
         with self.lock:
@@ -46,12 +48,13 @@ class Replica:
             self.most_in_flight = max(self.most_in_flight, self.in_flight)
 
     def sleep(self, seconds: float) -> None:
-        with self.lock:
-            self.asleep += 1
-            self.most_asleep = max(self.most_asleep, self.asleep)
-        time.sleep(seconds)
-        with self.lock:
-            self.asleep -= 1
+        with self.slots:
+            with self.lock:
+                self.asleep += 1
+                self.most_asleep = max(self.most_asleep, self.asleep)
+            time.sleep(seconds)
+            with self.lock:
+                self.asleep -= 1
 
     def leave(self) -> None:
         with self.lock:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -109,6 +110,28 @@ def test_explain_tells_the_story(tidegate: Said, served: Served) -> None:
     assert json.loads(tidegate.out)["outcome"]["replicas"] == 10
 
 
+def test_explain_tells_of_the_past(tidegate: Said, served: Served) -> None:
+    at = ("--at", "2023-11-14T22:12:30Z")
+    assert tidegate("explain", "web", *at, "--admin", served.url) == 0
+    assert tidegate.out.startswith("web: 1 replica (stable mode, decided ")
+    assert "  because woken by a request, initial is 1\n" in tidegate.out
+    assert "for 1m\n" in tidegate.out
+    assert "Came of it\n  1 replica ready after 1.3s\n" in tidegate.out
+    assert tidegate("explain", "web", *at, "--json", "--admin", served.url) == 0
+    assert json.loads(tidegate.out)["replicas"] == 1
+
+
+def test_explain_of_a_time_that_is_not_known(tidegate: Said, served: Served) -> None:
+    assert tidegate("explain", "web", "--at", "2020-01-01", "--admin", served.url) == 1
+    told = "tidegate: no decision about web is known from before 2023-11-1"
+    assert tidegate.err.startswith(told)
+    for text in ("soon", "2999-01-01", "25:00"):
+        assert tidegate("explain", "web", "--at", text, "--admin", served.url) == 2
+        assert tidegate.err.startswith("tidegate: --at: ")
+    assert tidegate("explain", "wep", "--at", "1m ago", "--admin", served.url) == 1
+    assert "did you mean web?" in tidegate.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "hand", "said"),
     [
@@ -153,6 +176,53 @@ def test_scale_used_wrongly_is_exit_code_2(
     assert tidegate("scale", "web", *arguments, "--admin", served.url) == 2
     assert words in tidegate.err
     assert served.plane.hand == {}
+
+
+def test_a_lease_is_taken_shown_and_given_back(tidegate: Said, served: Served) -> None:
+    assert tidegate("lease", "web", "--for", "10m", "--admin", served.url) == 0
+    assert tidegate.out.startswith("web: leased until ")
+    assert tidegate.out.endswith("; to end it before: tidegate lease web --release l0\n")
+    assert served.plane.woken == []
+    assert tidegate("status", "web", "--admin", served.url) == 0
+    assert "  leases    l0 until " in tidegate.out
+    assert tidegate("lease", "web", "--release", "l0", "--admin", served.url) == 0
+    assert tidegate.out == "web: gave back the lease l0\n"
+    assert tidegate("lease", "web", "--release", "l0", "--admin", served.url) == 1
+    assert tidegate.err == "tidegate: web has no such lease, or it has ended\n"
+    assert tidegate("lease", "web", "--for", "1m", "--wake", "--json", "--admin", served.url) == 0
+    assert json.loads(tidegate.out)["id"] == "l0"
+    assert served.plane.woken == ["web"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "--for"),
+        (["--for", "1m", "--release", "l0"], "--release"),
+        (["--release", "l0", "--wake"], "--release"),
+        (["--for", "soon"], "must be a duration"),
+        (["--for", "25h"], "at most 24h"),
+    ],
+)
+def test_lease_used_wrongly_is_exit_code_2(
+    tidegate: Said, served: Served, arguments: list[str], words: str
+) -> None:
+    assert tidegate("lease", "web", *arguments, "--admin", served.url) == 2
+    assert words in tidegate.err
+    assert served.plane.known["web"].leases == ()
+
+
+def test_status_shows_what_a_service_waits_for_and_what_has_completed(
+    tidegate: Said, served: Served
+) -> None:
+    waiting = replace(asleep("api"), desired=1, waits_for=("db (healthy)", "migrate (completed)"))
+    served.plane.known["api"] = waiting
+    served.plane.known["migrate"] = replace(asleep("migrate"), desired=1, completed=True)
+    assert tidegate("status", "api", "--admin", served.url) == 0
+    assert "  waits for db (healthy), migrate (completed)" in tidegate.out
+    assert tidegate("status", "--admin", served.url) == 0
+    (line,) = [line for line in tidegate.out.splitlines() if line.startswith("migrate")]
+    assert line.split()[1] == "completed"
 
 
 def test_reload_tells_what_changed(tidegate: Said, served: Served) -> None:
@@ -276,7 +346,23 @@ def test_check_of_a_good_file(tidegate: Said, elsewhere: Path) -> None:
     assert tidegate("check") == 0
     assert tidegate.out == "OK: 1 service\n"
     assert tidegate("check", "--json") == 0
-    assert json.loads(tidegate.out) == {"ok": True, "services": 1, "problems": []}
+    assert json.loads(tidegate.out) == {
+        "ok": True,
+        "services": 1,
+        "problems": [],
+        "warnings": [],
+    }
+
+
+def test_check_warns_of_what_is_unwise_and_says_ok(tidegate: Said, elsewhere: Path) -> None:
+    (elsewhere / "tidegate.yaml").write_text(f"{GOOD}    concurrency: 1\n")
+    assert tidegate("check") == 0
+    assert tidegate.out == "OK: 1 service, 1 warning\n"
+    assert tidegate.err.startswith("tidegate.yaml:4: warning: services.web.concurrency: 1 is ")
+    assert tidegate("check", "--json") == 0
+    (warning,) = json.loads(tidegate.out)["warnings"]
+    assert ":4: warning: services.web.concurrency" in warning
+    assert tidegate.err == ""
 
 
 def test_check_tells_every_problem_with_its_line(tidegate: Said, elsewhere: Path) -> None:
