@@ -237,7 +237,8 @@ class Policy:
 
     def _has_come_down(self, now: float) -> bool:
         """What is in flight was silent for long enough: to be acted on before more can move."""
-        return self.override is None and not self._is_closed and self.rung(now) is not self._stands
+        bound = self.override is not None or self._is_closed
+        return not bound and self.rung(now) not in (Rung.AWAKE, self._stands)
 
     def is_used(self, now: float) -> bool:
         """By itself: whatever it is that others need it for does not count."""
