@@ -7,7 +7,7 @@ takes away what the bracket allows, halving it each time, until it is narrow; th
 
 It never runs away. If latency does not fall although each replica has less to do, replicas are not
 what it comes from: the latency there is becomes the limit, the number goes back to the least that
-keeps it, and it is tried again only much later. See docs/decisions/0006-latency-objective.md.
+keeps it, and it is tried again only much later. See docs/decisions/0010-latency-objective.md.
 """
 
 import math
