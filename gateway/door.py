@@ -162,6 +162,7 @@ class Door:
         context, counters = client.context, destination.counters
         exchange = client.exchange = Exchange(client, destination, request, now)
         counters.enter(now)
+        counters.held += 1
         counters.cold_start_waits += 1
         if not destination.reporting:
             context.sweep.activate(destination, now)

@@ -85,6 +85,7 @@ class Lent(Exchange):
         context = self.client.context
         for owner in self._owners:
             owner.counters.enter(now)
+            owner.counters.held += 1
             owner.counters.cold_start_waits += 1
             if not owner.reporting:
                 context.sweep.activate(owner, now)
@@ -152,6 +153,7 @@ class Watch(Exchange):
     def begin(self, now: float) -> None:
         client, destination = self.client, self.destination
         destination.counters.enter(now)
+        destination.counters.held += 1  # it has no wait of its own
         if not destination.reporting:
             client.context.sweep.activate(destination, now)
         self.phase = Phase.AWAITING  # something, not in the queue
