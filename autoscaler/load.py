@@ -55,7 +55,7 @@ class Source:
 
     @property
     def is_busy(self) -> bool:
-        return self.last.in_flight + self.last.queued > 0
+        return self.last.keeping_awake > 0
 
     def edge(self, now: float) -> float:
         """Where the news ends: news that is on its way is no silence."""
@@ -102,7 +102,7 @@ class Load:
         if now - self._expected < REPORT_IS_LATE:
             return True
         for source in self._sources.values():
-            if source.last.keeping_awake and now - source.last.at < SOURCE_IS_GONE:
+            if source.is_busy and now - source.last.at < SOURCE_IS_GONE:
                 return True
         return False
 

@@ -46,9 +46,9 @@ class Policy:
     was then (loop time); `confirmed` counts what was decided the cheap way since `decided_at`."""
 
     __slots__ = (
-        "_first_end", "_may_confirm", "_needs_ticks", "_scheduled", "_unsettled", "confirmed",
-        "decided_at", "decider", "frozen", "load", "override", "planned", "replicas", "scaling",
-        "stands_on", "timetable", "timing", "use",
+        "_first_end", "_may_confirm", "_needs_ticks", "_scheduled", "_stands", "_unsettled",
+        "confirmed", "decided_at", "decider", "frozen", "load", "override", "planned", "replicas",
+        "scaling", "timetable", "timing", "use",
     )  # fmt: skip
 
     def __init__(
@@ -69,12 +69,12 @@ class Policy:
         self.replicas = 0
         self.frozen = False
         self._needs_ticks = True
+        self._stands = Rung.AWAKE
         self.planned = math.inf
         self._may_confirm = False
         self.decided_at = -math.inf
         self.confirmed = 0
         self._unsettled = ""
-        self.stands_on = Rung.AWAKE
 
     def configure(self, scaling: Scaling) -> None:
         """Go on under other rules; what was seen is kept as far as the new windows reach. Another
@@ -162,7 +162,7 @@ class Policy:
         """Wake, by a request or what else asks for it. None: it is awake, or off by hand."""
         if not self.is_asleep(now):
             return None
-        self.stands_on = Rung.AWAKE
+        self._stands = Rung.AWAKE
         initial = self.scaling.initial
         self.decider.hold(initial, "initial", f"initial is {initial}", now)
         seen = self.observe(counts, now)
@@ -186,8 +186,8 @@ class Policy:
             return self._decided(self._by_hand(self.override, seen, now))
         if self._is_closed:
             return self._decided(self._closed(seen, now))
-        self.stands_on = self.rung(now)
-        match self.stands_on:
+        self._stands = self.rung(now)
+        match self._stands:
             case Rung.STOPPED:
                 return self._decided(self._stopped(seen, now))
             case Rung.FROZEN:
@@ -235,11 +235,10 @@ class Policy:
         # No further than the silence of what is in flight is known: a byte may be on its way.
         return self._rung(last, self.load.silence_is_known(now))
 
-    def has_come_down(self, now: float) -> bool:
-        """The last report has shown that what is in flight was silent for long enough: to be acted
-        on before more can move."""
-        ruled = self.override is None and not self._is_closed
-        return ruled and self.rung(now) is not self.stands_on
+    def _has_come_down(self, now: float) -> bool:
+        """What is in flight was silent for long enough: to be acted on before more can move."""
+        bound = self.override is not None or self._is_closed
+        return not bound and self.rung(now) not in (Rung.AWAKE, self._stands)
 
     def is_used(self, now: float) -> bool:
         """By itself: whatever it is that others need it for does not count."""
@@ -266,6 +265,8 @@ class Policy:
         """When to decide again (loop time), later than `now`; infinity: when told of a fact."""
         if self.override:
             return self.override.until
+        if self.load.has_silent and self._has_come_down(now):
+            return now
         ticks = self._needs_ticks and not self._is_closed
         tick = self.decider.next_look(now) if ticks else math.inf
         # Also while others need it: its own use may end, and with it theirs.

@@ -114,17 +114,13 @@ class Scaler:
     def report(self, message: LoadReport) -> None:
         """Also wakes a service that should have been awake: demand has nowhere to go."""
         service = message.service
-        if not self._is_scaled(service):
-            return
         demand = message.keeping_awake + message.rejected > 0
-        if service not in self._policies and not demand:
+        if not self._is_scaled(service) or (service not in self._policies and not demand):
             return
         policy, now = self._policy(service), self._clock()
         policy.record(message)
         if demand and policy.is_asleep(now):
             self._wake(service)
-        elif message.silent and policy.has_come_down(now):
-            self._decide(service, now)
         else:
             self._agenda.hasten(service, policy.next_look(now))
             if demand:

@@ -109,9 +109,9 @@ class Use:
         others, requests = max(self._leased_awake, self._needed_at), self.load.last_activity
         if after is None or max(requests, others) == -math.inf:
             return "no request yet"
-        what = "no request and no byte" if self.load.has_silent else "no request"
-        if requests < others:
-            what = f"{what}, no lease and no need"
+        what = "no request" if requests >= others else "no request, no lease and no need"
+        if self.load.has_silent:
+            what = what.replace("no request", "no request, no byte", 1)
         return f"{what} for {format_duration(after)} ({whose})"
 
     def _is_kept(self, up: bool, now: float) -> bool:

@@ -48,14 +48,14 @@ class LoadReport:
     `busy_seconds` is the integral of (in flight + queued) over the span. Sent about once a second
     while a service has traffic, once more when it falls idle, then never again until it wakes.
 
+    `silent` of those in flight and queued keep nobody awake: ignored ones, and tunnels and answers
+    in which nothing moves. `active_at` (loop time) is when something last did; None: as the counts
+    say. All of it is load.
+
     The times are counted in cluster/buckets.py, and only told where a rule needs them. Latencies:
     from a request's arrival to the first byte of its answer, without those that waited for a wake
     and without answers of the gateway's own. Service times: from when it was sent to a replica.
     Waits: from arrival to a free place, in vain too.
-
-    `silent` of those in flight and queued keep nobody awake: ignored ones, and tunnels and answers
-    in which nothing moves. `active_at` (loop time) is when something last did; None: as the counts
-    say. All of it is load.
     """
 
     service: str
@@ -68,11 +68,11 @@ class LoadReport:
     queued: int
     pending: tuple[tuple[str, int], ...] = ()  # (replica, in flight there), busy ones only
     source: str = "gateway"
+    silent: int = 0
+    active_at: float | None = None
     latencies: Sparse = ()
     service_times: Sparse = ()
     waits: Sparse = ()
-    silent: int = 0
-    active_at: float | None = None
 
     @property
     def keeping_awake(self) -> int:

@@ -96,8 +96,7 @@ class Lent(Exchange):
 
     def reject(self, problem: Problem, reason: str) -> None:
         """Trouble of the other one is no reason not to wait for its own."""
-        queued = self.phase is Phase.QUEUED
-        now = self.client.context.loop.time()
+        queued, now = self.phase is Phase.QUEUED, self.client.context.loop.time()
         if self._owners and queued and self.destination.trouble(now) is not None:
             self.go_home(self._owners[0], now)
         else:
@@ -153,7 +152,7 @@ class Watch(Exchange):
     def begin(self, now: float) -> None:
         client, destination = self.client, self.destination
         destination.counters.enter(now)
-        destination.counters.held += 1  # it has no wait of its own
+        destination.counters.held += 1  # it has no wait and no latency of its own
         if not destination.reporting:
             client.context.sweep.activate(destination, now)
         self.phase = Phase.AWAITING  # something, not in the queue

@@ -56,8 +56,8 @@ def routed(name: str, service: Service) -> Routed:
         queue=service.queue,
         timeouts=service.timeouts,
         retries=service.retries,
-        timed=service.scaling.is_timed,
         sleeping=_sleeping(service),
+        timed=service.scaling.is_timed,
     )
 
 

@@ -96,7 +96,7 @@ UNTIMED = Times()
 
 @dataclass(slots=True, eq=False)
 class Counters:
-    """The counts of one service.
+    """The counts of one service. `ignored` of `level` keep nobody awake.
 
     `whole` are the durations of requests that have no other time; `others` those of all others.
     Of these `begun` has the latency where it is the service time, `late` and `served` have both
