@@ -180,6 +180,16 @@ async def test_a_navigation_during_trouble_gets_the_page_with_it() -> None:
         assert b"exited with code 3" in answer.body
 
 
+async def test_the_page_and_its_events_are_no_short_waits() -> None:
+    """Or a rule about the time in the queue would see that nobody waits."""
+    rules = [{"metric": "queue_wait", "percentile": 95, "target": "100ms"}]
+    async with waiting(scaling={"rules": rules}) as s:
+        await (await s.client()).ask(get("/", BROWSER))
+        await events_of(s)
+        await until(lambda: any(one.span > 0.5 for one in s.events.of(LoadReport)), "a report")
+        assert {one.waits for one in s.events.of(LoadReport)} == {()}
+
+
 async def test_without_the_page_its_events_are_a_path_like_any_other() -> None:
     async with served(say_hello) as s:
         assert (await (await s.client()).ask(get(EVENTS))).body == b"hello"
