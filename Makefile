@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 WITH_VENV := PATH="$(CURDIR)/$(BIN):$$PATH"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check format loadtest bench-wake bench-sleeping bench-peers bench-pauses lock clean
+.PHONY: help setup run test check format loadtest bench-wake bench-sleeping bench-peers bench-pauses bench-knative bench-autoscaler lock clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,7 +25,7 @@ run: $(READY)  ## the quickstart on http://127.0.0.1:8080
 	@exec env $(WITH_VENV) $(BIN)/tidegate run --config examples/quickstart/tidegate.yaml
 
 test: $(READY)  ## all tests; those with Docker where an engine answers, else skipped with a reason
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest --numprocesses 2 $(ARGS)
 
 check: $(READY)  ## format, lint, types, architecture, lock file
 	@echo "ruff format" && $(BIN)/ruff format --check --quiet .
@@ -52,6 +52,12 @@ bench-peers: $(READY)  ## beside nginx, HAProxy, Envoy, Traefik, Caddy; ARGS="--
 
 bench-pauses: $(READY)  ## how long the garbage collector stops a gateway with 10,000 connections
 	@$(WITH_VENV) $(BIN)/python -m loadtests.pauses $(ARGS)
+
+bench-knative: $(READY)  ## Knative's own performance suite as a scenario on real processes
+	@$(WITH_VENV) $(BIN)/python -m loadtests.knative $(ARGS)
+
+bench-autoscaler: $(READY)  ## scaling policies beside each other in virtual time; cost of a round
+	@$(WITH_VENV) $(BIN)/python -m loadtests.autoscaler $(ARGS)
 
 lock:  ## resolve the dependencies anew into requirements.lock; ARGS=--upgrade takes newer ones
 	@scripts/lock $(ARGS)

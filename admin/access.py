@@ -7,11 +7,13 @@ forgery) and, where one is set, the token.
 
 import hmac
 import ipaddress
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
 OPEN_PATHS = frozenset({"/healthz", "/readyz"})
+_LEASE = re.compile(r"/v1/services/([^/]+)/lease(?:/[^/]+)?")
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -37,6 +39,12 @@ def bears_token(authorization: str | None, token: str) -> bool:
     scheme, _, given = (authorization or "").partition(" ")
     matches = hmac.compare_digest(given.strip().encode("utf-8", "replace"), token.encode())
     return scheme.lower() == "bearer" and matches
+
+
+def leased_service(method: str, path: str) -> str | None:
+    """The service whose own token is enough here; None: only the operator's is."""
+    match = _LEASE.fullmatch(path) if method in ("POST", "DELETE") else None
+    return match[1] if match else None
 
 
 def is_cross_site(method: str, headers: Mapping[str, str]) -> bool:

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from admin.exposition import expose
 from admin.operation import JSON, Call
-from admin.parameters import read_scale
+from admin.parameters import LeaseRequest, ScaleRequest, read_body
 from admin.ports import ControlPlane, ReloadResult
 from admin.problems import Problem, unknown_service
 from admin.streams import Followers, resume_point, send_events, send_logs
@@ -61,7 +61,7 @@ class Answers:
 
     async def scale(self, call: Call) -> web.StreamResponse:
         self._known(call.name)
-        wish = read_scale(await call.request.read())
+        wish = read_body(ScaleRequest, await call.request.read())
         try:
             self._plane.scale(call.name, wish.replicas, wish.duration)
         except ValueError as error:
@@ -73,13 +73,29 @@ class Answers:
         self._plane.automatic(call.name)
         return await self.service(call)
 
+    async def lease(self, call: Call) -> web.StreamResponse:
+        self._known(call.name)
+        wish = read_body(LeaseRequest, await call.request.read())
+        try:
+            lease = self._plane.lease(call.name, wish.duration, wish.wake, wish.replica)
+        except ValueError as error:
+            raise Problem("invalid-request", str(error)) from error
+        return _json(lease)
+
+    async def release(self, call: Call) -> web.StreamResponse:
+        self._known(call.name)
+        lease = self._plane.release(call.name, call.id)
+        if lease is None:
+            raise Problem("unknown-lease", f"{call.name} has no such lease, or it has ended")
+        return _json(lease)
+
     async def not_yet(self, call: Call) -> web.StreamResponse:
         self._known(call.name)
         raise Problem("not-supported-yet", "this version of Tidegate cannot do this yet")
 
     async def decisions(self, call: Call) -> web.StreamResponse:
         self._known(call.name)
-        newest = self._plane.decisions(call.name, call.query["limit"])
+        newest = self._plane.decisions(call.name, call.query["limit"], call.query["at"])
         return _json({"decisions": [dated(decision) for decision in newest]})
 
     async def explain(self, call: Call) -> web.StreamResponse:

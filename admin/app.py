@@ -12,7 +12,14 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
-from admin.access import OPEN_PATHS, bears_token, host_of, is_cross_site, is_own_host
+from admin.access import (
+    OPEN_PATHS,
+    bears_token,
+    host_of,
+    is_cross_site,
+    is_own_host,
+    leased_service,
+)
 from admin.answers import Answers
 from admin.openapi import document
 from admin.operation import Call, Operation
@@ -36,7 +43,8 @@ class AdminListenError(Exception):
 
 
 class AdminServer:
-    """`heartbeat` is the silence, in seconds, after which a follower is sent a sign of life."""
+    """`heartbeat` is the silence, in seconds, after which a follower is sent a sign of life;
+    `lease_token` tells the token that replicas of a service have, good for its leases alone."""
 
     def __init__(
         self,
@@ -46,9 +54,11 @@ class AdminServer:
         metrics: CollectorRegistry,
         *,
         heartbeat: float = 15.0,
+        lease_token: Callable[[str], str] | None = None,
     ) -> None:
         self._listen = listen
         self._token = token
+        self._lease_token = lease_token
         self._plane = plane
         self._followers = Followers(heartbeat)
         self._answers = Answers(plane, metrics, self._followers)
@@ -131,12 +141,22 @@ class AdminServer:
         return await handler(request)
 
     def _demand_token(self, request: web.Request, token: str) -> None:
-        if not bears_token(request.headers.get("Authorization"), token):
-            raise Problem(
-                "unauthorized",
-                'send "Authorization: Bearer TOKEN" with the token of admin.token_file',
-                headers={"WWW-Authenticate": 'Bearer realm="tidegate"'},
-            )
+        if self._bears(request, token) or self._bears_lease_token(request):
+            return
+        raise Problem(
+            "unauthorized",
+            'send "Authorization: Bearer TOKEN" with the token of admin.token_file',
+            headers={"WWW-Authenticate": 'Bearer realm="tidegate"'},
+        )
+
+    def _bears_lease_token(self, request: web.Request) -> bool:
+        service = leased_service(request.method, request.path)
+        if service is None or self._lease_token is None:
+            return False
+        return self._bears(request, self._lease_token(service))
+
+    def _bears(self, request: web.Request, token: str) -> bool:
+        return bears_token(request.headers.get("Authorization"), token)
 
 
 def _add(router: web.UrlDispatcher, operation: Operation) -> None:

@@ -4,20 +4,24 @@ Pure.
 """
 
 import http
+import re
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 from pydantic import TypeAdapter
 
 from admin.operation import JSON, Operation
-from admin.parameters import Parameter, ScaleRequest
+from admin.parameters import LeaseRequest, Parameter, ScaleRequest
 from admin.ports import ReloadResult
 from admin.problems import CODES, CONTENT_TYPE
-from admin.views import ServiceView
+from admin.views import LeaseView, ServiceView
 
 _REF = "#/components/schemas/"
+_NAMES = re.compile(r"\{(\w+)\}")
+_READ = (ScaleRequest.__name__, LeaseRequest.__name__)
 _EVERYWHERE = ("unauthorized", "misdirected-host", "invalid-request", "internal-error")
-_TYPES = {int: "integer", bool: "boolean", str: "string"}
+_TYPES = {int: "integer", bool: "boolean", str: "string", datetime: "string"}
 
 
 def document(operations: Iterable[Operation], version: str) -> dict[str, Any]:
@@ -49,7 +53,7 @@ def _operation(operation: Operation) -> dict[str, Any]:
     described: dict[str, Any] = {
         "summary": operation.summary,
         "operationId": _identifier(operation),
-        "parameters": [_path_name()] * operation.of_a_service
+        "parameters": [_in_path(name) for name in _NAMES.findall(operation.path)]
         + [_parameter(parameter) for parameter in operation.query],
         "responses": _responses(operation),
     }
@@ -64,14 +68,16 @@ def _identifier(operation: Operation) -> str:
     return "_".join([operation.method.lower(), *(word.strip("{}") for word in words)])
 
 
-def _path_name() -> dict[str, Any]:
-    return {"name": "name", "in": "path", "required": True, "schema": {"type": "string"}}
+def _in_path(name: str) -> dict[str, Any]:
+    return {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
 
 
 def _parameter(parameter: Parameter) -> dict[str, Any]:
     schema: dict[str, Any] = {"type": _TYPES[parameter.kind]}
     if parameter.kind is int:
         schema |= {"minimum": parameter.minimum, "maximum": parameter.maximum}
+    if parameter.kind is datetime:
+        schema["format"] = "date-time"
     if parameter.default is not None:
         schema["default"] = parameter.default
     return {
@@ -118,12 +124,14 @@ def _of_types() -> dict[str, Any]:
             ("service", "serialization", TypeAdapter(ServiceView)),
             ("reload", "serialization", TypeAdapter(ReloadResult)),
             ("scale", "validation", TypeAdapter(ScaleRequest)),
+            ("lease", "validation", TypeAdapter(LeaseRequest)),
+            ("leased", "serialization", TypeAdapter(LeaseView)),
         ],
         ref_template=_REF + "{model}",
     )
     definitions: dict[str, Any] = found["$defs"]
     for name, schema in definitions.items():
-        if name != ScaleRequest.__name__ and "properties" in schema:
+        if name not in _READ and "properties" in schema:
             schema["required"] = list(schema["properties"])
     definitions["ServiceView"]["properties"]["last_decision"] = _or_null(_ref("Decision"))
     return definitions
@@ -163,6 +171,8 @@ _BY_HAND: dict[str, Any] = {
     ),
     "Decision": _object(
         at=_WHEN,
+        since=_WHEN,
+        until=_or_null(_WHEN),
         before=_WHOLE,
         replicas=_WHOLE,
         frozen=_FLAG,
@@ -171,6 +181,15 @@ _BY_HAND: dict[str, Any] = {
         inputs={"type": "object"},
         wishes=_list_of({"type": "object"}),
         limits=_list_of(_LIMIT),
+        result=_or_null(_ref("Result")),
+    ),
+    "Result": _object(
+        there=_WHOLE,
+        wanted=_WHOLE,
+        seconds=_NUMBER,
+        stage={"type": "string", "enum": ["open", "reached", "replaced"]},
+        trouble=_or_null(_TEXT),
+        says=_TEXT,
     ),
     "Decisions": _object(decisions=_list_of(_ref("Decision"))),
     "Explanation": _object(
@@ -192,6 +211,8 @@ _BY_HAND: dict[str, Any] = {
         manual=_or_null(_object(replicas=_WHOLE, ends_in=_or_null(_NUMBER))),
         panic_ends_in=_or_null(_NUMBER),
         next_step_down_in=_or_null(_NUMBER),
+        next_change_in=_or_null(_NUMBER),
+        result=_or_null(_ref("Result")),
         idle_seconds=_or_null(_NUMBER),
         trouble=_or_null(_ref("TroubleView")),
     ),

@@ -27,6 +27,11 @@ class Call:
         """The service that the path names."""
         return self.request.match_info["name"]
 
+    @property
+    def id(self) -> str:
+        """The lease that the path names."""
+        return self.request.match_info["id"]
+
 
 Answer = Callable[[Call], Awaitable["web.StreamResponse"]]
 

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from admin.views import ServiceView
+from admin.views import LeaseView, ServiceView
 from cluster.runtime import LogLine
 
 if TYPE_CHECKING:
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 class ReloadResult:
     """What a reload did. Not ok: nothing changed, and `problems` says why, one line each.
 
-    `restart_needed` names settings that differ in the file but only a restart applies.
+    `restart_needed` names settings that differ in the file but only a restart applies; `warnings`
+    tell what is allowed but unwise, one line each.
     """
 
     ok: bool
@@ -28,6 +29,7 @@ class ReloadResult:
     added: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
     restart_needed: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 class ControlPlane(Protocol):
@@ -43,9 +45,13 @@ class ControlPlane(Protocol):
 
     def service(self, name: str) -> ServiceView | None: ...
 
-    def decisions(self, name: str, limit: int) -> Sequence[Mapping[str, object]]:
-        """Newest first, `limit` at most. Keys: `at` (wall-clock seconds), `before` and `replicas`
-        (the wish before and after), `mode`, `reason`; more are welcome."""
+    def decisions(
+        self, name: str, limit: int, at: float | None = None
+    ) -> Sequence[Mapping[str, object]]:
+        """Newest first, `limit` at most, beginning with the one in force at `at`. All times are
+        wall-clock seconds. Keys: `at`, `since` (earlier where `at` only confirmed what was),
+        `until` (when the next one came, None), `before` and `replicas` (the wish before and
+        after), `mode`, `reason`, `result` (what came of it, None); more are welcome."""
 
     def explain(self, name: str) -> Mapping[str, object]:
         """Why it has as many replicas as it has. Keys, all optional:
@@ -55,7 +61,8 @@ class ControlPlane(Protocol):
         {`limit`, `before`, `after`, `reason`}, those that changed the wish, in order;
         `outcome` {`replicas`, `frozen`, `mode`, `reason`}; `manual` {`replicas`, `ends_in`}, None;
         `panic_ends_in`, `next_step_down_in`, `idle_seconds` in seconds or None;
-        `trouble` {`code`, `message`} or None.
+        `next_change_in` seconds until a schedule changes something, None; `result` what came of
+        the last change, None; `trouble` {`code`, `message`} or None.
         """
 
     def scale(self, name: str, replicas: int, duration: float | None) -> None:
@@ -64,6 +71,13 @@ class ControlPlane(Protocol):
 
     def automatic(self, name: str) -> None:
         """Undo `scale`. Nothing happens when it is automatic already."""
+
+    def lease(self, name: str, seconds: float, wake: bool, replica: str | None) -> LeaseView:
+        """Keep it from freezing and stopping for so long. ValueError when it may not be, with a
+        message for the operator."""
+
+    def release(self, name: str, id: str) -> LeaseView | None:
+        """Give a lease back. None: there is no such lease, or it has ended."""
 
     async def reload(self) -> ReloadResult:
         """Read the file again."""

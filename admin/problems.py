@@ -17,6 +17,7 @@ CODES: dict[str, tuple[int, str]] = {
     "cross-site": (403, "Refused: the request comes from another web site"),
     "not-found": (404, "There is nothing at this path"),
     "unknown-service": (404, "There is no such service"),
+    "unknown-lease": (404, "There is no such lease"),
     "method-not-allowed": (405, "This path does not take this method"),
     "body-too-large": (413, "The body is too large"),
     "misdirected-host": (421, "Refused: the Host is not this machine"),

@@ -2,6 +2,8 @@
 it, so that the description cannot drift from the server.
 """
 
+from datetime import datetime
+
 from admin.answers import Answers
 from admin.operation import Operation
 from admin.parameters import Parameter
@@ -11,7 +13,10 @@ _PAGE = (
     Parameter("after", str, "only services after this name in the order of the file"),
     Parameter("used", bool, "leave out those that sleep without a fault", False),
 )
-_NEWEST = (Parameter("limit", int, "this many at most", 50, minimum=1, maximum=10_000),)
+_NEWEST = (
+    Parameter("limit", int, "this many at most", 50, minimum=1, maximum=10_000),
+    Parameter("at", datetime, "begin with the one that was in force then; RFC 3339"),
+)
 _LOGS = (
     Parameter("tail", int, "begin with the last lines of each replica", 100, maximum=100_000),
     Parameter("follow", bool, "go on with new lines", False),
@@ -106,6 +111,23 @@ def _that_change(do: Answers) -> tuple[Operation, ...]:
             do.automatic,
             "Back to automatic scaling",
             sends="ServiceView",
+        ),
+        Operation(
+            "POST",
+            path + "/lease",
+            do.lease,
+            "Keep it from freezing and stopping for a while",
+            body="LeaseRequest",
+            sends="LeaseView",
+            problems=("invalid-json", "body-too-large"),
+        ),
+        Operation(
+            "DELETE",
+            path + "/lease/{id}",
+            do.release,
+            "Give a lease back",
+            sends="LeaseView",
+            problems=("unknown-lease",),
         ),
         Operation(
             "POST",

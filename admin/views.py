@@ -58,8 +58,23 @@ class TroubleView:
 
 
 @dataclass(frozen=True, slots=True)
+class LeaseView:
+    """Until then the service neither freezes nor stops; `replica` is spared in a scale-in."""
+
+    id: str
+    service: str
+    until: datetime
+    replica: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceView:
-    """One service now. `desired` is what the autoscaler wants, `ready` how many may serve."""
+    """One service now. `desired` is what the autoscaler wants, `ready` how many may serve.
+
+    `waits_for` names what must be there before its first replica; `completed` says that a service
+    that runs once has ended well. `min` and `max` are those in force now, by a schedule or as
+    configured.
+    """
 
     name: str
     revision: str
@@ -74,6 +89,9 @@ class ServiceView:
     min: int = 0
     max: int = 0
     ready: int = 0
+    leases: tuple[LeaseView, ...] = ()
+    waits_for: tuple[str, ...] = ()
+    completed: bool = False
 
     @property
     def is_used(self) -> bool:
@@ -112,9 +130,10 @@ def log_line_view(line: LogLine) -> dict[str, object]:
 
 
 def dated(facts: Mapping[str, object]) -> dict[str, object]:
-    """The same facts, with `at` as a time instead of seconds."""
-    at = facts.get("at")
-    return {**facts, "at": moment(at)} if isinstance(at, int | float) else dict(facts)
+    """The same facts, with `at`, `since` and `until` as times instead of seconds."""
+    times = {name: facts.get(name) for name in ("at", "since", "until")}
+    found = {name: moment(at) for name, at in times.items() if isinstance(at, int | float)}
+    return {**facts, **found}
 
 
 def as_json(value: object) -> bytes:

@@ -27,6 +27,10 @@ class Agenda:
         if moment < self._timer or not self._moments:
             self._changed.set()
 
+    def moment(self, name: str) -> float:
+        """When it is looked at next; infinity: not at all."""
+        return self._moments.get(name, math.inf)
+
     def hasten(self, name: str, moment: float) -> None:
         """Look at it then or when planned before, whatever comes first: what is due already, and
         only waits for its turn in the loop, is not put off by news."""

@@ -5,21 +5,31 @@ ceil(mean / target) over a stable and a panic window, panic at `panic_threshold`
 ready, no way down in panic, and rates relative to what there is. As there, the panic wish is
 rounded up before it is compared: one replica panics as soon as it would like to be two.
 
-It differs in four points. Replicas on their way count as capacity for the rates. A panic starts
+It differs in five points. Replicas on their way count as capacity for the rates. A panic starts
 from the wanted number, so that even its first decision is no way down. Zero is never decided
-here, only by the idle ladder. And a number may be held until a full stable window was seen: what
+here, only by the idle ladder. Nothing is taken back that chance alone would soon ask for again.
+And a number may be held until a full stable window was seen: what
 a wake started, or what was found running after a restart.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from autoscaler.decision import Decision, Limit, Observation
-from autoscaler.rules import Wish, largest, wishes
+from autoscaler.behaviour import Windows, next_multiple
+from autoscaler.decision import Bounds, Counts, Decision, Limit, Observation
+from autoscaler.load import Load
+from autoscaler.noise import PANIC_WINDOWS, STABLE_WINDOWS, SWINGS, Noise
+from autoscaler.rates import Changes, highest, lowest
+from autoscaler.rules import Means, Wish, largest, tolerant, wishes
 from autoscaler.window import SlidingMax
 from cluster.model import Mode
-from config.scaling import Scaling
+from config.rules import ConcurrencyRule, RpsRule
+from config.scaling import Scaling, Way
 from config.units import format_duration
+
+# As knative/serving (tick-interval of the autoscaler): often beside a panic window of 6 s.
+TICK = 2.0
 
 
 @dataclass(slots=True)
@@ -56,18 +66,55 @@ class _Hold:
 class Decider:
     """The decisions for one service; remembers its panic, its holds and its recent wishes."""
 
-    __slots__ = ("_delayed", "_hold", "_panic_at", "_panic_floor", "scaling")
+    __slots__ = (
+        "_changes",
+        "_delayed",
+        "_hold",
+        "_least",
+        "_noise",
+        "_panic_at",
+        "_panic_floor",
+        "_plain",
+        "_reach",
+        "scaling",
+    )
 
     def __init__(self, scaling: Scaling) -> None:
-        self.scaling = scaling
+        self._adopt(scaling)
+        self._changes = Changes(scaling.up, scaling.down)
         self._delayed = SlidingMax(scaling.down_delay)
+        self._noise = Noise(*_memory(scaling))
         self._panic_at: float | None = None
         self._panic_floor = 0
         self._hold: _Hold | None = None
 
     def configure(self, scaling: Scaling) -> None:
-        self.scaling = scaling
+        self._adopt(scaling)
+        self._changes.configure(scaling.up, scaling.down)
         self._delayed.resize(scaling.down_delay)
+        self._noise.resize(*_memory(scaling))
+
+    def _adopt(self, scaling: Scaling) -> None:
+        """What `confirms` needs of it is worked out once."""
+        self.scaling = scaling
+        self._plain = _plain(scaling)
+        self._reach = max(1.0, scaling.stable_window), max(1.0, scaling.panic_window)
+        self._least = max(1, scaling.activation, scaling.min)
+
+    @property
+    def windows(self) -> Windows:
+        return Windows(self.scaling.stable_window, self.scaling.panic_window)
+
+    @property
+    def stop_after(self) -> float | None:
+        return self.scaling.idle.stop_after
+
+    @property
+    def steps_down_at(self) -> float:
+        return math.inf
+
+    def next_look(self, now: float) -> float:
+        return next_multiple(TICK, now)
 
     def hold(self, replicas: int, limit: str, reason: str, now: float) -> None:
         """No fewer than these until a full stable window was seen. Of two, the larger stays."""
@@ -81,16 +128,20 @@ class Decider:
         return None if self._panic_at is None else self._panic_at + self.scaling.stable_window
 
     def decide(self, seen: Observation, now: float) -> Decision:
-        stable = wishes(self.scaling.rules, seen.stable)
-        panic = wishes(self.scaling.rules, seen.panic)
-        self._notice_panic(largest(panic), seen, now)
+        stable = self._wishes(seen.stable, seen)
+        panic = self._wishes(seen.panic, seen)
+        self._notice_panic(largest([wish for wish in panic if wish.is_known]), seen, now)
 
         wish = largest((*stable, *panic)) if self.is_in_panic else largest(stable)
         number = Limited(wish.replicas)
         self._limit_rates(number, seen.counts.capacity)
+        self._limit_changes(number, seen.desired, now)
         self._ratchet(number)
+        self._bear_noise(number, demand(stable), demand(panic), seen.desired, now)
+        limit_without_data(number, stable, seen)
         self._limit_descent(number, now)
-        limit_bounds(number, self.scaling)
+        limit_bounds(number, self.scaling, seen)
+        self._changes.note(seen.desired, number.replicas, now)
         return Decision(
             at=now,
             replicas=number.replicas,
@@ -101,9 +152,37 @@ class Decider:
             limits=tuple(number.limits),
         )
 
+    def confirms(self, load: Load, counts: Counts, desired: int, now: float) -> bool:
+        """What the rules ask for is what there is, or chance explains it, and nobody panics."""
+        if self._panic_at is not None or counts.ready + counts.starting != desired:
+            return False
+        if not self._plain or self._holds(now):
+            return False
+        stable = panic = 0.0
+        for rule in self._plain:
+            long, short = load.of_one(rule.metric, self._reach, now)
+            stable, panic = max(stable, long / rule.target), max(panic, short / rule.target)
+        if math.ceil(round(panic, 6)) >= self.scaling.panic_threshold * max(1, counts.ready):
+            return False
+        asked = min(max(math.ceil(round(stable, 6)), self._least), self.scaling.max)
+        if asked > desired:
+            return False
+        if asked < desired:
+            least = math.ceil(round(stable + SWINGS * self._noise.swing(), 6))
+            if least < desired:
+                return False
+        self._noise.record(panic - stable, now)
+        return True
+
     @property
     def is_in_panic(self) -> bool:
         return self._panic_at is not None
+
+    def _wishes(self, means: Means, seen: Observation) -> tuple[Wish, ...]:
+        scaling, present = self.scaling, seen.desired
+        wished = wishes(scaling.metric_rules, means, seen.gauges, present)
+        more, less = tolerance(scaling, scaling.up), tolerance(scaling, scaling.down)
+        return tuple(tolerant(wish, present, more, less) for wish in wished)
 
     def _notice_panic(self, wish: Wish, seen: Observation, now: float) -> None:
         if wish.replicas / max(1, seen.counts.ready) >= self.scaling.panic_threshold:
@@ -125,14 +204,43 @@ class Decider:
             f"max_down_rate {down:g} from {capacity} allows down to {lowest}",
         )
 
+    def _limit_changes(self, number: Limited, current: int, now: float) -> None:
+        if number.replicas > current:
+            most = highest(self.scaling.up, current, self._changes, now)
+            if most is not None:
+                number.at_most(most, "up", f"up allows up to {most} now")
+        elif number.replicas < current:
+            least = lowest(self.scaling.down, current, self._changes, now)
+            if least is not None:
+                number.at_least(least, "down", f"down allows down to {least} now")
+
     def _ratchet(self, number: Limited) -> None:
         if self.is_in_panic:
             floor = self._panic_floor
             number.at_least(floor, "panic", f"never down in panic, which reached {floor}")
             self._panic_floor = number.replicas
 
+    def _bear_noise(
+        self, number: Limited, load: float, lately: float, present: int, now: float
+    ) -> None:
+        """Loads are in replicas."""
+        if number.replicas < present:
+            # From what was seen before: more load now must never look like less of a swing.
+            swing = SWINGS * self._noise.swing()
+            least = min(present, math.ceil(round(load + swing, 6)))
+            why = f"a load of {load:.3g} replicas that moves by {swing:.2g} needs {least}"
+            number.at_least(least, "noise", why)
+        # Before a wake there was silence. Before a restart there was something, so for a window the
+        # stable mean is too low, and what the panic mean has above it is no swing.
+        if not self._holds(now) or (self._hold and self._hold.limit == "initial"):
+            self._noise.record(lately - load, now)
+
+    def _holds(self, now: float) -> bool:
+        return self._hold is not None and now < self._hold.until
+
     def _limit_descent(self, number: Limited, now: float) -> None:
         number.at_least(1, "idle", "zero only by idle.stop_after")
+        limit_activation(number, self.scaling)
         if self._hold and now < self._hold.until:
             number.at_least(self._hold.replicas, self._hold.limit, self._hold.reason)
         recent = self._delayed.record(number.replicas, now)
@@ -142,6 +250,48 @@ class Decider:
         )
 
 
-def limit_bounds(number: Limited, scaling: Scaling) -> None:
-    number.at_least(scaling.min, "min", f"min is {scaling.min}")
-    number.at_most(scaling.max, "max", f"max is {scaling.max}")
+def _plain(scaling: Scaling) -> tuple[ConcurrencyRule | RpsRule, ...]:
+    """The rules, if they are about the gateway's load alone and nothing else decides."""
+    rules = tuple(rule for rule in scaling.rules if isinstance(rule, ConcurrencyRule | RpsRule))
+    return rules if len(rules) == len(scaling.rules) and not scaling.down_delay else ()
+
+
+def _memory(scaling: Scaling) -> tuple[float, float]:
+    """How far the noise reaches back, and its pace."""
+    return STABLE_WINDOWS * scaling.stable_window, PANIC_WINDOWS * scaling.panic_window
+
+
+def demand(wished: Sequence[Wish]) -> float:
+    """The load in replicas, not rounded."""
+    loads = (wish.measured / wish.target for wish in wished if wish.is_load and wish.target)
+    return max(loads, default=0.0)
+
+
+def tolerance(scaling: Scaling, way: Way) -> float:
+    return scaling.tolerance if way.tolerance is None else way.tolerance
+
+
+def limit_without_data(number: Limited, wished: Sequence[Wish], seen: Observation) -> None:
+    """A rule without data might wish for all there is; a gateway that fell silent may be busy."""
+    if seen.is_blind:
+        number.at_least(seen.desired, "no data", "not down while a busy gateway tells nothing")
+    for wish in wished:
+        if not wish.is_known:
+            number.at_least(seen.desired, "no data", f"not down while {wish.rule} has no value")
+
+
+def limit_activation(number: Limited, scaling: Scaling) -> None:
+    if number.replicas:
+        least = scaling.activation
+        number.at_least(least, "activation", f"activation is {least}")
+
+
+def limit_bounds(number: Limited, scaling: Scaling, seen: Observation) -> None:
+    bounds = seen.bounds or configured(scaling)
+    number.at_least(bounds.least, "min", bounds.why_least)
+    number.at_most(bounds.most, "max", bounds.why_most)
+
+
+def configured(scaling: Scaling) -> Bounds:
+    least, most = scaling.min, scaling.max
+    return Bounds(least, most, f"min is {least}", f"max is {most}")

@@ -3,10 +3,13 @@
 Pure values, whole enough to show an operator, and to judge a decision long after it was made.
 """
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 
+from autoscaler.gauges import Gauge
 from autoscaler.rules import Means, Wish
 from cluster.model import Mode
+from config.rules import MetricRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,14 +21,30 @@ class Counts:
     frozen: int = 0
 
     @property
+    def present(self) -> int:
+        """There, on its way, or a thaw away."""
+        return self.ready + self.starting + self.frozen
+
+    @property
     def capacity(self) -> int:
-        """What the rates are relative to: there, on its way, or a thaw away; at least 1."""
-        return max(1, self.ready + self.starting + self.frozen)
+        """What the rates are relative to: at least 1."""
+        return max(1, self.present)
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Between how many replicas there must be, and why."""
+
+    least: int
+    most: int
+    why_least: str
+    why_most: str
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What a decision is made from. `desired` is the wish before it."""
+    """What a decision is made from. `desired` is the wish before it; `bounds` are those of a
+    schedule, instead of the configured ones. `is_blind`: a gateway that was busy fell silent."""
 
     stable: Means
     panic: Means
@@ -33,6 +52,9 @@ class Observation:
     desired: int = 0
     in_flight: int = 0
     queued: int = 0
+    gauges: Mapping[MetricRule, Gauge] = field(default_factory=dict)
+    bounds: Bounds | None = None
+    is_blind: bool = False
 
 
 @dataclass(frozen=True, slots=True)

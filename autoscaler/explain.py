@@ -5,6 +5,7 @@ Pure. It decides on a copy: asking for an explanation changes nothing.
 
 import copy
 import math
+from collections.abc import Sequence
 from dataclasses import asdict
 
 from autoscaler.decision import Counts, Decision, inputs_of
@@ -16,8 +17,11 @@ from cluster.model import Desired
 def explain_awake(policy: Policy, counts: Counts, now: float) -> dict[str, object]:
     """What would be decided now, from what, and what will happen if nothing comes."""
     decision = copy.deepcopy(policy).decide(counts, now)
+    seen = decision.inputs
     return {
-        "inputs": inputs_of(decision.inputs),
+        "policy": policy.scaling.policy,
+        "windows": {"stable": seen.stable.window, "panic": seen.panic.window},
+        "inputs": inputs_of(seen),
         "rules": [_rule(wish) for wish in decision.wishes],
         "limits": [asdict(limit) for limit in decision.limits],
         "outcome": _outcome(decision),
@@ -25,14 +29,21 @@ def explain_awake(policy: Policy, counts: Counts, now: float) -> dict[str, objec
         "panic_ends_in": _left(policy.decider.panic_until, now),
         "idle_seconds": _since(policy.load.last_activity, now),
         "next_step_down_in": _left(policy.next_step_down(now), now),
+        "next_change_in": _left(policy.next_change(now), now),
     }
 
 
-def explain_asleep(desired: Desired, why: str = "") -> dict[str, object]:
-    """A service that costs nothing has nothing but its last reason."""
+def explain_asleep(
+    desired: Desired,
+    why: str = "",
+    next_change_in: float = math.inf,
+    wishes: Sequence[Wish] = (),
+) -> dict[str, object]:
+    """A service that costs nothing has nothing but its last reason, perhaps a schedule, and what
+    others measure."""
     return {
         "inputs": {},
-        "rules": [],
+        "rules": [_rule(wish) for wish in wishes],
         "limits": [],
         "outcome": {
             "replicas": desired.replicas,
@@ -40,6 +51,7 @@ def explain_asleep(desired: Desired, why: str = "") -> dict[str, object]:
             "mode": desired.mode.value,
             "reason": why or desired.reason,
         },
+        "next_change_in": round(next_change_in, 3) if next_change_in < math.inf else None,
     }
 
 

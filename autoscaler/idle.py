@@ -27,9 +27,11 @@ class Ladder:
     stop_after: float | None
 
     @classmethod
-    def of(cls, scaling: Scaling) -> Self:
-        freeze_after = scaling.idle.freeze_after if scaling.min == 0 else None
-        return cls(freeze_after, scaling.idle.stop_after)
+    def of(cls, scaling: Scaling, stop_after: float | None, least: int) -> Self:
+        """`stop_after` is that of the way of deciding, `least` are the replicas that are to be kept
+        awake now."""
+        freeze_after = scaling.idle.freeze_after if least == 0 else None
+        return cls(freeze_after, stop_after)
 
     def rung(self, last_activity: float, hold: float, now: float) -> Rung:
         """Where an idle service stands; not stopped before `hold` (loop time)."""

@@ -4,6 +4,9 @@ Pure. A request that was rejected was demand too: it counts as one request-secon
 is busy reports about once a second, each in its own time; the seconds since its last report are
 late news, not silence. So every worker has its own windows, which end where its own news ends, and
 the load is their sum: a constant load is seen as that constant, however the reports fall.
+
+What is in flight is load, whatever it does. Whether it keeps the service awake is another matter:
+a tunnel in which nothing moves does not, nor does a request that the operator has excluded.
 """
 
 import math
@@ -14,6 +17,8 @@ from cluster.messages import LoadReport
 
 # A worker with traffic reports every second; this much later its silence is taken for silence.
 REPORT_IS_LATE = 2.0
+# For so long nothing is concluded from a silence that came while there was something in flight.
+SILENCE_IS_NEWS = 60.0
 # What was in flight in a worker that told nothing for so long is gone with it.
 SOURCE_IS_GONE = 10.0
 SHORTEST_WINDOW = 1.0  # one bucket
@@ -40,20 +45,34 @@ class Source:
 
     def means(self, window: float, now: float) -> tuple[float, float]:
         """Concurrency and requests per second."""
-        news_is_on_its_way = not self.last.is_silent and now - self.last.at < REPORT_IS_LATE
-        edge = min(now, self.last.at) if news_is_on_its_way else now
+        edge = self.edge(now)
         return self._busy.mean(edge, window), self._requests.mean(edge, window)
+
+    def of_one(self, metric: str, windows: tuple[float, float], now: float) -> tuple[float, float]:
+        edge = self.edge(now)
+        kept = self._requests if metric == "rps" else self._busy
+        return kept.mean(edge, windows[0]), kept.mean(edge, windows[1])
+
+    @property
+    def is_busy(self) -> bool:
+        return self.last.keeping_awake > 0
+
+    def edge(self, now: float) -> float:
+        """Where the news ends: news that is on its way is no silence."""
+        is_on_its_way = not self.last.is_silent and now - self.last.at < REPORT_IS_LATE
+        return min(now, self.last.at) if is_on_its_way else now
 
 
 class Load:
     """Means over windows of up to `longest` seconds, and what is in flight right now."""
 
-    __slots__ = ("_expected", "_longest", "_sources", "last_activity")
+    __slots__ = ("_expected", "_first", "_longest", "_sources", "last_activity")
 
     def __init__(self, longest: float) -> None:
         self._longest = longest
         self._sources: dict[str, Source] = {}
         self._expected = -math.inf
+        self._first = math.inf
         self.last_activity = -math.inf  # loop time
 
     def resize(self, longest: float) -> None:
@@ -66,7 +85,10 @@ class Load:
             self._forget(report.at)
             source = self._sources[report.source] = Source(report, self._longest)
         source.record(report)
-        if not report.is_silent:
+        self._first = min(self._first, report.at - report.span)
+        if report.active_at is not None:
+            self.last_activity = max(self.last_activity, report.active_at)
+        elif not report.is_silent:
             self.last_activity = max(self.last_activity, report.at)
         self._expected = -math.inf
 
@@ -76,9 +98,22 @@ class Load:
         self._expected = now
 
     def is_busy(self, now: float) -> bool:
-        """Something is in flight or queued."""
-        expected = now - self._expected < REPORT_IS_LATE
-        return expected or self.in_flight(now) + self.queued(now) > 0
+        """Something is in flight or queued that keeps the service awake."""
+        if now - self._expected < REPORT_IS_LATE:
+            return True
+        for source in self._sources.values():
+            if source.is_busy and now - source.last.at < SOURCE_IS_GONE:
+                return True
+        return False
+
+    @property
+    def has_silent(self) -> bool:
+        """Something is in flight that keeps nobody awake."""
+        return any(source.last.silent for source in self._sources.values())
+
+    def silence_is_known(self, now: float) -> float:
+        """Until when nothing is known to have moved on what is silent (loop time)."""
+        return min((one.at for one in self._present(now) if one.silent), default=now)
 
     def in_flight(self, now: float) -> int:
         return sum(report.in_flight for report in self._present(now))
@@ -86,14 +121,43 @@ class Load:
     def queued(self, now: float) -> int:
         return sum(report.queued for report in self._present(now))
 
-    def means(self, window: float, now: float) -> Means:
-        """Over the last `window` seconds, at least 1 s."""
+    def means(self, window: float, now: float, *, by_age: bool = False) -> Means:
+        """Over the last `window` seconds, at least 1 s; `by_age`: no longer than there was news."""
+        window = min(window, self._newest(now) - self._first) if by_age else window
         window = max(SHORTEST_WINDOW, window)
         busy = requests = 0.0
         for source in self._sources.values():
             of_one = source.means(window, now)
             busy, requests = busy + of_one[0], requests + of_one[1]
         return Means(window, busy, requests)
+
+    def _newest(self, now: float) -> float:
+        return max((source.edge(now) for source in self._sources.values()), default=now)
+
+    def of_one(self, metric: str, windows: tuple[float, float], now: float) -> tuple[float, float]:
+        """Both means of one metric alone, `concurrency` or `rps`; windows of at least 1 s."""
+        long = short = 0.0
+        for source in self._sources.values():
+            more = source.of_one(metric, windows, now)
+            long, short = long + more[0], short + more[1]
+        return long, short
+
+    def is_known_busy(self, now: float) -> bool:
+        """Busy, and no gateway that was busy is late with its news."""
+        is_busy = False
+        for source in self._sources.values():
+            if source.is_busy:
+                if now - source.last.at >= REPORT_IS_LATE:
+                    return False
+                is_busy = is_busy or source.last.keeping_awake > 0
+        return is_busy
+
+    def is_blind(self, now: float) -> bool:
+        """A gateway that was busy has told nothing for a while: what there is now is not known."""
+        return any(
+            source.is_busy and REPORT_IS_LATE <= now - source.last.at < SILENCE_IS_NEWS
+            for source in self._sources.values()
+        )
 
     def _present(self, now: float) -> list[LoadReport]:
         reports = [source.last for source in self._sources.values()]

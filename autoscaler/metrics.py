@@ -3,9 +3,8 @@
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from autoscaler.decision import Decision
+from autoscaler.news import DIRECTIONS, KEEP
 from cluster.model import Mode
-
-UP, DOWN, KEEP, FREEZE, THAW = DIRECTIONS = ("up", "down", "keep", "freeze", "thaw")
 
 
 class AutoscalerMetrics:
@@ -39,6 +38,11 @@ class AutoscalerMetrics:
         self._decisions.labels(service, direction).inc()
         self._desired.labels(service).set(decision.replicas)
         self._panic.labels(service).set(decision.mode is Mode.PANIC)
+
+    def confirmed(self, service: str, decisions: int) -> None:
+        """So many changed nothing."""
+        if decisions:
+            self._decisions.labels(service, KEEP).inc(decisions)
 
     def cold_start(self, service: str) -> None:
         self._cold_starts.labels(service).inc()

@@ -2,145 +2,348 @@
 
 Pure: whoever calls passes the replicas there are and `now`, and acts on the decision. The same
 object decides in production, in tests and in a simulation. Order of precedence: the operator's
-hand, then the ladder to zero, then the formula.
+hand, then a schedule that wants it asleep, then the ladder to zero, then the formula.
 """
 
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from autoscaler.decider import Decider, Limited, limit_bounds
+from autoscaler.behaviour import Behaviour
+from autoscaler.decider import Decider, Limited, configured, limit_activation, limit_bounds
 from autoscaler.decision import Counts, Decision, Observation
+from autoscaler.gauges import Gauge, believed
+from autoscaler.hpa import Hpa
 from autoscaler.idle import Ladder, Rung
+from autoscaler.kpa import Kpa
 from autoscaler.load import Load
 from autoscaler.manual import Override
+from autoscaler.needs import Need
+from autoscaler.ray import Ray
+from autoscaler.refusal import by_hand, by_schedule
 from autoscaler.rules import wishes
+from autoscaler.schedules import Timetable
+from autoscaler.settled import is_settled
+from autoscaler.timing import NOTHING_LEARNED, Memory, Timing
+from autoscaler.use import Use
 from cluster.messages import LoadReport
-from cluster.model import Mode
-from config.scaling import Scaling
-from config.units import format_duration
+from cluster.model import Mode, Trouble
+from config.rules import MetricRule
+from config.scaling import PolicyName, Scaling
 
-# As knative/serving (tick-interval of the autoscaler): often beside a panic window of 6 s.
-TICK = 2.0
+# A look that comes so much later than planned: the process was stopped, or its machine.
+CLOCK_JUMP = 10.0
+BEHAVIOURS: Mapping[PolicyName, Callable[[Scaling], Behaviour]] = {
+    "tidegate": Decider,
+    "kpa": Kpa,
+    "hpa": Hpa,
+    "ray": Ray,
+}
 
 
 class Policy:
-    """`replicas` and `frozen` are what was decided last."""
+    """`replicas` and `frozen` are what was decided last; `planned` is when to look again, as it
+    was then (loop time); `confirmed` counts what was decided the cheap way since `decided_at`."""
 
     __slots__ = (
-        "_hold_until",
-        "_needs_ticks",
-        "decider",
-        "frozen",
-        "load",
-        "override",
-        "replicas",
-        "scaling",
-    )
+        "_first_end", "_may_confirm", "_needs_ticks", "_scheduled", "_stands", "_unsettled",
+        "confirmed", "decided_at", "decider", "frozen", "load", "override", "planned", "replicas",
+        "scaling", "timetable", "timing", "use",
+    )  # fmt: skip
 
-    def __init__(self, scaling: Scaling) -> None:
+    def __init__(
+        self,
+        scaling: Scaling,
+        gauges: dict[MetricRule, Gauge] | None = None,
+        memory: Memory = NOTHING_LEARNED,
+    ) -> None:
         self.scaling = scaling
-        self.load = Load(_longest_window(scaling))
-        self.decider = Decider(scaling)
+        self.timing = Timing.of(scaling, memory)  # None: no rule is about times
+        self.decider = BEHAVIOURS[scaling.policy](scaling)
+        self.load = Load(self.decider.windows.longest)
+        self.use = Use(scaling, self.load, gauges)
+        self._first_end = self._shortest_ladder()
         self.override: Override | None = None
+        self.timetable: Timetable | None = None
+        self._scheduled = bool(scaling.schedules)
         self.replicas = 0
         self.frozen = False
-        self._hold_until = -math.inf
         self._needs_ticks = True
+        self._stands = Rung.AWAKE
+        self.planned = math.inf
+        self._may_confirm = False
+        self.decided_at = -math.inf
+        self.confirmed = 0
+        self._unsettled = ""
 
     def configure(self, scaling: Scaling) -> None:
-        """Go on under other rules; what was seen is kept as far as the new windows reach."""
-        self.scaling = scaling
-        self.load.resize(_longest_window(scaling))
-        self.decider.configure(scaling)
+        """Go on under other rules; what was seen is kept as far as the new windows reach. Another
+        way of deciding begins as after a restart."""
+        former, self.scaling = self.scaling, scaling
+        self.use.configure(scaling)
+        self._may_confirm = False
+        if former.policy == scaling.policy:
+            self.decider.configure(scaling)
+        else:
+            self.decider = BEHAVIOURS[scaling.policy](scaling)
+            self._unsettled = f"{self.replicas} were wanted by scaling.policy {former.policy}"
+        if self.timing and scaling.is_timed:
+            self.timing.configure(scaling)
+        else:
+            self.timing = Timing.of(scaling)
+        self.load.resize(self.decider.windows.longest)
+        self.timetable = None
+        self._scheduled = bool(scaling.schedules)
+        self._first_end = self._shortest_ladder()
 
     # Facts
 
+    def tell_time(self, wall: float, now: float) -> None:
+        """What the wall clock shows now: a service with schedules is told before anything else."""
+        if self.timetable is not None:
+            self.timetable.tell(wall, now)
+        elif self._scheduled:
+            self.timetable = Timetable(self.scaling, wall, now)
+
     def record(self, report: LoadReport) -> None:
         self.load.record(report)
+        if self.timing:
+            self.timing.record(report)
         self._needs_ticks = True
+
+    def measured(self, rule: MetricRule, gauge: Gauge, now: float) -> None:
+        """By other means than reports."""
+        self.use.measured(rule, gauge, up=self._is_up, now=now)
+        self._needs_ticks = True
+
+    def relearn(self) -> None:
+        """Another revision is to serve: what was learned of the former one holds no more."""
+        if self.timing:
+            self.timing.relearn()
+
+    @property
+    def memory(self) -> Memory:
+        """What is worth keeping while the service sleeps."""
+        return self.timing.memory if self.timing else NOTHING_LEARNED
 
     def adopt(self, replicas: int, now: float) -> None:
         """These were found running: the load of the time before is unknown, so they are kept
         until a full stable window was seen."""
-        self.load.last_activity = max(self.load.last_activity, now)
-        self.decider.hold(replicas, "adopted", f"{replicas} were running before a restart", now)
-        self._hold_until = now + self.scaling.stable_window
+        self.replicas = max(self.replicas, replicas)
+        self._begin_anew(f"{replicas} were running before a restart", now)
+
+    def lease(self, until: float) -> None:
+        """It is leased until then, as told last: use until it ends, unless it sleeps now."""
+        self.use.lease(until, up=self._is_up)
+
+    def let_go(self, now: float) -> None:
+        """The operator's hand ends: what it kept was in use until now. Reports of the last second
+        may still be on their way, and a service must not stop under those requests."""
+        if self.override is not None and self.override.replicas > 0:
+            self.use.seen(now)
+        self.override = None
+
+    def need(self, need: Need | None, now: float) -> None:
+        """Others need it from now on, or not any more."""
+        self.use.need(need, now)
+
+    @property
+    def is_needed(self) -> bool:
+        return self.use.needed is not None
 
     # Decisions
 
     def wake(self, counts: Counts, now: float) -> Decision | None:
         """A request found no replica. None: nothing has to change for it."""
         self.load.expect(now)
+        return self.rouse("a request", counts, now)
+
+    def rouse(self, by: str, counts: Counts, now: float) -> Decision | None:
+        """Wake, by a request or what else asks for it. None: it is awake, or off by hand."""
         if not self.is_asleep(now):
             return None
+        self._stands = Rung.AWAKE
         initial = self.scaling.initial
         self.decider.hold(initial, "initial", f"initial is {initial}", now)
+        seen = self.observe(counts, now)
         number = Limited(max(self.replicas, initial))
-        limit_bounds(number, self.scaling)
-        why = "thawed by a request" if self.frozen else "woken by a request"
-        reason = number.explained(f"{why}, initial is {initial}")
-        return self._decided(
-            self._unruled(self.observe(counts, now), number, Mode.STABLE, reason, now)
-        )
+        limit_activation(number, self.scaling)
+        limit_bounds(number, self.scaling, seen)
+        self.use.roused()
+        why = "thawed" if self.frozen else "woken"
+        reason = number.explained(f"{why} by {by}, initial is {initial}")
+        return self._decided(self._unruled(seen, number, Mode.STABLE, reason, now))
 
     def decide(self, counts: Counts, now: float) -> Decision:
         if self.override and self.override.has_expired(now):
-            self.override = None
+            self.let_go(self.override.until)
+        if now - self.planned > CLOCK_JUMP:
+            self._unsettled = f"{self.replicas} were wanted before the clock jumped"
+        if self._unsettled:
+            self._begin_anew(self._unsettled, now)
         seen = self.observe(counts, now)
         if self.override:
             return self._decided(self._by_hand(self.override, seen, now))
-        match self.rung(now):
+        if self._is_closed:
+            return self._decided(self._closed(seen, now))
+        self._stands = self.rung(now)
+        match self._stands:
             case Rung.STOPPED:
                 return self._decided(self._stopped(seen, now))
             case Rung.FROZEN:
                 return self._decided(self._frozen(seen, now))
             case Rung.AWAKE:
-                return self._decided(self.decider.decide(seen, now))
+                return self._decided(self._awake(seen, now))
+
+    def confirms(self, counts: Counts, now: float) -> bool:
+        """The cheap way to decide: True says that `decide` would change nothing, and stands for
+        it but for the record."""
+        if not self._may_confirm or now - self.planned > CLOCK_JUMP or self._unsettled:
+            return False
+        if not self.load.is_known_busy(now):
+            return False
+        if not self.decider.confirms(self.load, counts, self.replicas, now):
+            return False
+        tick = self.decider.next_look(now)
+        # The ladder of a busy service begins now.
+        self.planned = tick if tick <= now + self._first_end else self.next_look(now)
+        self.confirmed += 1
+        return True
 
     # Reading
 
     def is_asleep(self, now: float) -> bool:
         """A request would find no replica, and may change that."""
-        by_hand = self.override is not None and not self.override.has_expired(now)
-        return not by_hand and (self.replicas == 0 or self.frozen)
+        if self.override is not None and not self.override.has_expired(now):
+            return False
+        return not self._is_closed and (self.replicas == 0 or self.frozen)
+
+    def refusal(self) -> Trouble | None:
+        """What clients are told while no request may wake it."""
+        if self.override is not None:
+            return by_hand(self.override) if self.override.replicas == 0 else None
+        return by_schedule(self.timetable) if self.timetable and self._is_closed else None
 
     def is_over(self) -> bool:
         """Nothing is left to decide until the next wake."""
         return self.replicas == 0 and self.override is None and not self._needs_ticks
 
     def rung(self, now: float) -> Rung:
-        if self.load.is_busy(now):
+        if self.is_needed or self.use.works_unseen or self.use.is_on(up=self._is_up, now=now):
             return Rung.AWAKE
-        return Ladder.of(self.scaling).rung(self.load.last_activity, self._hold_until, now)
+        last = self.use.last_of_all(there=self._is_there, up=self._is_up, now=now)
+        # No further than the silence of what is in flight is known: a byte may be on its way.
+        return self._rung(last, self.load.silence_is_known(now))
+
+    def _has_come_down(self, now: float) -> bool:
+        """What is in flight was silent for long enough: to be acted on before more can move."""
+        bound = self.override is not None or self._is_closed
+        return not bound and self.rung(now) not in (Rung.AWAKE, self._stands)
+
+    def is_used(self, now: float) -> bool:
+        """By itself: whatever it is that others need it for does not count."""
+        if self.override and not self.override.has_expired(now):
+            return self.override.replicas > 0
+        if self._least > 0:
+            return True
+        if not self._is_up:
+            return False
+        last = self.use.last(there=True, up=True, now=now)
+        return self.use.is_on(up=True, now=now) or self._rung(last, now) is Rung.AWAKE
 
     def next_step_down(self, now: float) -> float:
-        """When the ladder's next step is due (loop time) if no request comes; else infinity."""
-        if self.override:
+        """When the next step to zero is due (loop time) if no request comes; else infinity."""
+        if self.override or self.is_needed or self._is_closed:
             return math.inf
-        last = now if self.load.is_busy(now) else self.load.last_activity
-        return Ladder.of(self.scaling).next_step(last, self._hold_until, now)
+        return self._next_step(now)
+
+    def next_change(self, now: float) -> float:
+        """When a schedule begins or ends next (loop time); infinity: there is none."""
+        return self.timetable.next_change(now) if self.timetable else math.inf
 
     def next_look(self, now: float) -> float:
-        """When to decide again (loop time), later than `now`; infinity: only when told of a fact.
-
-        Ticks of all services fall together, so that many of them wake the process once.
-        """
+        """When to decide again (loop time), later than `now`; infinity: when told of a fact."""
         if self.override:
             return self.override.until
-        tick = (math.floor(now / TICK) + 1) * TICK if self._needs_ticks else math.inf
-        return min(tick, self.next_step_down(now))
+        if self.load.has_silent and self._has_come_down(now):
+            return now
+        ticks = self._needs_ticks and not self._is_closed
+        tick = self.decider.next_look(now) if ticks else math.inf
+        # Also while others need it: its own use may end, and with it theirs.
+        step = math.inf if self._is_closed else self._next_step(now)
+        return min(tick, step, self.next_change(now))
 
     def observe(self, counts: Counts, now: float) -> Observation:
+        windows = self.decider.windows
         return Observation(
             desired=self.replicas,
             counts=counts,
-            stable=self.load.means(self.scaling.stable_window, now),
-            panic=self.load.means(self.scaling.panic_window, now),
+            stable=self.load.means(windows.stable, now, by_age=windows.by_age),
+            panic=self.load.means(windows.panic, now, by_age=windows.by_age),
             in_flight=self.load.in_flight(now),
             queued=self.load.queued(now),
+            gauges=self._gauges(counts, now),
+            bounds=self.timetable.bounds if self.timetable else None,
+            is_blind=self.load.is_blind(now),
         )
 
+    def _gauges(self, counts: Counts, now: float) -> Mapping[MetricRule, Gauge]:
+        gauges = {rule: believed(gauge, now) for rule, gauge in self.use.gauges.items()}
+        if self.timing is not None:
+            gauges |= self.timing.gauges(self.load, counts.ready, self.replicas, now)
+        return gauges
+
     # The rest is private
+
+    def _begin_anew(self, reason: str, now: float) -> None:
+        """What was seen says nothing about now: nothing goes down for it."""
+        self._unsettled = ""
+        self.use.seen(now)
+        self.decider.hold(self.replicas, "adopted", reason, now)
+        self.use.hold(now + self.scaling.stable_window)
+
+    def _shortest_ladder(self) -> float:
+        """Seconds from the last activity to the first step down."""
+        ends = (self.scaling.idle.freeze_after, self.decider.stop_after)
+        return min((end for end in ends if end is not None), default=math.inf)
+
+    def _ladder(self) -> Ladder:
+        return Ladder.of(self.scaling, self.decider.stop_after, self._least)
+
+    @property
+    def _is_closed(self) -> bool:
+        return self.timetable is not None and self.timetable.is_closed
+
+    @property
+    def _least(self) -> int:
+        """Replicas that are to be kept awake now."""
+        return self.timetable.bounds.least if self.timetable else self.scaling.min
+
+    @property
+    def _is_there(self) -> bool:
+        return self.replicas > 0
+
+    @property
+    def _is_up(self) -> bool:
+        return self.replicas > 0 and not self.frozen
+
+    def _rung(self, last: float, now: float) -> Rung:
+        return self._ladder().rung(last, self.use.held_until(there=self._is_there), now)
+
+    def _next_step(self, now: float) -> float:
+        last = self.use.last_of_all(there=self._is_there, up=self._is_up, now=now)
+        held = self.use.held_until(there=self._is_there)
+        ladder = self._ladder().next_step(last, held, now)
+        own = self.decider.steps_down_at
+        return min(ladder, own) if own > now else ladder
+
+    def _awake(self, seen: Observation, now: float) -> Decision:
+        """By the formula; told why, when it is others who keep it."""
+        decision = self.decider.decide(seen, now)
+        why = self.use.beside_requests(now)
+        if not why or self.load.is_busy(now):
+            return decision
+        return replace(decision, reason=f"{decision.reason}; {why}")
 
     def _by_hand(self, override: Override, seen: Observation, now: float) -> Decision:
         number = Limited(override.replicas)
@@ -149,15 +352,23 @@ class Policy:
         reason = number.explained(override.reason(now))
         return self._unruled(seen, number, Mode.MANUAL, reason, now)
 
+    def _closed(self, seen: Observation, now: float) -> Decision:
+        bounds = seen.bounds or configured(self.scaling)
+        return self._unruled(seen, Limited(0), Mode.IDLE, bounds.why_most, now)
+
     def _stopped(self, seen: Observation, now: float) -> Decision:
         number = Limited(0)
-        limit_bounds(number, self.scaling)
-        reason = number.explained(_idle_reason(self.load, self.scaling.idle.stop_after, "stop"))
+        limit_bounds(number, self.scaling, seen)
+        ours = self.scaling.policy == "tidegate"
+        whose = "idle.stop_after" if ours else f"policy {self.scaling.policy}"
+        reason = number.explained(self.use.ended(self.decider.stop_after, whose))
         return self._unruled(seen, number, Mode.IDLE, reason, now)
 
     def _frozen(self, seen: Observation, now: float) -> Decision:
         formula = self.decider.decide(seen, now)
-        reason = _idle_reason(self.load, self.scaling.idle.freeze_after, "freeze")
+        if formula.replicas == 0:
+            return formula
+        reason = self.use.ended(self.scaling.idle.freeze_after, "idle.freeze_after")
         return replace(formula, mode=Mode.IDLE, frozen=True, reason=f"{reason}; {formula.reason}")
 
     def _unruled(
@@ -165,8 +376,8 @@ class Policy:
     ) -> Decision:
         """A decision that does not follow the rules, but tells what they would wish."""
         wished = (
-            *wishes(self.scaling.rules, seen.stable),
-            *wishes(self.scaling.rules, seen.panic),
+            *wishes(self.scaling.metric_rules, seen.stable, seen.gauges, seen.desired),
+            *wishes(self.scaling.metric_rules, seen.panic, seen.gauges, seen.desired),
         )
         return Decision(
             at=now,
@@ -180,25 +391,10 @@ class Policy:
 
     def _decided(self, decision: Decision) -> Decision:
         self.replicas, self.frozen = decision.replicas, decision.frozen
-        self._needs_ticks = not self._is_settled(decision)
+        self._needs_ticks = not is_settled(decision, self.scaling, self.decider, self.load)
+        plain = not self._scheduled and not decision.inputs.gauges
+        same = decision.mode is Mode.STABLE and decision.replicas == decision.before
+        self._may_confirm = plain and same
+        self.decided_at = decision.at
+        self.planned = self.next_look(decision.at)
         return decision
-
-    def _is_settled(self, decision: Decision) -> bool:
-        """No tick could decide anything else: only a fact or the ladder can."""
-        if decision.mode in (Mode.MANUAL, Mode.IDLE) and not decision.frozen:
-            return True
-        seen = decision.inputs
-        quiet = not (seen.in_flight or seen.queued or seen.stable.concurrency or seen.stable.rps)
-        lowest = min(max(1, self.scaling.min), self.scaling.max)
-        calm = not self.decider.is_in_panic and not self.load.is_busy(decision.at)
-        return quiet and calm and decision.replicas <= lowest
-
-
-def _idle_reason(load: Load, after: float | None, step: str) -> str:
-    if load.last_activity == -math.inf or after is None:
-        return "no request yet"
-    return f"no request for {format_duration(after)} (idle.{step}_after)"
-
-
-def _longest_window(scaling: Scaling) -> float:
-    return max(scaling.stable_window, scaling.panic_window)

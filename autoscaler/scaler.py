@@ -4,27 +4,43 @@ A service has a policy while there is anything to decide about it; asleep it has
 A wake does not wait for a tick: the wish is written before the call returns.
 """
 
+import asyncio
 import logging
 import math
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from autoscaler.agenda import Agenda
-from autoscaler.decision import Counts, Decision
+from autoscaler.census import Census
+from autoscaler.chronicle import Chronicle
+from autoscaler.clocks import COMPARE_EVERY, Clocks
+from autoscaler.decider import TICK, configured
+from autoscaler.decision import Bounds, Decision
 from autoscaler.explain import explain_asleep, explain_awake
-from autoscaler.history import History
+from autoscaler.gauges import Gauge
 from autoscaler.manual import override
-from autoscaler.metrics import DOWN, FREEZE, KEEP, THAW, UP, AutoscalerMetrics
-from autoscaler.policy import TICK, Policy
+from autoscaler.measurements import Measurements
+from autoscaler.memories import Memories
+from autoscaler.metrics import AutoscalerMetrics
+from autoscaler.needs import Links, Need
+from autoscaler.policy import Policy
+from autoscaler.record import Record
+from autoscaler.schedules import standing
 from cluster.events import Events
-from cluster.lifecycle import State
 from cluster.messages import LoadReport, Wake
 from cluster.model import Desired, Mode
 from cluster.registry import Registry
+from config.rules import MetricRule
 from config.service import Service
 
 log = logging.getLogger("tidegate.autoscaler")
+
+_AT_ONCE = 100  # looks in a row: then it is the turn of the rest of the process
+_CLOCKS = ""  # in the agenda; no service has this name
+# Seconds after which a decision that was only confirmed is made at length again: one in so many of
+# a round, and at least one.
+RECORD_IS_OLD = 60.0
+AT_LENGTH = 100
 
 _NEVER_SCALED = "its endpoints are run by others: never scaled"
 
@@ -47,25 +63,48 @@ class Scaler:
         self._metrics = metrics
         self._configured: Mapping[str, Service] = {}
         self._policies: dict[str, Policy] = {}
-        self._histories: dict[str, History] = {}
+        self._chronicle = Chronicle(registry, events, clock, wall, metrics)
+        self._scheduled: set[str] = set()
+        self._clocks = Clocks(wall(), clock())
+        self._measurements = Measurements()
+        self._memories = Memories()
         self._agenda = Agenda(clock)
+        self._links = Links()
+        self._leased_until: dict[str, float] = {}
+        self._is_noting_needs = False
+        self._at_length = 0
+        self._census = Census(registry)
 
     # What is told
 
     def configure(self, specs: Mapping[str, Service]) -> None:
-        """Services with `min` are wanted at once, changed rules apply at once, services that
-        left the file (or whose endpoints are now run by others) are wanted no more."""
-        self._configured, now = specs, self._clock()
-        for service in {*self._histories, *self._policies}:
+        """Services with `min` or a schedule are decided about at once, changed rules apply at once,
+        services that left the file (or whose endpoints others run now) are wanted no more."""
+        former, now = self._configured, self._clock()
+        renewed = self._memories.renewed(specs)
+        self._configured = specs
+        self._links = Links.of(specs)
+        for service in {*self._chronicle, *self._policies}:
             if not self._is_scaled(service):
                 self._forget(service)
+        self._measurements.configure(
+            {name: spec.scaling.metric_rules for name, spec in specs.items() if not spec.endpoints}
+        )
         for service, policy in tuple(self._policies.items()):
+            if service in renewed:
+                policy.relearn()
             if policy.scaling != specs[service].scaling:
                 policy.configure(specs[service].scaling)
                 self._decide(service, now)
+        self._scheduled = {name for name, spec in specs.items() if spec.scaling.schedules}
+        self._agenda.plan(_CLOCKS, now + COMPARE_EVERY if self._scheduled else math.inf)
         for service, spec in specs.items():
-            if spec.scaling.min > 0 and service not in self._policies and not spec.endpoints:
+            if service not in self._policies and self._is_due(service, spec, former.get(service)):
                 self._decide(service, now)
+        for service in tuple(self._policies):
+            self._note_needs(service, now)
+            if not self._links.company(service):
+                self._need(service, None, now)
 
     def wake(self, message: Wake) -> None:
         """Wants a replica before it returns, unless some are wanted already or none may be."""
@@ -75,15 +114,30 @@ class Scaler:
     def report(self, message: LoadReport) -> None:
         """Also wakes a service that should have been awake: demand has nowhere to go."""
         service = message.service
-        if not self._is_scaled(service):
-            return
-        demand = message.in_flight + message.queued + message.rejected > 0
-        if service not in self._policies and not demand:
+        demand = message.keeping_awake + message.rejected > 0
+        if not self._is_scaled(service) or (service not in self._policies and not demand):
             return
         policy, now = self._policy(service), self._clock()
         policy.record(message)
         if demand and policy.is_asleep(now):
             self._wake(service)
+        else:
+            self._agenda.hasten(service, policy.next_look(now))
+            if demand:
+                self._note_needs(service, now)
+
+    def measured(self, service: str, rule: MetricRule, gauge: Gauge) -> None:
+        """What was found for a rule by other means than reports; an active one wakes."""
+        if not self._is_scaled(service):
+            return
+        if service not in self._policies and not gauge.is_active:
+            self._measurements.note(service, rule, gauge)
+            return
+        policy, now = self._policy(service), self._clock()
+        self._measurements.keep(service, policy.use.gauges)
+        policy.measured(rule, gauge, now)
+        if gauge.is_active and policy.is_asleep(now):
+            self._rouse(service, f"{rule.metric}, which {gauge.cause}", now)
         else:
             self._agenda.hasten(service, policy.next_look(now))
 
@@ -110,18 +164,40 @@ class Scaler:
         """Back to the rules, at once. Nothing happens when it is automatic already."""
         policy = self._policies.get(service)
         if policy and policy.override:
-            policy.override = None
+            policy.let_go(self._clock())
             self._decide(service, self._clock())
+
+    def rouse(self, service: str, by: str) -> None:
+        """Wake it for somebody other than a request; nothing happens when it is awake."""
+        self._rouse(service, by, self._clock())
+
+    def keep_until(self, service: str, until: float) -> None:
+        """It is leased until then (loop time): it neither freezes nor stops, nor does it wake.
+
+        Raises ValueError (for the operator) when it cannot be.
+        """
+        if self._specs[service].endpoints:
+            raise ValueError(f"{service} cannot be leased: {_NEVER_SCALED}")
+        self._leased_until[service] = until
+        if (policy := self._policies.get(service)) is not None:
+            policy.lease(until)
+            self._agenda.hasten(service, self._clock())
 
     # What is asked
 
-    def decisions(self, service: str) -> Sequence[Decision]:
+    def decisions(self, service: str) -> Sequence[Record]:
         """Newest first, `at` in wall-clock seconds."""
-        history = self._histories.get(service)
-        return history.newest_first() if history else ()
+        return self._chronicle.newest_first(service)
 
-    def mode(self, service: str) -> Mode:
-        return self._registry.desired(service).mode
+    def last_decision(self, service: str) -> Record | None:
+        return self._chronicle.latest(service)
+
+    def bounds(self, service: str) -> Bounds:
+        """Between how many replicas it has to be now. Raises KeyError for an unknown service."""
+        scaling = self._specs[service].scaling
+        if service not in self._scheduled:
+            return configured(scaling)
+        return standing(scaling, self._wall()).bounds
 
     def explain(self, service: str, now: float) -> dict[str, object]:
         """The inputs, every rule's wish, the limits that changed it, the outcome (JSON-able).
@@ -132,24 +208,59 @@ class Scaler:
         desired = self._registry.desired(service)
         policy = self._policies.get(service)
         if policy:
-            story = explain_awake(policy, self._counts(service), now)
+            story = explain_awake(policy, self._census.counts(service), now)
         else:
-            story = explain_asleep(desired, _NEVER_SCALED if spec.endpoints else "")
-        return {"service": service, "at": self._wall(), **story}
+            why = _NEVER_SCALED if spec.endpoints else ""
+            change_in = self._agenda.moment(service) - now
+            story = explain_asleep(desired, why, change_in, self._measurements.wishes(service, now))
+        # One who sleeps is not decided about: its last decision stands.
+        last = None if policy else self.last_decision(service)
+        return {"service": service, "at": last.at if last else self._wall(), **story}
 
     # The loop
 
     async def run(self) -> None:
         """Decides whenever something is due, for ever."""
         while True:
-            now = await self._agenda.next_due()
-            for service in self._agenda.take(now):
+            for _ in self._round(await self._agenda.next_due()):
+                await asyncio.sleep(0)
+
+    def decide_due(self, now: float) -> None:
+        """One round, without a break."""
+        tuple(self._round(now))
+
+    def _round(self, now: float) -> Iterator[None]:
+        """Whatever is due by now, with breaks for the rest of the process."""
+        due = self._agenda.take(now)
+        self._at_length = 1 + len(due) // AT_LENGTH
+        for count, service in enumerate(due, 1):
+            if count % _AT_ONCE == 0:
+                yield
+            if service == _CLOCKS:
+                self._compare_clocks(now)
+            else:
                 self._look(service, now)
+
+    def _compare_clocks(self, now: float) -> None:
+        """What was planned by a clock that jumped is due now."""
+        self._agenda.plan(_CLOCKS, now + COMPARE_EVERY)
+        if news := self._clocks.news(self._wall(), self._clock()):
+            self._events.emit("clock-jumped", f"{news}: all schedules are looked at")
+            for service in self._scheduled:
+                self._agenda.hasten(service, now)
 
     def _look(self, service: str, now: float) -> None:
         """A bug about one service must not stop the others: it is looked at again later."""
+        if not self._is_scaled(service):
+            return  # it left the file while it was due
         try:
-            self._decide(service, now)
+            policy = self._policies.get(service)
+            linked = bool(self._links.company(service))
+            brief = policy is not None and not linked and not self._renews(policy, now)
+            if policy and brief and policy.confirms(self._census.counts(service), now):
+                self._agenda.plan(service, policy.planned)
+            else:
+                self._decide(service, now)
         except Exception:
             log.exception(
                 "no decision about %s; this is a bug, please report it",
@@ -158,64 +269,95 @@ class Scaler:
             )
             self._agenda.plan(service, now + TICK)
 
+    def _renews(self, policy: Policy, now: float) -> bool:
+        """A few in each round are decided at length, so that no record gets old."""
+        if now - policy.decided_at < RECORD_IS_OLD or not self._at_length:
+            return False
+        self._at_length -= 1
+        return True
+
     # Acting
 
     def _wake(self, service: str) -> None:
         now = self._clock()
         policy = self._policy(service)
-        decision = policy.wake(self._counts(service), now)
+        decision = policy.wake(self._census.counts(service), now)
         if decision is None:
             self._agenda.hasten(service, policy.next_look(now))
+            self._note_needs(service, now)
             return
+        self._start_up(service, decision, now)
+
+    def _rouse(self, service: str, by: str, now: float) -> None:
+        decision = self._policy(service).rouse(by, self._census.counts(service), now)
+        if decision is not None and decision.replicas > 0:
+            self._start_up(service, decision, now)
+
+    def _start_up(self, service: str, decision: Decision, now: float) -> None:
         if decision.before == 0 and decision.replicas > 0:
             self._metrics.cold_start(service)
         self._act(service, decision, now)
 
+    def _note_needs(self, service: str, now: float) -> None:
+        """Who of those linked with it must be awake, from the whole state; wakes them at once."""
+        company = self._links.company(service)
+        if not company or self._is_noting_needs:
+            return
+        self._is_noting_needs = True
+        try:
+            known = ((name, self._policies.get(name)) for name in company)
+            used = [name for name, policy in known if policy and policy.is_used(now)]
+            awake = [name for name in company if _is_awake(self._registry.desired(name))]
+            needs = self._links.needs(used, awake)
+            for name in company:
+                self._need(name, needs.get(name), now)
+        finally:
+            self._is_noting_needs = False
+
+    def _need(self, service: str, need: Need | None, now: float) -> None:
+        policy = self._policies.get(service)
+        if need is not None:
+            self._policy(service).need(need, now)
+            self._rouse(service, need.why, now)
+        elif policy is not None and policy.is_needed:
+            policy.need(None, now)
+            self._agenda.hasten(service, now)
+
     def _decide(self, service: str, now: float) -> None:
-        decision = self._policy(service).decide(self._counts(service), now)
+        self._note_needs(service, now)
+        decision = self._policy(service).decide(self._census.counts(service), now)
         self._act(service, decision, now)
 
     def _act(self, service: str, decision: Decision, now: float) -> None:
         """The wish is the last to be written: whoever is told of it may look at all the rest."""
         former = self._registry.desired(service)
-        wanted = Desired(decision.replicas, decision.mode, decision.reason, decision.frozen)
-        self._record(service, decision, direction=_direction(former, wanted))
         policy = self._policies[service]
+        wanted = Desired(
+            decision.replicas, decision.mode, decision.reason, decision.frozen, policy.refusal()
+        )
+        self._chronicle.record(service, decision, former, wanted)
+        self._metrics.confirmed(service, policy.confirmed)
+        policy.confirmed = 0
         self._agenda.plan(service, policy.next_look(now))
         if policy.is_over():
+            self._memories.keep(service, policy.memory)
             del self._policies[service]
-            self._agenda.plan(service, math.inf)
-        self._tell(service, former, wanted)
+            self._census.leave(service)
+            self._chronicle.rest(service)
+            self._agenda.plan(service, policy.next_change(now))
+        self._chronicle.tell(service, former, wanted)
         # Another reason for the same wish is no news for those who act on it.
-        if (former.replicas, former.frozen, former.mode) != (
-            wanted.replicas,
-            wanted.frozen,
-            wanted.mode,
-        ):
+        if replace(former, reason=wanted.reason) != wanted:
             self._registry.want(service, wanted)
-
-    def _record(self, service: str, decision: Decision, direction: str) -> None:
-        history = self._histories.setdefault(service, History())
-        history.add(replace(decision, at=self._wall()))
-        self._metrics.decided(service, decision, direction)
-
-    def _tell(self, service: str, former: Desired, wanted: Desired) -> None:
-        match _direction(former, wanted):
-            case "up" | "down":
-                change = f"{former.replicas} → {wanted.replicas} replicas"
-                self._events.emit(
-                    "scaled", f"{service}: {change}: {wanted.reason}", service=service
-                )
-            case "freeze":
-                self._events.emit("frozen", f"{service}: frozen: {wanted.reason}", service=service)
-            case "thaw":
-                self._events.emit("thawed", f"{service}: {wanted.reason}", service=service)
+        self._note_needs(service, now)
 
     def _forget(self, service: str) -> None:
         self._policies.pop(service, None)
-        self._histories.pop(service, None)
+        self._census.leave(service)
+        self._chronicle.forget(service)
+        self._memories.forget(service)
+        self._leased_until.pop(service, None)
         self._agenda.plan(service, math.inf)
-        self._metrics.forget(service)
         self._registry.want(service, Desired(0, Mode.IDLE, "no longer in the configuration"))
 
     # Facts
@@ -229,21 +371,26 @@ class Scaler:
         spec = self._specs.get(service)
         return spec is not None and not spec.endpoints
 
+    def _is_due(self, service: str, spec: Service, former: Service | None) -> bool:
+        """Something has to be decided about it, even if nobody ever asks for it."""
+        if spec.endpoints:
+            return False
+        if spec.scaling.min > 0 or self._registry.desired(service).refusal:
+            return True
+        return service in self._scheduled and (not former or former.scaling != spec.scaling)
+
     def _policy(self, service: str) -> Policy:
         """Made at its first use after a sleep."""
         known = self._policies.get(service)
         if known is None:
-            known = self._policies[service] = Policy(self._specs[service].scaling)
+            spec, gauges = self._specs[service], self._measurements.of(service)
+            known = Policy(spec.scaling, gauges, self._memories.of(service))
+            self._policies[service] = known
+            known.lease(self._leased_until.get(service, -math.inf))
+            self._census.follow(service)
+        known.tell_time(self._wall(), self._clock())
         return known
 
-    def _counts(self, service: str) -> Counts:
-        states = Counter(replica.state for replica in self._registry.replicas(service))
-        return Counts(states[State.READY], states[State.STARTING], states[State.FROZEN])
 
-
-def _direction(former: Desired, wanted: Desired) -> str:
-    if former.replicas != wanted.replicas:
-        return UP if wanted.replicas > former.replicas else DOWN
-    if former.frozen != wanted.frozen:
-        return FREEZE if wanted.frozen else THAW
-    return KEEP
+def _is_awake(wanted: Desired) -> bool:
+    return wanted.replicas > 0 and not wanted.frozen

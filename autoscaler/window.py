@@ -10,15 +10,22 @@ from collections import deque
 from itertools import islice
 
 _BUCKET = 1.0  # seconds
+_NOTHING = 1e-9  # what rounding leaves of nothing
 
 
 class Window:
-    """Sums of a quantity by second, for the last `length` seconds. Several writers add up."""
+    """Sums of a quantity by second, for the last `length` seconds. Several writers add up.
 
-    __slots__ = ("_buckets", "_capacity", "_newest")
+    A mean costs as much for a minute as for six seconds: of a long window only what lies outside
+    is summed. The total is summed anew now and then, so that rounding errors do not grow.
+    """
+
+    __slots__ = ("_buckets", "_capacity", "_left", "_newest", "_total")
 
     def __init__(self, length: float) -> None:
         self._newest = 0
+        self._left = 0  # seconds until the total is summed anew
+        self._total = 0.0
         self._buckets: deque[float] = deque()
         self.resize(length)
 
@@ -27,6 +34,7 @@ class Window:
         # One bucket more at either end: both are cut by the window's edges.
         self._capacity = math.ceil(length) + 2
         self._buckets = deque(self._buckets, maxlen=self._capacity)
+        self._sum_anew()
 
     def record(self, value: float, at: float, span: float) -> None:
         """Add what was gathered evenly over the `span` seconds that end at `at`."""
@@ -45,17 +53,23 @@ class Window:
         """Per second over the last `window` seconds, at least 1 s and at most `length`."""
         start = now - window
         first, last = math.floor(start), math.floor(now)
-        total = 0.0
-        second = self._newest
-        for value in reversed(self._buckets):
-            if second < first:
-                break
-            if second == first:
-                total += value * (first + _BUCKET - start)
-            elif second <= last:
-                total += value
-            second -= 1
-        return total / window
+        buckets, length = self._buckets, len(self._buckets)
+        # From here on `first` and `last` count from the newest bucket back: 0 is the newest.
+        oldest, newest = self._newest - first, max(0, self._newest - last)
+        cut = start - first
+        if oldest < 0 or newest >= length:
+            return 0.0
+        before = max(0, length - oldest - 1)
+        if 2 * before <= length:
+            total = self._total - sum(islice(buckets, before)) if before else self._total
+            if newest:
+                total -= sum(islice(reversed(buckets), newest))
+        else:
+            total = sum(islice(reversed(buckets), newest, oldest + 1))
+        if cut and oldest < length:
+            total -= buckets[-1 - oldest] * cut
+        mean = total / window
+        return mean if mean > _NOTHING else 0.0
 
     def __repr__(self) -> str:
         return f"<Window to {self._newest}: {list(islice(reversed(self._buckets), 10))}>"
@@ -65,11 +79,17 @@ class Window:
         return self._newest - self._capacity + 1
 
     def _advance(self, second: int) -> None:
-        if not self._buckets:
+        buckets = self._buckets
+        if not buckets:
             self._newest = second - 1
         for _ in range(min(second - self._newest, self._capacity)):
-            self._buckets.append(0.0)
+            if len(buckets) == self._capacity:
+                self._total -= buckets[0]
+                self._left -= 1
+            buckets.append(0.0)
         self._newest = max(self._newest, second)
+        if self._left < 0:
+            self._sum_anew()
 
     def _add(self, second: int, value: float) -> None:
         if second < self._horizon():
@@ -77,6 +97,10 @@ class Window:
         while second <= self._newest - len(self._buckets):
             self._buckets.appendleft(0.0)
         self._buckets[second - self._newest - 1] += value
+        self._total += value
+
+    def _sum_anew(self) -> None:
+        self._total, self._left = math.fsum(self._buckets), self._capacity
 
 
 class SlidingMax:

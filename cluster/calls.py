@@ -6,6 +6,7 @@ from typing import TypeVar
 from cluster.metrics import ClusterMetrics
 from cluster.runtime import RuntimeFailure
 
+A = TypeVar("A")
 T = TypeVar("T")
 
 
@@ -25,3 +26,7 @@ class Calls:
             raise
         finally:
             self._metrics.call_seconds.labels(name).observe(self._clock() - begun)
+
+    def around(self, name: str, call: Callable[[A], Awaitable[T]]) -> Callable[[A], Awaitable[T]]:
+        """The call itself, measured whenever it is made."""
+        return lambda argument: self(name, call(argument))

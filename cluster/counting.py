@@ -54,7 +54,12 @@ class Counting:
     def start(self, workload: Workload) -> None:
         self._tell(workload.service)
 
-    def drain(self, replica: str, reason: str, limit: float, grace: float) -> None:
+    def revive(self, replica: str) -> None:
+        """Such engines keep nothing for us."""
+
+    def drain(
+        self, replica: str, reason: str, limit: float, grace: float, keep: bool = False
+    ) -> None:
         """Out of the snapshot first, if the engine lets us choose who goes."""
         known = self._registry.replica(replica)
         if known is None:

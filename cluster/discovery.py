@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from cluster.calls import Calls
 from cluster.events import Events
 from cluster.failures import Failures
+from cluster.keeping import Keeping
 from cluster.lifecycle import Event, State, may
 from cluster.metrics import ClusterMetrics
 from cluster.model import Exit, Instance, InstanceStatus, Replica
@@ -24,6 +25,13 @@ RESYNC = 30.0
 GATHER = 0.02
 RECONNECT_FIRST = 0.5
 RECONNECT_LONGEST = 30.0
+
+
+_STATES = {
+    InstanceStatus.RUNNING: State.STARTING,
+    InstanceStatus.FROZEN: State.FROZEN,
+    InstanceStatus.EXITED: State.STOPPED,
+}
 
 
 class Discovery:
@@ -41,6 +49,7 @@ class Discovery:
         adopt: Callable[[str, int], None],
         discard: Callable[[Instance], None],
         resync: float = RESYNC,
+        keeping: Keeping | None = None,
     ) -> None:
         self._registry = registry
         self._runtime = runtime
@@ -51,6 +60,7 @@ class Discovery:
         self._adopt = adopt
         self._discard = discard
         self._resync = resync
+        self._keeping = keeping
         self._hint = asyncio.Event()
         self._engine_answers = True
 
@@ -130,9 +140,11 @@ class Discovery:
         seen = {instance.replica for instance in instances}
         for replica in before.values():
             if replica.instance is not None and replica.id not in seen:
-                self._registry.advance(replica.id, Event.EXITED, "it is gone", self._clock())
+                self._note_loss(replica)
+        # An end of what was stopped already is old news, also when it was started again since.
+        stopped = {one.id for one in before.values() if one.state is State.STOPPED}
         for instance in instances:
-            if instance.status is InstanceStatus.EXITED:
+            if instance.status is InstanceStatus.EXITED and instance.replica not in stopped:
                 self._note_end(instance)
         self._take_in(
             [
@@ -143,13 +155,38 @@ class Discovery:
             ]
         )
 
+    def _note_loss(self, former: Replica) -> None:
+        known = self._registry.replica(former.id)
+        if former.state is State.STOPPED:
+            # Kept no more: somebody has removed it.
+            if known is not None and known.state is State.STOPPED:
+                self._registry.forget(former.id)
+        else:
+            self._registry.advance(former.id, Event.EXITED, "it is gone", self._clock())
+
     def _note_end(self, instance: Instance) -> None:
         known = self._registry.replica(instance.replica)
         if known is None or not may(known.state, Event.EXITED):
             return
         end = instance.exit or Exit()
+        if end.code == 0 and self._registry.is_one_shot(known.service):
+            self._complete(known)
+            return
         self._failures.why(instance.replica, "out-of-memory" if end.oom else "", end.message)
         self._registry.advance(instance.replica, Event.EXITED, end.cause, self._clock())
+
+    def _complete(self, replica: Replica) -> None:
+        if not may(replica.state, Event.COMPLETED):
+            self._registry.advance(replica.id, Event.EXITED, "exited with code 0", self._clock())
+            return
+        self._registry.complete(replica.id)
+        self._events.emit(
+            "replica-completed",
+            f"{replica.id} has completed",
+            service=replica.service,
+            replica=replica.id,
+        )
+        self._registry.advance(replica.id, Event.COMPLETED, "completed", self._clock())
 
     def _take_in(self, strangers: Sequence[Instance]) -> None:
         wanted: list[Instance] = []
@@ -158,6 +195,9 @@ class Discovery:
             spec = self._registry.specs.get(instance.service)
             claimed = spec is not None and not spec.endpoints
             alive = instance.status is not InstanceStatus.EXITED
+            if claimed and not alive and self._keeping and self._keeping.was_kept(instance):
+                self._registry.add(self._adopted(instance))
+                continue
             (wanted if claimed and alive else unwanted).append(instance)
         for service, count in Counter(instance.service for instance in wanted).items():
             if self._registry.desired(service).replicas < count:
@@ -168,18 +208,19 @@ class Discovery:
             self._discard(instance)
 
     def _adopted(self, instance: Instance) -> Replica:
+        state = _STATES[instance.status]
+        was = "was kept" if state is State.STOPPED else "was running already"
         self._events.emit(
             "replica-adopted",
-            f"{instance.replica} was running already and is adopted",
+            f"{instance.replica} {was} and is adopted",
             service=instance.service,
             replica=instance.replica,
         )
-        frozen = instance.status is InstanceStatus.FROZEN
         return Replica(
             instance.replica,
             instance.service,
             instance.revision,
-            State.FROZEN if frozen else State.STARTING,
+            state,
             started_at=instance.started_at,
             since=self._clock(),
             instance=instance.id,

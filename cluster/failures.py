@@ -35,6 +35,7 @@ class Failures:
         self._backoff: dict[str, Backoff] = {}
         self._ready_since: dict[str, float] = {}
         self._causes: dict[str, tuple[str, str]] = {}
+        self._blaming: set[str] = set()
         registry.on_replica(self._follow)
 
     def wait(self, service: str) -> float:
@@ -51,6 +52,16 @@ class Failures:
         if self._backoff.pop(service, None) is not None:
             self._registry.set_trouble(service, None)
 
+    def blame(self, service: str, trouble: Trouble | None) -> None:
+        """What others are to blame for: what this service depends on cannot be had. None: it can
+        again, or nobody asks."""
+        if trouble is not None:
+            self._blaming.add(service)
+            self._registry.set_trouble(service, trouble)
+        elif service in self._blaming:
+            self._blaming.discard(service)
+            self._registry.set_trouble(service, None)
+
     def _follow(self, replica: Replica) -> None:
         if replica.state is State.READY:
             self._ready_since.setdefault(replica.id, self._clock())
@@ -60,6 +71,8 @@ class Failures:
         elif replica.state is State.STOPPED:
             self._ready_since.pop(replica.id, None)
             self._causes.pop(replica.id, None)
+            if self._registry.completed(replica.service) is not None:
+                self.forgive(replica.service)
 
     def _record(self, replica: Replica) -> None:
         now = self._clock()

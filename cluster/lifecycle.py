@@ -23,9 +23,11 @@ class Event(StrEnum):
     DRAIN = "drain"  # reconciler: no new requests; stopped once the old ones are done
     FREEZE = "freeze"  # reconciler
     THAW = "thaw"  # reconciler
+    REVIVE = "revive"  # reconciler: what was stopped and kept is started again
     PASSED = "passed"  # health: startup or readiness succeeded
     UNREADY = "unready"  # health: readiness failed
     CONDEMNED = "condemned"  # health: startup missed its deadline, or liveness failed
+    COMPLETED = "completed"  # discovery: a one-shot has ended with 0
     EXITED = "exited"  # discovery: the instance is gone or has ended
 
 
@@ -33,10 +35,12 @@ TRANSITIONS: dict[State, dict[Event, State]] = {
     State.STARTING: {
         Event.PASSED: State.READY,
         Event.CONDEMNED: State.FAILED,
+        Event.COMPLETED: State.STOPPED,
         Event.EXITED: State.FAILED,
         Event.DRAIN: State.DRAINING,
     },
     State.READY: {
+        Event.COMPLETED: State.STOPPED,
         Event.UNREADY: State.UNHEALTHY,
         Event.CONDEMNED: State.FAILED,
         Event.EXITED: State.FAILED,
@@ -44,6 +48,7 @@ TRANSITIONS: dict[State, dict[Event, State]] = {
         Event.DRAIN: State.DRAINING,
     },
     State.UNHEALTHY: {
+        Event.COMPLETED: State.STOPPED,
         Event.PASSED: State.READY,
         Event.CONDEMNED: State.FAILED,
         Event.EXITED: State.FAILED,
@@ -55,7 +60,7 @@ TRANSITIONS: dict[State, dict[Event, State]] = {
         Event.DRAIN: State.DRAINING,
     },
     State.DRAINING: {Event.EXITED: State.STOPPED},
-    State.STOPPED: {},
+    State.STOPPED: {Event.REVIVE: State.STARTING},
     State.FAILED: {},
 }
 

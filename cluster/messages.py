@@ -8,6 +8,7 @@ Outcome gateway -> health; Drained gateway -> reconciler.
 from dataclasses import dataclass
 from enum import StrEnum
 
+from cluster.buckets import Sparse
 from cluster.model import Address, Trouble
 
 
@@ -26,7 +27,9 @@ class EndpointSnapshot:
 
     `version` grows with each snapshot of a service. `trouble` says that no replica is to be had
     now: with no endpoint left, waiting requests are answered at once. `start_seconds` is the
-    measured time of a cold start, None when none was seen yet.
+    measured time of a cold start, None when none was seen yet; `frozen` says that a replica need
+    only be thawed. With `ends_silent` the service falls asleep: of replicas that leave, tunnels and
+    answers on which no byte has moved for so many seconds are to be ended.
     """
 
     service: str
@@ -34,6 +37,8 @@ class EndpointSnapshot:
     endpoints: tuple[Endpoint, ...] = ()
     trouble: Trouble | None = None
     start_seconds: float | None = None
+    frozen: bool = False
+    ends_silent: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +47,15 @@ class LoadReport:
 
     `busy_seconds` is the integral of (in flight + queued) over the span. Sent about once a second
     while a service has traffic, once more when it falls idle, then never again until it wakes.
+
+    `silent` of those in flight and queued keep nobody awake: ignored ones, and tunnels and answers
+    in which nothing moves. `active_at` (loop time) is when something last did; None: as the counts
+    say. All of it is load.
+
+    The times are counted in cluster/buckets.py, and only told where a rule needs them. Latencies:
+    from a request's arrival to the first byte of its answer, without those that waited for a wake
+    and without answers of the gateway's own. Service times: from when it was sent to a replica.
+    Waits: from arrival to a free place, in vain too.
     """
 
     service: str
@@ -54,6 +68,16 @@ class LoadReport:
     queued: int
     pending: tuple[tuple[str, int], ...] = ()  # (replica, in flight there), busy ones only
     source: str = "gateway"
+    silent: int = 0
+    active_at: float | None = None
+    latencies: Sparse = ()
+    service_times: Sparse = ()
+    waits: Sparse = ()
+
+    @property
+    def keeping_awake(self) -> int:
+        """Of those in flight and queued."""
+        return max(0, self.in_flight + self.queued - self.silent)
 
     @property
     def is_silent(self) -> bool:

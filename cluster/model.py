@@ -72,6 +72,19 @@ class Instance:
 
 
 @dataclass(frozen=True, slots=True)
+class Usage:
+    """What an instance uses, all of its processes together.
+
+    `cpu_seconds` since it was started; less than before says that some of it was lost on the way
+    (a process that ended without being waited for). `memory` in bytes, what can be given back at
+    once (file caches) not counted.
+    """
+
+    cpu_seconds: float
+    memory: int
+
+
+@dataclass(frozen=True, slots=True)
 class Replica:
     """Our record of one copy of a service.
 
@@ -99,21 +112,12 @@ class Mode(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Desired:
-    """What the autoscaler wants of a service. Frozen: keep the replicas, but asleep."""
-
-    replicas: int
-    mode: Mode = Mode.IDLE
-    reason: str = ""
-    frozen: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Trouble:
     """Why a service can have no replica now, for clients, `status` and the log.
 
     `code` is stable (start-failed, crash-looping, image-missing, engine-unavailable, …);
-    `retry_after` is in seconds. `detail` is what the replica itself said: it may hold anything, so
+    `retry_after` is in seconds; where it is known when it ends, `until` is that moment (loop time)
+    and counts instead. `detail` is what the replica itself said: it may hold anything, so
     it is for operators and never told to clients.
     """
 
@@ -121,6 +125,21 @@ class Trouble:
     message: str
     retry_after: float = 1.0
     detail: str = ""
+    until: float | None = None
 
     def __str__(self) -> str:
         return f"{self.message}: {self.detail}" if self.detail else self.message
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """What the autoscaler wants of a service. Frozen: keep the replicas, but asleep.
+
+    `refusal`: no request may wake it, and clients are told so at once.
+    """
+
+    replicas: int
+    mode: Mode = Mode.IDLE
+    reason: str = ""
+    frozen: bool = False
+    refusal: Trouble | None = None

@@ -8,7 +8,8 @@ import asyncio
 import contextlib
 import itertools
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import replace
 from typing import Any
 
 from cluster.calls import Calls
@@ -42,7 +43,9 @@ class Placing:
         clock: Callable[[], float],
         wall: Callable[[], float],
         new_id: Callable[[str], str],
+        given: Callable[[str], Mapping[str, str]] = lambda service: {},
     ) -> None:
+        """`given` is what each replica of a service has in its environment from us."""
         self._registry = registry
         self._runtime = runtime
         self._tasks = tasks
@@ -53,6 +56,7 @@ class Placing:
         self._clock = clock
         self._wall = wall
         self._new_id = new_id
+        self._given = given
         self._busy: dict[str, asyncio.Task[None]] = {}
         self._routed = Routed(registry)
 
@@ -72,14 +76,22 @@ class Placing:
         )
         self._run(replica, "start", self._start(replica, workload))
 
-    def drain(self, replica: str, reason: str, limit: float, grace: float) -> None:
+    def revive(self, replica: str) -> None:
+        if replica not in self._busy and self._registry.advance(
+            replica, Event.REVIVE, "started again", self._clock()
+        ):
+            self._run(replica, "start again", self._revive(replica))
+
+    def drain(
+        self, replica: str, reason: str, limit: float, grace: float, keep: bool = False
+    ) -> None:
         """Also takes over from a start that is under way."""
         if not self._registry.advance(replica, Event.DRAIN, reason, self._clock()):
             return
         former = self._busy.pop(replica, None)
         if former is not None:
             former.cancel()
-        self._run(replica, "drain", self._drain(replica, former, limit, grace))
+        self._run(replica, "drain", self._drain(replica, former, limit, grace, keep))
 
     def remove(self, replica: str, grace: float) -> None:
         self._unless_busy(replica, "remove", lambda: self._remove(replica, grace))
@@ -115,28 +127,49 @@ class Placing:
     # Their tasks
 
     async def _start(self, replica: str, workload: Workload) -> None:
+        start = self._runtime.start(replica, self._equipped(workload))
+        await self._begin(replica, workload.service, self._calls("start", start), "started")
+
+    async def _revive(self, replica: str) -> None:
+        known = self._registry.replica(replica)
+        if known is None or known.instance is None:
+            return
+        resume = self._calls("resume", self._runtime.resume(known.instance))
+        await self._begin(replica, known.service, resume, "started again")
+
+    async def _begin(
+        self, replica: str, service: str, start: Awaitable[Instance], verb: str
+    ) -> None:
         begun = self._clock()
         try:
-            instance = await self._calls("start", self._runtime.start(replica, workload))
+            instance = await start
         except RuntimeFailure as failure:
-            self._metrics.starts.labels(workload.service, "failed").inc()
+            self._metrics.starts.labels(service, "failed").inc()
             self._failures.why(replica, failure.code)
             self._registry.advance(replica, Event.EXITED, failure.message, self._clock())
             return
-        self._metrics.starts.labels(workload.service, "started").inc()
-        self._metrics.cold_start_seconds.labels(workload.service, "start").observe(
-            self._clock() - begun
-        )
+        self._metrics.starts.labels(service, "started").inc()
+        self._metrics.cold_start_seconds.labels(service, "start").observe(self._clock() - begun)
         self._events.emit(
             "replica-started",
-            f"{replica} started at {instance.address}",
-            service=workload.service,
+            f"{replica} {verb} at {instance.address}",
+            service=service,
             replica=replica,
         )
         self._registry.locate(replica, instance.id, instance.address)
 
+    def _equipped(self, workload: Workload) -> Workload:
+        """With what is no part of its revision."""
+        given = tuple(self._given(workload.service).items())
+        return replace(workload, env=(*workload.env, *given)) if given else workload
+
     async def _drain(
-        self, replica: str, former: "asyncio.Task[None] | None", limit: float, grace: float
+        self,
+        replica: str,
+        former: "asyncio.Task[None] | None",
+        limit: float,
+        grace: float,
+        keep: bool,
     ) -> None:
         if former is not None:
             await asyncio.wait([former])
@@ -144,10 +177,33 @@ class Placing:
             async with asyncio.timeout(limit):
                 await self._routed.left(replica)
         known = self._registry.replica(replica)
+        if keep and known and known.instance and await self._halted(known.instance, grace):
+            self._keep(replica, known.instance, known.reason)
+            return
         if known is not None and known.instance is not None:
             await self._stop_instance(known.instance, grace)
         self._registry.advance(replica, Event.EXITED, known.reason if known else "", self._clock())
         self._end(replica, "stopped")
+
+    async def _halted(self, instance: str, grace: float) -> bool:
+        """False: it cannot be kept, so it is stopped for good."""
+        try:
+            await self._calls("halt", self._runtime.halt(instance, grace))
+        except RuntimeFailure:
+            return False
+        return True
+
+    def _keep(self, replica: str, instance: str, reason: str) -> None:
+        known = self._registry.replica(replica)
+        self._routed.forget(replica)
+        self._registry.locate(replica, instance, None)
+        self._registry.advance(replica, Event.EXITED, reason, self._clock())
+        self._events.emit(
+            "replica-stopped",
+            f"{replica} stopped and kept: {reason}",
+            service=known.service if known else None,
+            replica=replica,
+        )
 
     async def _remove(self, replica: str, grace: float) -> None:
         known = self._registry.replica(replica)

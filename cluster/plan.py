@@ -5,7 +5,7 @@ again with the same state gives the same actions; once they are carried out, the
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from cluster.lifecycle import State
@@ -20,16 +20,24 @@ class Start:
 
 
 @dataclass(frozen=True, slots=True)
+class Revive:
+    """Start again what was stopped and kept."""
+
+    replica: str
+
+
+@dataclass(frozen=True, slots=True)
 class Drain:
-    """No new requests; stop it once its last one is done."""
+    """No new requests; stop it once its last one is done. `keep` it to be started again."""
 
     replica: str
     reason: str
+    keep: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Remove:
-    """Stop it now: it failed."""
+    """Take away what is left of it: it failed, or it has done what it was for."""
 
     replica: str
     reason: str
@@ -45,7 +53,7 @@ class Thaw:
     replica: str
 
 
-Action = Start | Drain | Remove | Freeze | Thaw
+Action = Start | Revive | Drain | Remove | Freeze | Thaw
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +69,12 @@ class Surge:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """All that a plan depends on. `pending` is requests in flight by replica."""
+    """All that a plan depends on. `pending` is requests in flight by replica.
+
+    `is_held`: what it depends on is not there, so nothing is started or thawed. `may_sleep`: those
+    that depend on it are gone. `leased` are replicas to spare as long as others can go. `keeps`:
+    who sleeps is stopped and kept; `kept` are those that may still be started again.
+    """
 
     desired: Desired
     revision: str
@@ -69,6 +82,11 @@ class Scene:
     surge: Surge = field(default_factory=Surge)
     pending: Mapping[str, int] = field(default_factory=dict)
     may_start: bool = True
+    is_held: bool = False
+    may_sleep: bool = True
+    leased: Collection[str] = ()
+    keeps: bool = False
+    kept: Collection[str] = ()
 
 
 def surge_of(desired: int, max_surge: float | int, max_unavailable: float | int) -> Surge:
@@ -91,12 +109,19 @@ def plan(scene: Scene) -> list[Action]:
         Remove(replica.id, replica.reason)
         for replica in scene.replicas
         if replica.state is State.FAILED
+        or (replica.state is State.STOPPED and replica.id not in scene.kept)
     ]
+    if _is_sleep(scene.desired) and not scene.may_sleep:
+        return actions
     if scene.desired.replicas == 0:
-        return actions + _drain_all(_living(scene), scene.desired.reason)
+        return actions + _stop_all(scene)
     if scene.desired.frozen:
         return actions + _put_to_sleep(scene)
     return actions + _reach(scene)
+
+
+def _is_sleep(desired: Desired) -> bool:
+    return desired.replicas == 0 or desired.frozen
 
 
 _ALIVE = (State.STARTING, State.READY, State.FROZEN, State.UNHEALTHY)
@@ -111,11 +136,23 @@ def _drain_all(replicas: Sequence[Replica], reason: str) -> list[Action]:
     return [Drain(replica.id, reason) for replica in replicas]
 
 
+def _stop_all(scene: Scene) -> list[Action]:
+    """Only what served is worth keeping, and only what would serve again."""
+    return [
+        Drain(replica.id, scene.desired.reason, scene.keeps and _is_worth_keeping(replica, scene))
+        for replica in _living(scene)
+    ]
+
+
+def _is_worth_keeping(replica: Replica, scene: Scene) -> bool:
+    return replica.state in (State.READY, State.FROZEN) and replica.revision == scene.revision
+
+
 def _put_to_sleep(scene: Scene) -> list[Action]:
     """Keep up to the desired count, frozen; what is starting is frozen once it is ready."""
     old = [replica for replica in _living(scene) if replica.revision != scene.revision]
     current = [replica for replica in _living(scene) if replica.revision == scene.revision]
-    victims = _victims(current, len(current) - scene.desired.replicas, scene.pending)
+    victims = _victims(current, len(current) - scene.desired.replicas, scene)
     kept = [replica for replica in current if replica not in victims]
     return [
         *_drain_all(old, "a new revision will be started on wake"),
@@ -128,7 +165,7 @@ def _reach(scene: Scene) -> list[Action]:
     living = _living(scene)
     current = [replica for replica in living if replica.revision == scene.revision]
     old = [replica for replica in living if replica.revision != scene.revision]
-    thaws = _thaw(current, scene.desired.replicas)
+    thaws = [] if scene.is_held else _thaw(current, scene.desired.replicas)
     starts = _start(scene, current, old, len(thaws))
     surplus = _shed(scene, current)
     return [*thaws, *starts, *surplus, *_retire(scene, current, old)]
@@ -145,7 +182,7 @@ def _start(
     scene: Scene, current: Sequence[Replica], old: Sequence[Replica], thawing: int
 ) -> list[Action]:
     """What is still missing, but never more beside the unready and the old than may surge."""
-    if not scene.may_start:
+    if scene.is_held or not scene.may_start:
         return []
     wanted = scene.desired.replicas
     capacity = sum(replica.state in _CAPACITY for replica in current) + thawing
@@ -154,8 +191,11 @@ def _start(
     # Nothing of the old revision serves: there is nobody to go easy on.
     if old and not any(replica.state is State.READY for replica in old):
         room = wanted - capacity
-    count = min(wanted - capacity, room)
-    return [Start(count)] if count > 0 else []
+    count = max(0, min(wanted - capacity, room))
+    kept = [replica.id for replica in scene.replicas if replica.state is State.STOPPED]
+    revived = [id for id in kept if id in scene.kept][:count]
+    fresh = count - len(revived)
+    return [*map(Revive, revived), *([Start(fresh)] if fresh else [])]
 
 
 def _shed(scene: Scene, current: Sequence[Replica]) -> list[Action]:
@@ -164,10 +204,11 @@ def _shed(scene: Scene, current: Sequence[Replica]) -> list[Action]:
     capable = [replica for replica in current if replica.state in _CAPACITY]
     unready = [replica for replica in current if replica.state is State.UNHEALTHY]
     ready = sum(replica.state is State.READY for replica in current)
+    unready.sort(key=lambda replica: replica.id in scene.leased)
     replaced = unready[: max(0, ready + len(unready) - wanted)]
     frozen = [replica for replica in current if replica.state is State.FROZEN]
     superfluous = frozen if len(capable) >= wanted else []
-    victims = _victims(capable, len(capable) - wanted, scene.pending)
+    victims = _victims(capable, len(capable) - wanted, scene)
     return [
         *(Drain(replica.id, f"replaced: {replica.reason}") for replica in replaced),
         *_drain_all(superfluous, scene.desired.reason),
@@ -181,15 +222,19 @@ def _retire(scene: Scene, current: Sequence[Replica], old: Sequence[Replica]) ->
     ready = sum(replica.state is State.READY for replica in current) + len(serving)
     spare = ready - (scene.desired.replicas - scene.surge.missing)
     useless = [replica for replica in old if replica.state is not State.READY]
-    leaving = _victims(serving, spare, scene.pending)
+    leaving = _victims(serving, spare, scene)
     return _drain_all([*useless, *leaving], f"replaced by revision {scene.revision}")
 
 
-def _victims(replicas: Sequence[Replica], count: int, pending: Mapping[str, int]) -> list[Replica]:
-    """Not ready first, then the least loaded, then the youngest."""
+def _victims(replicas: Sequence[Replica], count: int, scene: Scene) -> list[Replica]:
+    """Not ready first, then the least loaded, then the youngest; leased ones last of all."""
     youngest_first = reversed(list(replicas))
     ranked = sorted(
         youngest_first,
-        key=lambda replica: (replica.state is State.READY, pending.get(replica.id, 0)),
+        key=lambda replica: (
+            replica.id in scene.leased,
+            replica.state is State.READY,
+            scene.pending.get(replica.id, 0),
+        ),
     )
     return ranked[: max(0, count)]

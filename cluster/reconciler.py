@@ -6,14 +6,28 @@ the next look. A service for which nothing is to be done has no task and no time
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from typing import Protocol, assert_never
 
 from cluster.endpoints import StaticEndpoints
 from cluster.failures import Failures
+from cluster.keeping import Keeping
 from cluster.messages import Drained
 from cluster.model import Desired
-from cluster.plan import Drain, Freeze, Remove, Scene, Start, Thaw, plan, surge_of
+from cluster.order import Order
+from cluster.plan import (
+    Action,
+    Drain,
+    Freeze,
+    Remove,
+    Revive,
+    Scene,
+    Start,
+    Thaw,
+    plan,
+    surge_of,
+)
 from cluster.registry import Registry
 from cluster.workload import Workload, workload_of
 from config.service import Service
@@ -28,7 +42,10 @@ class Performer(Protocol):
     """
 
     def start(self, workload: Workload) -> None: ...
-    def drain(self, replica: str, reason: str, limit: float, grace: float) -> None: ...
+    def revive(self, replica: str) -> None: ...
+    def drain(
+        self, replica: str, reason: str, limit: float, grace: float, keep: bool = False
+    ) -> None: ...
     def remove(self, replica: str, grace: float) -> None: ...
     def freeze(self, replica: str, limit: float) -> None: ...
     def thaw(self, replica: str) -> None: ...
@@ -44,17 +61,24 @@ class Reconciler:
         static: StaticEndpoints,
         failures: Failures,
         pending: Callable[[str], Mapping[str, int]],
+        leased: Callable[[str], Collection[str]] = lambda service: (),
+        *,
+        keeping: Keeping | None = None,
     ) -> None:
+        """`pending` is requests in flight by replica, `leased` the replicas to spare."""
+        self._keeping = keeping
         self._registry = registry
         self._performer = performer
         self._static = static
         self._failures = failures
         self._pending = pending
+        self._leased = leased
+        self._order = Order(registry, lambda spec: self._workload(spec).revision)
         self._due: dict[str, asyncio.Handle] = {}
         self._later: dict[str, asyncio.TimerHandle] = {}
         self._workloads: dict[str, tuple[Service, Workload]] = {}
         self._running = False
-        registry.on_service(self.look)
+        registry.on_service(self._look_around)
 
     def look(self, service: str) -> None:
         """Plan this service anew, in the next turn of the loop."""
@@ -62,15 +86,29 @@ class Reconciler:
             loop = asyncio.get_running_loop()
             self._due[service] = loop.call_soon(self._step, service)
 
+    def waits_for(self, service: str) -> tuple[str, ...]:
+        """What must come before its first replica, while it is wanted: `db (healthy)`."""
+        spec = self._registry.specs.get(service)
+        if spec is None or not self._registry.desired(service).replicas:
+            return ()
+        return self._order.waits_for(spec) if self._order.is_held(spec) else ()
+
+    def _look_around(self, service: str) -> None:
+        self.look(service)
+        for neighbour in self._order.neighbours(service):
+            self.look(neighbour)
+
     def begin(self) -> None:
         """Start to act. Before this, what runs already should have been discovered."""
         self._running = True
+        self._order.configure(self._registry.specs)
         for service in self._registry.used_services():
             self.look(service)
         self.configure(self._registry.specs)
 
     def configure(self, specs: Mapping[str, Service]) -> None:
         """After the registry got new specs: what changed starts with a clean slate."""
+        self._order.configure(specs)
         for name in list(self._workloads):
             spec = specs.get(name)
             if spec is None:
@@ -116,28 +154,43 @@ class Reconciler:
         service, desired = spec.name, self._registry.desired(spec.name)
         workload = self._workload(spec)
         wait = self._failures.wait(service)
+        is_held = desired.replicas > 0 and self._order.is_held(spec)
+        self._failures.blame(service, self._order.trouble(spec) if is_held else None)
+        once = self._registry.is_one_shot(service)
         scene = Scene(
-            desired=desired,
+            desired=replace(desired, replicas=min(1, desired.replicas)) if once else desired,
             revision=workload.revision,
             replicas=self._registry.replicas(service),
             surge=surge_of(desired.replicas, spec.rollout.max_surge, spec.rollout.max_unavailable),
             pending=self._pending(service),
-            may_start=wait == 0,
+            may_start=wait == 0 and not self._order.is_done(spec),
+            is_held=is_held,
+            may_sleep=self._order.may_sleep(spec),
+            leased=self._leased(service),
+            keeps=self._keeping is not None and self._keeping.keeps(spec),
+            kept=self._kept(spec, workload.revision),
         )
         for action in plan(scene):
             self._act(action, spec, workload)
-        if wait and desired.replicas:
-            self._look_in(wait, service)
+        waits = [wait] if wait and desired.replicas else []
+        if self._keeping is not None and scene.kept:
+            waits.append(self._keeping.until_first_end(spec, scene.replicas, scene.kept))
+        if waits:
+            self._look_in(min(waits), service)
 
-    def _act(
-        self, action: Start | Drain | Remove | Freeze | Thaw, spec: Service, workload: Workload
-    ) -> None:
+    def _kept(self, spec: Service, revision: str) -> Collection[str]:
+        replicas = self._registry.replicas(spec.name)
+        return self._keeping.kept(spec, revision, replicas) if self._keeping else ()
+
+    def _act(self, action: Action, spec: Service, workload: Workload) -> None:
         match action:
             case Start(count):
                 for _ in range(count):
                     self._performer.start(workload)
-            case Drain(replica, reason):
-                self._performer.drain(replica, reason, spec.drain, spec.stop_grace)
+            case Revive(replica):
+                self._performer.revive(replica)
+            case Drain(replica, reason, keep):
+                self._performer.drain(replica, reason, spec.drain, spec.stop_grace, keep)
             case Remove(replica, _):
                 self._performer.remove(replica, spec.stop_grace)
             case Freeze(replica):

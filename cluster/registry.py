@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 
 from cluster.lifecycle import Event, State, advance, may
 from cluster.messages import Endpoint, EndpointSnapshot
-from cluster.model import Address, Desired, Replica, Trouble
+from cluster.model import Address, Desired, Mode, Replica, Trouble
+from config.links import one_shots
 from config.service import Service
 
 ASLEEP = Desired(0, reason="never used")
@@ -24,6 +25,7 @@ class _Record:
     desired: Desired = ASLEEP
     trouble: Trouble | None = None
     start_seconds: float | None = None
+    completed: str | None = None  # the revision of a one-shot that has ended well
     replicas: dict[str, Replica] = field(default_factory=dict)
     ejected: set[str] = field(default_factory=set)
     snapshot: EndpointSnapshot | None = None
@@ -34,6 +36,7 @@ class Registry:
 
     def __init__(self) -> None:
         self._specs: Mapping[str, Service] = {}
+        self._one_shots: frozenset[str] = frozenset()
         self._records: dict[str, _Record] = {}
         self._service_of: dict[str, str] = {}
         self._on_snapshot: list[Callable[[EndpointSnapshot], None]] = []
@@ -67,6 +70,15 @@ class Registry:
         record = self._records.get(service)
         return record.trouble if record else None
 
+    def is_one_shot(self, service: str) -> bool:
+        """It runs once, and ending with 0 is its success: another service waits for that."""
+        return service in self._one_shots
+
+    def completed(self, service: str) -> str | None:
+        """The revision of a one-shot that has ended well since it was last wanted."""
+        record = self._records.get(service)
+        return record.completed if record else None
+
     def start_seconds(self, service: str) -> float | None:
         """Measured time from the decision to start to ready, seconds, smoothed."""
         record = self._records.get(service)
@@ -99,6 +111,7 @@ class Registry:
     def configure(self, specs: Mapping[str, Service]) -> None:
         """Replace all specs; the services that had any record are announced as changed."""
         self._specs = specs
+        self._one_shots = one_shots(specs.values())
         for service in self.used_services():
             self._announce(service)
 
@@ -108,6 +121,9 @@ class Registry:
         record = self._record(service)
         if record.desired != desired:
             record.desired = desired
+            if desired.replicas == 0:
+                record.completed = None
+            self._publish(service, record)
             self._announce(service)
 
     # Writing: the reconciler and discovery
@@ -121,6 +137,12 @@ class Registry:
         known = self.replica(replica)
         if known and (known.instance, known.address) != (instance, address):
             self._put(replace(known, instance=instance, address=address))
+
+    def complete(self, replica: str) -> None:
+        """A one-shot has ended well. Once nobody wants it any more, it is to run again."""
+        known = self.replica(replica)
+        if known is not None and self.desired(known.service).replicas > 0:
+            self._record(known.service).completed = known.revision
 
     def forget(self, replica: str) -> None:
         service = self._service_of.pop(replica, None)
@@ -197,12 +219,24 @@ class Registry:
             endpoints=_endpoints(record),
             trouble=_trouble_to_tell(record),
             start_seconds=record.start_seconds,
+            frozen=any(one.state is State.FROZEN for one in record.replicas.values()),
+            ends_silent=self._ends_silent(service, record.desired),
         )
         if snapshot == former:
             return
         record.snapshot = replace(snapshot, version=former.version + 1)
         for listener in self._on_snapshot:
             listener(record.snapshot)
+
+    def _ends_silent(self, service: str, desired: Desired) -> float | None:
+        """Only the way to sleep ends them: by hand or in a rollout they have the time to drain."""
+        spec = self._specs.get(service)
+        if spec is None or desired is ASLEEP or desired.mode is not Mode.IDLE:
+            return None
+        idle = spec.scaling.idle
+        if desired.frozen:
+            return idle.freeze_after
+        return idle.stop_after if desired.replicas <= spec.scaling.min else None
 
 
 def _endpoints(record: _Record) -> tuple[Endpoint, ...]:
@@ -214,7 +248,10 @@ def _endpoints(record: _Record) -> tuple[Endpoint, ...]:
 
 
 def _trouble_to_tell(record: _Record) -> Trouble | None:
-    """None while a replica is on its way: its waiting requests may still be served."""
+    """None while a replica is on its way: its waiting requests may still be served. What may not
+    be awake at all is no trouble of a replica: that is told whatever there is."""
+    if record.desired.refusal is not None:
+        return record.desired.refusal
     on_its_way = any(replica.state is State.STARTING for replica in record.replicas.values())
     if on_its_way or record.trouble is None:
         return None

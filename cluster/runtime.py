@@ -6,11 +6,11 @@ There are two kinds of engine. With one, we place instances ourselves (processes
 truth, `watch` only says where to look again.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from cluster.model import Instance
+from cluster.model import Instance, Usage
 from cluster.workload import Workload
 
 
@@ -34,8 +34,10 @@ class Capabilities:
     """What a driver can do."""
 
     freeze: bool = False
+    keep: bool = False  # InstanceRuntime: `halt` and `resume`
     exec: bool = False
     logs: bool = False
+    usage: bool = False
     choose_victim: bool = False  # CountRuntime: honours `spare`
 
 
@@ -87,6 +89,9 @@ class Runtime(Protocol):
     async def execute(self, instance: str, command: Sequence[str], timeout: float) -> int:
         """Exit code of a command run beside the replica. RuntimeFailure(timeout) when too slow."""
 
+    async def usage(self, instances: Sequence[str]) -> Mapping[str, Usage]:
+        """What these instances use, by id. Those that are unknown or have ended are left out."""
+
 
 @runtime_checkable
 class InstanceRuntime(Runtime, Protocol):
@@ -107,6 +112,19 @@ class InstanceRuntime(Runtime, Protocol):
 
     async def thaw(self, instance: str) -> None:
         """Undo `freeze`. Idempotent."""
+
+    async def halt(self, instance: str, grace: float) -> None:
+        """SIGTERM, SIGKILL after `grace` seconds, but keep what is needed to start it again.
+
+        It is listed as ended until it is resumed or stopped. Idempotent.
+        RuntimeFailure(unsupported) where the driver cannot `keep`.
+        """
+
+    async def resume(self, instance: str) -> Instance:
+        """Start again what was halted: with what it wrote, maybe at another address.
+
+        While this call is under way it is not listed as ended. What runs already is returned.
+        """
 
 
 @runtime_checkable

@@ -24,6 +24,7 @@ class Configure:
     gateway: dict[str, Any]
     services: dict[str, dict[str, Any]]
     lines: dict[str, int] = field(default_factory=dict)  # of each service, when several share them
+    timed: tuple[str, ...] = ()  # services whose reports tell times
 
 
 @dataclass(frozen=True, slots=True)

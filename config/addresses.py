@@ -6,6 +6,8 @@ write instead.
 
 import ipaddress
 import re
+from collections.abc import Sequence
+from urllib.parse import urlsplit
 
 from config.wording import shown
 
@@ -106,6 +108,29 @@ def request_target(path: str) -> str:
     if not path.isascii() or not path.isprintable() or " " in path or "#" in path:
         raise ValueError(f"must be a path, percent-encoded, got {shown(path)}")
     return path
+
+
+def http_url(url: str) -> str:
+    """The address of something that is asked over HTTP."""
+    return _url(url, ("http", "https"), "http://host:8000/path")
+
+
+def redis_url(url: str) -> str:
+    """The address of a Redis: by TCP, by TLS or by a socket's file."""
+    return _url(url, ("redis", "rediss", "unix"), "redis://host:6379/0")
+
+
+def _url(url: str, schemes: Sequence[str], example: str) -> str:
+    """It is not repeated: there may be a password in it."""
+    try:
+        parts = urlsplit(url)
+        reachable = parts.path if parts.scheme == "unix" else parts.hostname
+        right = parts.scheme in schemes and reachable and (parts.port or 1) > 0
+    except ValueError:
+        right = False
+    if not right or not url.isprintable() or " " in url:
+        raise ValueError(f"must be a URL such as {example}")
+    return url
 
 
 def network(cidr: str) -> str:

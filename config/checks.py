@@ -4,13 +4,15 @@ Pure. Each check names the key to change and what it was measured against.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 
 from config.addresses import is_loopback, overlap, split
 from config.errors import Finding, Place
 from config.health import KINDS, Health, Probe, StartupProbe
-from config.scaling import Scaling
+from config.rule_checks import of_rules
+from config.rules import CpuRule, MemoryRule
+from config.scaling import Scaling, Way
 from config.service import Resources, Rollout, Service
 from config.settings import Admin, Gateway
 from config.units import format_duration
@@ -31,6 +33,8 @@ NOT_FOR_ENDPOINTS = (
     "scaling",
     "stop_grace",
     "rollout",
+    "depends_on",
+    "group",
 )
 
 
@@ -42,6 +46,7 @@ def of_service(service: Service, runtime: str | None) -> Iterator[Finding]:
         yield from _of_what_runs(service, runtime)
     yield from _of_repeats(service)
     yield from _of_scaling(service.scaling)
+    yield from of_rules(service)
     yield from _of_health(service.health)
     yield from _of_rollout(service.rollout)
     yield from _of_wake(service)
@@ -58,6 +63,32 @@ def of_routes(services: Iterable[Service]) -> Iterator[Finding]:
                     message = f'{host}{path} is already served by "{first}"'
                     also = ((service.name, "paths"), (first, "hosts"), (first, "paths"))
                     yield Finding((service.name, "hosts", index), message, also)
+
+
+def of_fallbacks(services: Mapping[str, Service]) -> Iterator[Finding]:
+    """Who answers while a service wakes: one that is there, and at last one that does itself."""
+    for name, service in services.items():
+        fallback, place = service.wake.fallback, (name, "wake", "fallback")
+        if fallback is None:
+            continue
+        if fallback == name:
+            yield Finding(place, "must be another service: remove it, or write null")
+        elif fallback not in services:
+            yield Finding(place, f'there is no service "{fallback}"')
+        elif circle := _circle(name, services):
+            yield Finding(place, f"leads in a circle ({' → '.join(circle)}): remove one of these")
+
+
+def _circle(name: str, services: Mapping[str, Service]) -> list[str]:
+    """From a service by its fallbacks back to it; empty when they lead elsewhere."""
+    way = [name]
+    while (service := services.get(way[-1])) and (following := service.wake.fallback):
+        if following == name:
+            return [*way, name]
+        if following in way:
+            return []
+        way.append(following)
+    return []
 
 
 def of_listeners(gateway: Gateway, admin: Admin) -> Iterator[Finding]:
@@ -142,8 +173,22 @@ def _of_process(service: Service) -> Iterator[Finding]:
         yield Finding(("command",), message, (("image",), ("endpoints",)))
     for key in CONTAINERS_ONLY:
         value = getattr(service, key)
+        if key == "resources" and _is_yardstick(service):
+            continue
         if value and value != Resources():
-            yield Finding((key,), 'needs a container runtime: set "runtime: docker", or remove it')
+            message = 'needs a container runtime: set "runtime: docker", or remove it'
+            also = (("scaling", "rules"),) if key == "resources" else ()
+            yield Finding((key,), message, also)
+    if service.scaling.idle.remove_after is not None:
+        yield Finding(
+            ("scaling", "idle", "remove_after"),
+            "needs a container runtime: nothing is left of a process that was stopped; remove it",
+        )
+
+
+def _is_yardstick(service: Service) -> bool:
+    """No limit for a process, but what its use is measured by."""
+    return any(isinstance(rule, CpuRule | MemoryRule) for rule in service.scaling.rules)
 
 
 def _of_repeats(service: Service) -> Iterator[Finding]:
@@ -198,7 +243,16 @@ def _of_scaling(scaling: Scaling) -> tuple[Finding, ...]:
     if not scaling.rules:
         found.append(Finding(("scaling", "rules"), "must have a rule, or be left out"))
     found.extend(_of_idle(scaling))
+    for way in ("up", "down"):
+        found.extend(_of_way(("scaling", way), getattr(scaling, way)))
     return tuple(found)
+
+
+def _of_way(place: Place, way: Way) -> Iterator[Finding]:
+    for index, step in enumerate(way.policies):
+        if (step.percent is None) == (step.replicas is None):
+            at = (*place, "policies", index)
+            yield Finding(at, "must have either percent or replicas", ((*at, "percent"),))
 
 
 def _of_idle(scaling: Scaling) -> Iterator[Finding]:

@@ -18,13 +18,17 @@ from config.units import Written
 
 DEEPEST = 50
 
-# Where a scalar is the text as written: `VERSION: 1.10` is not 1.1. "*" is any name.
+# Where a scalar is the text as written: `VERSION: 1.10` is not 1.1. "*" is any name or item.
 _AS_WRITTEN: Any = ...
 _SERVICE: dict[str, Any] = {
     "command": _AS_WRITTEN,
     "env": _AS_WRITTEN,
     "labels": _AS_WRITTEN,
     "health": {"*": {"exec": _AS_WRITTEN}},
+    "scaling": {
+        "rules": {"*": {"headers": _AS_WRITTEN, "options": _AS_WRITTEN}},
+        "idle": {"ignore": {"answer": {"headers": _AS_WRITTEN, "body": _AS_WRITTEN}}},
+    },
 }
 _FILE: dict[str, Any] = {"defaults": _SERVICE, "services": {"*": _SERVICE}}
 _NOTHING: dict[str, Any] = {}
@@ -135,7 +139,7 @@ class _Walk:
 
     def _sequence(self, place: Place, written: Any) -> list[Any]:
         items: list[Any] = []
-        inner = written if written is _AS_WRITTEN else _NOTHING
+        inner = _within(written, "*")
         while not isinstance(event := self._next(), yaml.SequenceEndEvent):
             items.append(self._value(event, (*place, len(items)), inner))
         return items

@@ -32,16 +32,21 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing to correct. `line` counts from 1; None and "" where there is no such place."""
+    """One thing to correct. `line` counts from 1; None and "" where there is no such place.
+
+    A warning is one that Tidegate can run with.
+    """
 
     file: Path
     line: int | None
     path: str
     message: str
+    is_warning: bool = False
 
     def __str__(self) -> str:
         where = str(self.file) if self.line is None else f"{self.file}:{self.line}"
-        return ": ".join(part for part in (where, self.path, self.message) if part)
+        kind = "warning" if self.is_warning else ""
+        return ": ".join(part for part in (where, kind, self.path, self.message) if part)
 
 
 class ConfigError(Exception):

@@ -5,12 +5,12 @@ what would only be the echo of another finding is not said.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from config import checks
+from config import checks, links, stability
 from config.addresses import SERVICE_NAME
 from config.disk import Disk
 from config.errors import Finding, Place
@@ -29,11 +29,13 @@ _NAME = 'must be made of a-z, 0-9 and "-" (neither first nor last), at most 63 o
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """What the file says; to be used only when there are no findings."""
+    """What the file says; to be used only when there are no findings. Warnings are findings that it
+    can be used with."""
 
     file: File
     services: dict[str, Service]
     findings: list[Finding]
+    warnings: list[Finding] = field(default_factory=list)
 
 
 def interpret(value: Any, disk: Disk) -> Meaning:
@@ -55,7 +57,7 @@ def interpret(value: Any, disk: Disk) -> Meaning:
     runtime = None if any(place[0] == "runtime" for place in broken) else runtime_of(file.runtime)
     services = _Services(file, runtime, disk)
     services.read()
-    return Meaning(file, services.found, findings + services.findings)
+    return Meaning(file, services.found, findings + services.findings, services.warnings)
 
 
 def runtime_of(runtime: Runtime) -> str:
@@ -69,6 +71,7 @@ class _Services:
     def __init__(self, file: File, runtime: str | None, disk: Disk) -> None:
         self.found: dict[str, Service] = {}
         self.findings: list[Finding] = []
+        self.warnings: list[Finding] = []
         self._file = file
         self._runtime = runtime
         self._disk = disk
@@ -81,6 +84,10 @@ class _Services:
             self._service(name, value, defaults)
         routes = _sound(checks.of_routes(self.found.values()), self._broken)
         self.findings += [finding.inside("services") for finding in routes]
+        between = _sound(links.of_links(self.found, self._file.services), self._broken)
+        self.findings += [finding.inside("services") for finding in between]
+        fallbacks = _sound(checks.of_fallbacks(self.found), self._broken)
+        self.findings += [finding.inside("services") for finding in fallbacks]
 
     def _defaults(self) -> Defaults:
         raw, findings = _own(self._file.defaults)
@@ -111,6 +118,9 @@ class _Services:
         self.found[named] = self._disk.settle(service)
         findings += self._disk.take()
         self.findings += [defaults.blame(finding, name, value) for finding in findings]
+        if not broken:
+            unwise = stability.of_service(service, self._runtime)
+            self.warnings += [defaults.blame(finding, name, value) for finding in unwise]
         self._broken.update((named, *place) for place in broken)
 
 

@@ -54,8 +54,10 @@ def parse(text: str, file: Path, environ: Mapping[str, str] = os.environ) -> Set
         *_located(meaning.findings, text, file),
     ]
     if problems:
-        raise ConfigError(sorted(dict.fromkeys(problems), key=lambda problem: problem.line or 0))
-    return _settings(meaning, file, disk, environ)
+        raise ConfigError(_sorted(problems))
+    settings = _settings(meaning, file, disk, environ)
+    warnings = _located(meaning.warnings, text, file, is_warning=True)
+    return settings.model_copy(update={"warnings": _lines(warnings)})
 
 
 def default_owner(file: Path) -> str:
@@ -93,7 +95,18 @@ def _settings(meaning: Meaning, file: Path, disk: Disk, environ: Mapping[str, st
     )
 
 
-def _located(findings: Iterable[Finding], text: str, file: Path) -> Iterable[Problem]:
+def _sorted(problems: Iterable[Problem]) -> list[Problem]:
+    """In the order of the file, none twice."""
+    return sorted(dict.fromkeys(problems), key=lambda problem: problem.line or 0)
+
+
+def _lines(problems: Iterable[Problem]) -> tuple[str, ...]:
+    return tuple(map(str, _sorted(problems)))
+
+
+def _located(
+    findings: Iterable[Finding], text: str, file: Path, *, is_warning: bool = False
+) -> Iterable[Problem]:
     found = list(findings)
     if not found:
         return
@@ -102,7 +115,8 @@ def _located(findings: Iterable[Finding], text: str, file: Path) -> Iterable[Pro
         message = finding.message
         if message == UNKNOWN_KEY:
             message = _unknown(finding.place)
-        yield Problem(file, _line(finding.place, lines), dotted(finding.place), message)
+        line = _line(finding.place, lines)
+        yield Problem(file, line, dotted(finding.place), message, is_warning)
 
 
 def _line(place: Place, lines: Mapping[Place, int]) -> int:

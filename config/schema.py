@@ -15,7 +15,7 @@ from config.errors import Place
 from config.fields import Model
 from config.service import Service
 from config.settings import RUNTIMES, File
-from config.unsupported import LATER, LATER_RUNTIMES, OF_SERVICE, SCHEDULE
+from config.unsupported import LATER, LATER_RUNTIMES, OF_SERVICE
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _REF = "#/$defs/"
@@ -109,8 +109,6 @@ def _add_later(file: dict[str, Any], definitions: dict[str, Any]) -> None:
     for later in OF_SERVICE:
         if later.place[0] == "rollout":
             definitions["Rollout"]["properties"][later.place[1]]["description"] += LATER
-    rules = definitions["Scaling"]["properties"]["rules"]
-    rules["items"] = {"anyOf": [*rules["items"]["oneOf"], dict(SCHEDULE)]}
 
 
 def _nodes(node: dict[str, Any], place: list[str | int], definitions: Any) -> list[dict[str, Any]]:

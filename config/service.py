@@ -23,6 +23,7 @@ from config.fields import (
 from config.health import Health, Outliers, Probe, StartupProbe
 from config.scaling import Scaling
 from config.units import Duration, Positive, Ratio, Share, Size, at_most, format_ratio
+from config.wake import Needs, WakeAnswers
 
 __all__ = [
     "Balance",
@@ -125,6 +126,11 @@ class Service(Model):
     timeouts: Timeouts = Field(Timeouts(), description="How long a replica may be silent.")
     retries: Retries = Field(Retries(), description="Trying again on another replica.")
     scaling: Scaling = Field(Scaling(), description="How many replicas.")
+    wake: WakeAnswers = Field(WakeAnswers(), description="What clients see while it wakes.")
+    depends_on: Needs = Field((), description="Services that must be there first, and are woken.")
+    group: Text | None = Field(
+        None, description="Services of one group wake together, and sleep when none is used."
+    )
     health: Health = Field(Health(), description="Probes and ejection.")
     drain: Duration = Field(30.0, description="How long requests in flight may finish.")
     stop_grace: Duration = Field(10.0, description="From SIGTERM to SIGKILL.")

@@ -154,7 +154,10 @@ class File(Model):
 
 
 class Settings(Model):
-    """A checked file. `owner` marks what is ours on a shared engine."""
+    """A checked file. `owner` marks what is ours on a shared engine.
+
+    `warnings` are lines about what is allowed but unwise.
+    """
 
     owner: str
     state_dir: str
@@ -163,3 +166,4 @@ class Settings(Model):
     runtime: str = "process"
     docker: Docker = Docker()
     services: dict[str, Service]
+    warnings: tuple[str, ...] = Field((), exclude=True)

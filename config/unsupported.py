@@ -9,10 +9,9 @@ from typing import Any
 
 from config.errors import Finding, Place
 from config.settings import RUNTIMES
-from config.wording import either, shown
+from config.wording import either
 
 LATER_RUNTIMES = ("swarm", "kubernetes", "nomad")
-METRICS = ("concurrency", "rps")
 NOT_YET = "is not supported yet"
 LATER = " Not supported yet."
 
@@ -38,25 +37,6 @@ def _later_runtime(value: Any) -> str | None:
     return name if name in LATER_RUNTIMES else None
 
 
-def _other_metric(value: Any) -> bool:
-    metric = value.get("metric") if isinstance(value, Mapping) else None
-    return isinstance(metric, str) and metric not in METRICS
-
-
-SCHEDULE = {
-    "type": "object",
-    "description": "Bounds for a time of the week. Not supported yet.",
-    "additionalProperties": False,
-    "required": ["schedule", "until"],
-    "properties": {
-        "schedule": {"type": "string", "description": "Cron: when it begins."},
-        "until": {"type": "string", "description": "Cron: when it ends."},
-        "timezone": {"type": "string", "description": "As Europe/Berlin."},
-        "min": {"type": "integer", "minimum": 0},
-        "max": {"type": "integer", "minimum": 1},
-    },
-}
-
 OF_FILE = (
     Later(
         ("runtime",),
@@ -65,16 +45,6 @@ OF_FILE = (
     ),
 )
 OF_SERVICE = (
-    Later(
-        ("scaling", "rules", "*"),
-        lambda value: isinstance(value, Mapping) and "schedule" in value,
-        lambda _: f"a schedule {NOT_YET}: remove it, or set scaling.min and max",
-    ),
-    Later(
-        ("scaling", "rules", "*"),
-        _other_metric,
-        lambda value: f"the metric {shown(value['metric'])} {NOT_YET}: use {either(METRICS)}",
-    ),
     Later(("rollout", "healthy_for"), lambda _: True, _remove),
     Later(("rollout", "deadline"), lambda _: True, _remove),
     Later(("rollout", "on_failure"), lambda _: True, _remove),

@@ -13,6 +13,10 @@ from pydantic_core import ErrorDetails
 from config.errors import Finding, Place
 
 _LONGEST_SHOWN = 60
+METRICS = (
+    "concurrency", "rps", "latency", "queue_wait", "cpu", "memory", "prometheus", "json", "redis",
+    "custom",
+)  # fmt: skip
 
 
 def shown(value: object) -> str:
@@ -109,9 +113,9 @@ _MESSAGES: dict[str, Callable[[dict[str, Any], str], str]] = {
     "model_type": _must_be("a mapping"),
     "model_attributes_type": _must_be("a mapping"),
     "literal_error": _choice,
-    "union_tag_not_found": lambda _, __: "is required: concurrency or rps",
+    "union_tag_not_found": lambda _, __: f"is required: {either(METRICS)}",
     "union_tag_invalid": lambda context, _: (
-        f"must be concurrency or rps, got {shown(context['tag'])}"
+        f"must be {either(METRICS)}, got {shown(context['tag'])}"
     ),
     "greater_than": lambda context, got: f"must be more than {context['gt']:g}, got {got}",
     "greater_than_equal": lambda context, got: f"must be at least {context['ge']:g}, got {got}",

@@ -9,9 +9,12 @@ import re
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from gateway import grammar
+
+if TYPE_CHECKING:
+    from gateway.exchange import Exchange
 
 log = logging.getLogger("tidegate.access")
 
@@ -36,6 +39,25 @@ class Entry:
     service: str
     replica: str
     request_id: str
+
+
+def entry_of(exchange: "Exchange", status: int, now: float) -> Entry:
+    """Of a request that a service was found for."""
+    request, client = exchange.request, exchange.client
+    made = b"%b%x" % (client.context.id_prefix, exchange.number)
+    return Entry(
+        client=client.peer.ip.decode(),
+        method=request.method,
+        target=request.target,
+        minor=request.minor,
+        head=request.raw,
+        status=status,
+        sent=exchange.sent,
+        duration=now - exchange.started,
+        service=exchange.destination.name,
+        replica=exchange.slot.endpoint.replica if exchange.slot else "",
+        request_id=(request.request_id or made).decode("ascii", "backslashreplace"),
+    )
 
 
 class AccessLog(Protocol):

@@ -5,7 +5,7 @@ import itertools
 import math
 import random
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from email.utils import formatdate
 from typing import TYPE_CHECKING, Protocol
 
@@ -18,12 +18,16 @@ from gateway.bulk import LONG
 from gateway.destination import Destination, Route
 from gateway.dispatch import Slot
 from gateway.fields import Peer
+from gateway.ignored import Network
 from gateway.peers import Everyone
 from gateway.problems import Problem
 from gateway.routing import Table
+from gateway.silence import Silence
+from gateway.stats import UNTIMED
 
 if TYPE_CHECKING:
     from gateway.downstream import Downstream
+    from gateway.exchange import Exchange
     from gateway.sweep import Sweep
 
 
@@ -40,6 +44,10 @@ class Connection(Protocol):
     """A client that is connected, or just about to be. `deadline` is in seconds of the loop."""
 
     deadline: float
+
+    @property
+    def exchange(self) -> "Exchange | None":
+        """Its present request."""
 
     def expired(self, now: float) -> None: ...
     def drain(self) -> None: ...
@@ -62,7 +70,8 @@ class Context:
     __slots__ = (
         "access_log", "admission", "connections", "date", "draining", "emptied", "events",
         "everyone", "id_line", "id_prefix", "idle_timeout", "ids", "limits", "loop", "paused",
-        "read_buffer", "rng", "source", "sweep", "table", "tasks", "unrouted",
+        "read_buffer", "rng", "routes", "silence", "source", "sweep", "table", "tasks", "trusted",
+        "unrouted",
     )  # fmt: skip
 
     loop: asyncio.AbstractEventLoop
@@ -84,10 +93,13 @@ class Context:
         self.admission = Admission(self)
         self.limit(settings.limits)
         self.table: Table[Route] = Table()
+        self.routes: Mapping[str, Route] = {}  # by the service's name
+        self.trusted: tuple[Network, ...] = ()
         self.access_log: AccessLog | None = access_log(settings.access_log)
         self.paused: set[Downstream] = set()  # those that are not read now
         self.emptied = asyncio.Event()
         self.draining = False
+        self.silence = Silence()
         self.unrouted: defaultdict[int, int] = defaultdict(int)
         self.tasks: set[asyncio.Task[None]] = set()
         self.read_buffer = memoryview(bytearray(LONG))
@@ -135,9 +147,12 @@ class Context:
             self.events.wake(Wake(destination.name))
 
     def report(self, destination: Destination, now: float) -> None:
-        counters = destination.counters
+        counters, silence = destination.counters, self.silence.of(destination)
+        quiet = counters.ignored + silence.silent
+        active_at = counters.active_at(quiet, silence.since, now)
         span = counters.span(now)
         queued = len(destination.dispatcher.waiting)
+        times = counters.times() if destination.service.timed else UNTIMED
         self.events.report(
             LoadReport(
                 service=destination.name,
@@ -149,7 +164,12 @@ class Context:
                 in_flight=counters.level - queued,
                 queued=queued,
                 pending=destination.dispatcher.pending(),
+                silent=min(quiet, counters.level),
+                active_at=active_at,
                 source=self.source,
+                latencies=times.latencies,
+                service_times=times.service_times,
+                waits=times.waits,
             )
         )
 

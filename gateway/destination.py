@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 from cluster.messages import EndpointSnapshot
 from gateway.dispatch import Dispatcher
+from gateway.door import Door
 from gateway.peers import Everyone
 from gateway.problems import Problem
 from gateway.retry import Budget
-from gateway.routed import Routed
+from gateway.routed import Routed, Sleeping
 from gateway.stats import Counters
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class Destination:
     """One service in use."""
 
     __slots__ = (
-        "_everyone", "budget", "connect_timeout", "counters", "dispatcher", "name",
+        "_everyone", "budget", "connect_timeout", "counters", "dispatcher", "door", "name",
         "queue_timeout", "removed", "reporting", "response_timeout", "service", "snapshot",
         "woken_at",
     )  # fmt: skip
@@ -51,10 +52,13 @@ class Destination:
         self.woken_at = -math.inf
         self.reporting = False
         self.removed = False
+        self.door: Door | None = None  # None: nothing but the queue stands before it
         self._everyone = everyone
         self.configure(service)
 
     def configure(self, service: Routed) -> None:
+        if service.timed:
+            self.counters.times()  # what was before it was asked for is not told
         self.service = service
         timeouts = service.timeouts
         self.connect_timeout = timeouts.connect or math.inf
@@ -65,6 +69,9 @@ class Destination:
             queue_size=service.queue.size,
             balance=service.balance,
         )
+        if service.sleeping is not None or self.door is not None:
+            self.door = self.door or Door()
+            self.door.configure(service.sleeping or Sleeping(), service.paths)
         if self._everyone is not None:
             everyone = self._everyone
             self.dispatcher.share(everyone.peers(service.name), everyone.queue(service.name))
@@ -81,9 +88,10 @@ class Destination:
         measured = self.snapshot.start_seconds if self.snapshot else None
         return max(1, math.ceil(measured or 1.0))
 
-    def trouble(self) -> Problem | None:
+    def trouble(self, now: float) -> Problem | None:
         """What to answer when no replica can be had now."""
         if self.snapshot is None or self.snapshot.trouble is None or self.dispatcher.slots:
             return None
         trouble = self.snapshot.trouble
-        return Problem(503, trouble.code, trouble.message, max(1, math.ceil(trouble.retry_after)))
+        wait = trouble.retry_after if trouble.until is None else trouble.until - now
+        return Problem(503, trouble.code, trouble.message, max(1, math.ceil(wait)))

@@ -168,7 +168,12 @@ class Downstream(asyncio.Protocol):
             own_answers.no_route(self, request, now)
             return
         destination = route.destination or context.destination(route)
-        exchange = self.exchange = Exchange(self, destination, request, now)
+        if destination.door is None:
+            exchange = self.exchange = Exchange(self, destination, request, now)
+        elif (opened := destination.door.open(self, destination, request, now)) is not None:
+            exchange = self.exchange = opened
+        else:
+            return
         if uploaded:
             exchange.upload(uploaded)
         exchange.begin(now)
@@ -287,7 +292,7 @@ class Downstream(asyncio.Protocol):
     def expired(self, now: float) -> None:
         """The deadline has passed."""
         if self.exchange is not None:
-            recovery.expired(self.exchange, now)
+            self.exchange.expired(now)
         elif self._lingered >= 0:
             self.transport.abort()
         elif self._scanned:

@@ -8,13 +8,13 @@ import math
 from typing import TYPE_CHECKING
 
 from cluster.messages import OutcomeKind
-from gateway import problems
-from gateway.access_log import Entry
+from gateway import problems, recovery
+from gateway.access_log import entry_of
 from gateway.fields import unframed
 from gateway.framing import CHUNKED, UNTIL_CLOSE
 from gateway.head import Request, Response
 from gateway.own_answers import write_problem
-from gateway.phase import Phase
+from gateway.phase import FOR_DEADLINE, FOR_SILENCE, Phase
 from gateway.problems import Problem
 from gateway.retry import IDEMPOTENT
 from gateway.upstream import Upstream
@@ -31,31 +31,21 @@ MAX_PENDING = 64 * 1024
 _FRESH = 1.0
 # Looked up once: a member of an enumeration is slow to reach, and these serve every request.
 _QUEUED, _AWAITING = Phase.QUEUED, Phase.AWAITING
+_MOVED = FOR_DEADLINE | FOR_SILENCE
 
 
 class Exchange:
-    """One request. Made by the client's connection, which it tells when it has ended."""
+    """One request. Made by the client's connection, which it tells when it has ended.
+
+    `moved` has a bit for each who asks whether bytes of it have moved since they asked last.
+    """
+
+    keeps_awake = True
 
     __slots__ = (
-        "_cold",
-        "_continued",
-        "_pending",
-        "_queued_at",
-        "_sent",
-        "_started",
-        "_waited",
-        "body_sent",
-        "client",
-        "destination",
-        "moved",
-        "number",
-        "phase",
-        "request",
-        "retries",
-        "slot",
-        "status",
-        "until_close",
-        "upstream",
+        "_asked_at", "_cold", "_continued", "_pending", "_queued_at", "_sent_at", "_waited",
+        "body_sent", "client", "destination", "moved", "number", "phase", "request", "retries",
+        "sent", "slot", "started", "status", "until_close", "upstream",
     )  # fmt: skip
 
     def __init__(
@@ -68,17 +58,17 @@ class Exchange:
         self.phase = _QUEUED
         self.slot: Slot | None = None
         self.upstream: Upstream | None = None
-        self._started = now
+        self.started = self._asked_at = now
         self._waited = -1.0
         self._cold = False
         self.retries = 0
         self._pending = b""
         self.body_sent = False
         self._continued = False
-        self.moved = False
+        self.moved = 0
         self.until_close = False
         self.status = 0
-        self._sent = 0
+        self.sent = 0
 
     # Binding to a replica
 
@@ -99,8 +89,10 @@ class Exchange:
     def wait(self, now: float, *, first: bool = False) -> None:
         destination, context = self.destination, self.client.context
         self.phase = Phase.QUEUED
+        if not first:
+            destination.counters.held += 1
         asleep = not destination.dispatcher.slots
-        if asleep and (trouble := destination.trouble()) is not None:
+        if asleep and (trouble := destination.trouble(now)) is not None:
             context.wake(destination, now)
             self.reject(trouble, trouble.code)
             return
@@ -117,8 +109,11 @@ class Exchange:
     def admitted(self, slot: "Slot", now: float) -> None:
         """Its turn has come."""
         self._waited = max(0.0, self._waited) + now - self._queued_at
-        self.destination.counters.queue_wait.observe(now - self._queued_at)
+        self.count_wait(now)
         self.bind(slot, now)
+
+    def count_wait(self, now: float) -> None:
+        self.destination.counters.wait(now - self._queued_at, woken=self._cold)
 
     def bind(self, slot: "Slot", now: float) -> None:
         self.slot = slot
@@ -151,7 +146,7 @@ class Exchange:
         assert self.slot is not None
         self.upstream = None
         self.slot.parked[self] = None
-        self.client.deadline = self._started + self.destination.queue_timeout
+        self.client.deadline = self.started + self.destination.queue_timeout
 
     def requeue(self) -> None:
         """Its slot is no good any more and nothing was sent: back to the head of the queue."""
@@ -163,6 +158,7 @@ class Exchange:
     def transmit(self, upstream: Upstream, now: float) -> None:
         """Send the head, and what is there of the body, on a connection that is free."""
         self.phase = _AWAITING
+        self._sent_at = now
         self.upstream = upstream
         upstream.exchange = self
         request, client = self.request, self.client
@@ -212,12 +208,16 @@ class Exchange:
             if len(self._pending) > MAX_PENDING and self.client.body is not None:
                 self.client.pause()
             return
-        self.moved = True
+        self.moved = _MOVED
         if data:
             self.body_sent = True
             self.upstream.transport.write(data)
         if self.client.body is None and self.phase is Phase.AWAITING:
-            self.client.deadline = self.client.context.loop.time() + self.patience()
+            now = self.client.context.loop.time()
+            self.client.deadline = now + self.patience()
+            # How slowly the client sent is neither latency nor service time.
+            self._asked_at += now - self._sent_at
+            self._sent_at = now
 
     # The answer
 
@@ -237,7 +237,7 @@ class Exchange:
         if response.status == 204 or (response.length == CHUNKED and not self.request.minor):
             head = response.line + unframed(response.forward)
         self._send(response, head, body)
-        self._sent = len(body)
+        self.sent = len(body)
         self.answered()
 
     def answer_head(self, response: Response, length: int) -> None:
@@ -251,7 +251,13 @@ class Exchange:
         self.until_close = length == UNTIL_CLOSE
         self.phase = Phase.STREAMING
         self._send(response, head, b"")
+        if self.destination.service.timed:
+            self._measure_answer(self.client.context.loop.time())
         self.stream_deadline()
+
+    def _measure_answer(self, now: float) -> None:
+        latency, service_time = now - self._asked_at, now - self._sent_at
+        self.destination.counters.answer(latency, service_time, woken=self._cold)
 
     def _send(self, response: Response, head: bytes, body: bytes) -> None:
         client, context = self.client, self.client.context
@@ -269,8 +275,8 @@ class Exchange:
         client.transport.write(head + b"\r\n\r\n" + body)
 
     def answer_part(self, data: bytes) -> None:
-        self.moved = True
-        self._sent += len(data)
+        self.moved = _MOVED
+        self.sent += len(data)
         self.client.transport.write(data)
 
     def answered(self) -> None:
@@ -279,6 +285,9 @@ class Exchange:
         assert upstream is not None
         assert slot is not None
         now = client.context.loop.time()
+        whole = self.phase is _AWAITING and self._sent_at == self.started
+        if not whole and self.phase is _AWAITING and self.destination.service.timed:
+            self._measure_answer(now)
         if self.status >= 500:
             client.context.tell(self.destination, slot, OutcomeKind.SERVER_ERROR)
         elif slot.failed:
@@ -291,7 +300,7 @@ class Exchange:
             upstream.transport.close()
         else:
             upstream.drop()  # it may never read what is left of the request
-        self.end(self.status, now)
+        self.end(self.status, now, whole)
         client.done(now)
 
     def stream_deadline(self) -> None:
@@ -309,6 +318,10 @@ class Exchange:
             self.stream_deadline()
 
     # What ends it early
+
+    def expired(self, now: float) -> None:
+        """Its client's deadline has passed."""
+        recovery.expired(self, now)
 
     def abandon(self) -> None:
         """The client has left: the replica need not go on, and its place is free at once."""
@@ -350,15 +363,15 @@ class Exchange:
             else:
                 upstream.drop()
 
-    def end(self, status: int, now: float) -> None:
+    def end(self, status: int, now: float, whole: bool = False) -> None:
         """Give back everything, count it, and let the next one in."""
         client, destination, slot = self.client, self.destination, self.slot
         client.exchange = None
         if client.context.access_log is not None:
-            client.context.access_log(self._entry(status, now))
+            client.context.access_log(entry_of(self, status, now))
         if self.upstream is not None:
             self.drop_upstream()
-        destination.counters.leave(status, self._started, now)
+        destination.counters.leave(status, self.started, now, whole)
         if slot is not None:
             self.slot = None
             dispatcher = destination.dispatcher
@@ -366,23 +379,6 @@ class Exchange:
                 client.context.tell_drained(destination, slot)
             if dispatcher.waiting:
                 client.context.admit(destination)
-
-    def _entry(self, status: int, now: float) -> Entry:
-        request_id = self.request.request_id
-        made = b"%b%x" % (self.client.context.id_prefix, self.number)
-        return Entry(
-            client=self.client.peer.ip.decode(),
-            method=self.request.method,
-            target=self.request.target,
-            minor=self.request.minor,
-            head=self.request.raw,
-            status=status,
-            sent=self._sent,
-            duration=now - self._started,
-            service=self.destination.name,
-            replica=self.slot.endpoint.replica if self.slot else "",
-            request_id=(request_id or made).decode("ascii", "backslashreplace"),
-        )
 
     # Back-pressure
 

@@ -70,13 +70,14 @@ class Gateway:
         self._routes = {service.name: self._route(service) for service in services}
         removed = [route for name, route in former.items() if name not in self._routes]
         context.table = Table(_entries(self._routes))
+        context.routes = self._routes
         self._settings = settings
         context.limit(settings.limits)
         context.access_log = access_log(settings.access_log)
         context.sweep.interval = interval(
             settings.limits, (route.service for route in self._routes.values())
         )
-        trusted = trusted_networks(settings.trusted_proxies)
+        trusted = context.trusted = trusted_networks(settings.trusted_proxies)
         for listener in self._listeners:
             listener.trusted = trusted
         for route in removed:
@@ -216,9 +217,13 @@ class Gateway:
             slot.parked.clear()
         for replica in drained:
             context.events.drained(Drained(destination.name, replica))
+        if destination.door is not None:
+            destination.door.changed(destination, context.loop.time())
+        if snapshot.ends_silent is not None:
+            context.silence.end(destination, snapshot.ends_silent, context.loop.time())
         if snapshot.endpoints:
             destination.woken_at = float("-inf")
-        if (trouble := destination.trouble()) is not None:
+        if (trouble := destination.trouble(context.loop.time())) is not None:
             for exchange in list(dispatcher.waiting):
                 exchange.reject(trouble, trouble.code)
         context.admit(destination)

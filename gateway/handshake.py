@@ -80,6 +80,7 @@ class Handshake:
     """A client that is not yet there. Has a place among the connections, which it gives to the
     one that it becomes."""
 
+    exchange = None
     __slots__ = ("_connection", "_context", "_listener", "deadline", "peer")
 
     def __init__(self, context: Context, listener: "Listener", host: str) -> None:

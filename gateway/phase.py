@@ -1,4 +1,4 @@
-"""Where a request stands."""
+"""Where a request stands, and who wants to know that it moved."""
 
 from enum import IntEnum
 
@@ -11,3 +11,8 @@ class Phase(IntEnum):
     AWAITING = 2
     STREAMING = 3
     TUNNEL = 4
+
+
+# Bits of what has moved, one for each who looks: none takes the news from the other.
+FOR_DEADLINE = 1
+FOR_SILENCE = 2

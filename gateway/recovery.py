@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from cluster.messages import OutcomeKind
 from gateway import problems
 from gateway.fields import Malformed
-from gateway.phase import Phase
+from gateway.phase import FOR_DEADLINE, Phase
 from gateway.problems import Problem
 from gateway.retry import is_safe
 
@@ -88,13 +88,15 @@ def cut(exchange: "Exchange", kind: OutcomeKind | None) -> None:
 
 def expired(exchange: "Exchange", now: float) -> None:
     """The deadline of the present phase has passed."""
-    if exchange.moved:
-        exchange.moved = False
+    if exchange.moved & FOR_DEADLINE:
+        exchange.moved &= ~FOR_DEADLINE
         exchange.renew_deadline(now)
         return
     match exchange.phase:
         case Phase.CONNECTING | Phase.QUEUED if exchange.upstream is None:
             problem = problems.queue_timeout(exchange.destination.retry_after())
+            if exchange.phase is Phase.QUEUED:
+                exchange.count_wait(now)
             exchange.reject(problem, "queue-timeout")
         case Phase.CONNECTING:
             exchange.leave_queue()

@@ -4,12 +4,27 @@ Pure. A tenth of the whole configuration's size, so that ten thousand sleeping s
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from config.service import Balance, Queue, Retries, Service, Timeouts
+from config.wake import Ignored, WakeAnswers
+
+_HELD = WakeAnswers()
+
+
+@dataclass(frozen=True, slots=True)
+class Sleeping:
+    """What it says to requests while it sleeps, beside letting them wait."""
+
+    ignored: Ignored | None = None
+    page: bool = False
+    fallback: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Routed:
+    """`timed`: its reports say how long requests took."""
+
     name: str
     hosts: tuple[str, ...]
     paths: tuple[str, ...]
@@ -18,10 +33,16 @@ class Routed:
     queue: Queue
     timeouts: Timeouts
     retries: Retries
+    timed: bool = False
+    sleeping: Sleeping | None = None
 
 
 # What a gateway process must be told of a service: no environment, no secret goes there.
-FIELDS = frozenset(Routed.__slots__) - {"name"}
+FIELDS: dict[str, Any] = {
+    **{field: True for field in Routed.__slots__ if field not in ("name", "timed", "sleeping")},
+    "scaling": {"idle": {"ignore"}},
+    "wake": True,
+}
 
 
 def routed(name: str, service: Service) -> Routed:
@@ -35,4 +56,13 @@ def routed(name: str, service: Service) -> Routed:
         queue=service.queue,
         timeouts=service.timeouts,
         retries=service.retries,
+        sleeping=_sleeping(service),
+        timed=service.scaling.is_timed,
     )
+
+
+def _sleeping(service: Service) -> Sleeping | None:
+    ignored, wake = service.scaling.idle.ignore, service.wake
+    if not ignored.is_any and wake == _HELD:
+        return None
+    return Sleeping(ignored if ignored.is_any else None, wake.page == "auto", wake.fallback)

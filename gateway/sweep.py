@@ -107,6 +107,8 @@ class Sweep:
         silent = counters.level == 0 and counters.requests == counters.reported_requests
         if silent and counters.busy == 0:
             destination.reporting = False
+        if counters.level or self._context.silence.is_any:
+            self._context.silence.look(self._context.connections, now)
         self._context.report(destination, now)
 
     def _close_idle(self, destination: Destination, now: float) -> bool:

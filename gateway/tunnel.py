@@ -33,6 +33,12 @@ def switch_protocols(exchange: "Exchange", response: Response, rest: bytes) -> N
     exchange.client.open_tunnel()
 
 
+def end(exchange: "Exchange", now: float) -> None:
+    """Both sides are told that nothing more comes, after what was written to them."""
+    exchange.end(exchange.status, now)
+    exchange.client.close()
+
+
 def client_eof(exchange: "Exchange") -> bool:
     """The client has closed its side. True: the other side stays open (a tunnel)."""
     halves = exchange.client.transport.can_write_eof()

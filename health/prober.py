@@ -112,13 +112,17 @@ class Prober:
 
     def _sync(self, service: str, replica_id: str) -> None:
         replica = self._registry.replica(replica_id)
-        if replica is None or self._closed or not is_watched(replica):
+        if replica is None or self._closed or not self._is_owed(replica):
             self._unwatch(service, replica_id)
             return
         watch = self._watch(replica)
         watch.replica = replica
         watch.spec = self._registry.specs.get(service)
         self._assign(watch, duties(replica, watch.spec.health) if watch.spec else NONE)
+
+    def _is_owed(self, replica: Replica) -> bool:
+        """A one-shot listens nowhere; only its end says how it went."""
+        return is_watched(replica) and not self._registry.is_one_shot(replica.service)
 
     def _watch(self, replica: Replica) -> _Watch:
         watches = self._watches.setdefault(replica.service, {})

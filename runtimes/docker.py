@@ -6,21 +6,24 @@ nothing is lost when an answer is, or when we are.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from weakref import WeakValueDictionary
 
-from cluster.model import Instance, InstanceStatus
+from cluster.model import Instance, InstanceStatus, Usage
 from cluster.runtime import Capabilities, Hint, LogLine, RuntimeFailure
 from cluster.workload import Workload
+from runtimes.docker_cgroup import usage_of
 from runtimes.docker_connection import connect
 from runtimes.docker_engine import Deadlines, Engine
 from runtimes.docker_launch import Launch
 from runtimes.docker_spec import container_name, create_spec, networks_of
 from runtimes.docker_streams import News, Output, events_of, news_of, output_of
-from runtimes.docker_view import inspected, listed, our_mark
+from runtimes.docker_view import inspected, listed, our_mark, used
 from runtimes.labels import OWNER
 
+_STATS_AT_ONCE = 50
 _NOT_CONNECTED = "not connected to a Docker engine"
 
 
@@ -32,7 +35,7 @@ class DockerRuntime:
     """
 
     name = "docker"
-    capabilities = Capabilities(freeze=True, exec=True, logs=True)
+    capabilities = Capabilities(freeze=True, keep=True, exec=True, logs=True, usage=True)
 
     def __init__(
         self,
@@ -52,6 +55,7 @@ class DockerRuntime:
         self._why_not = _NOT_CONNECTED
         self._launching: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._ended: dict[str, Instance] = {}
+        self._resuming: set[str] = set()
         self._news: dict[str, InstanceStatus] = {}
 
     async def open(self) -> None:
@@ -83,7 +87,8 @@ class DockerRuntime:
             if not self._is_launching(entry)
             and (instance := listed(entry, self._owner, self._publish_on))
         ]
-        return await self._completed(found)
+        seen = await self._completed(found)
+        return [self._unless_resuming(one) for one in seen]
 
     async def watch(self) -> AsyncIterator[Hint]:
         engine = self._engine
@@ -121,6 +126,22 @@ class DockerRuntime:
                 "timeout", f"{command[0]} did not end within {timeout:g} s", transient=True
             ) from error
 
+    async def usage(self, instances: Sequence[str]) -> Mapping[str, Usage]:
+        """From control groups where they can be read; else the engine is asked, which takes a
+        second or two: for many at a time, since it only waits."""
+        self._engine  # noqa: B018 - raises when there is none
+        found = await asyncio.to_thread(usage_of, instances)
+        places = asyncio.Semaphore(_STATS_AT_ONCE)
+        try:
+            async with asyncio.TaskGroup() as group:
+                for id in instances:
+                    if id in found:
+                        continue
+                    group.create_task(self._use(id, found, places), name=f"usage of {id}")
+        except* RuntimeFailure as failures:
+            raise failures.exceptions[0] from None
+        return found
+
     async def start(self, replica: str, workload: Workload) -> Instance:
         spec = create_spec(
             self._owner,
@@ -140,10 +161,7 @@ class DockerRuntime:
             facts = await engine.inspect(instance)
             if our_mark(facts["Config"]["Labels"], self._owner) is None:
                 return
-            if facts["State"]["Paused"]:
-                await engine.unpause(instance)  # asleep, it could not act on SIGTERM
-            if facts["State"]["Running"]:
-                await engine.stop(instance, grace)
+            await _end(engine, facts, grace)
             await engine.remove(instance)
 
     async def freeze(self, instance: str) -> None:
@@ -151,6 +169,37 @@ class DockerRuntime:
 
     async def thaw(self, instance: str) -> None:
         await self._engine.unpause(instance)
+
+    async def halt(self, instance: str, grace: float) -> None:
+        engine = self._engine
+        await _end(engine, await engine.inspect(instance), grace)
+
+    async def resume(self, instance: str) -> Instance:
+        engine = self._engine
+        self._resuming.add(instance)
+        try:
+            await self._start_again(instance)
+            self._ended.pop(instance, None)
+            found = inspected(await engine.inspect(instance), self._owner, self._publish_on)
+        finally:
+            self._resuming.discard(instance)
+        if found is None:
+            raise RuntimeFailure("unknown-instance", f'"{instance}" is being removed')
+        return found
+
+    async def _start_again(self, instance: str) -> None:
+        try:
+            await self._engine.start(instance)
+        except RuntimeFailure:
+            # The engine answers 404 for whatever is missing: is it the container itself?
+            await self._engine.inspect(instance)
+            raise
+
+    def _unless_resuming(self, instance: Instance) -> Instance:
+        """What is being started again has not ended, whatever the listing still says."""
+        if instance.id in self._resuming and instance.status is InstanceStatus.EXITED:
+            return replace(instance, status=InstanceStatus.RUNNING, exit=None)
+        return instance
 
     @property
     def _engine(self) -> Engine:
@@ -207,6 +256,20 @@ class DockerRuntime:
         looks[id] = None
         with _unless_gone():
             looks[id] = inspected(await self._engine.inspect(id), self._owner, self._publish_on)
+
+    async def _use(self, id: str, found: dict[str, Usage], places: asyncio.Semaphore) -> None:
+        async with places:
+            with _unless_gone():
+                usage = used(await self._engine.stats(id))
+                if usage is not None:
+                    found[id] = usage
+
+
+async def _end(engine: Engine, facts: dict[str, Any], grace: float) -> None:
+    if facts["State"]["Paused"]:
+        await engine.unpause(facts["Id"])  # asleep, it could not act on SIGTERM
+    if facts["State"]["Running"]:
+        await engine.stop(facts["Id"], grace)
 
 
 @contextlib.contextmanager

@@ -103,6 +103,15 @@ class Engine:
         async with self.call("inspect", self.deadlines.call):
             return await self._container(id).show()
 
+    async def stats(self, id: str) -> dict[str, Any]:
+        """What it uses now: one sample. Before API 1.41 the engine takes a second for two."""
+        params = {"stream": "0", "one-shot": "1"}
+        async with (
+            self.call("stats", self.deadlines.call),
+            self._get(f"containers/{id}/stats", params) as response,
+        ):
+            return dict(orjson.loads(await response.read()))
+
     async def pause(self, id: str) -> None:
         async with self.call("pause", self.deadlines.call, done="is already paused"):
             await self._container(id).pause()

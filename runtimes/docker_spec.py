@@ -27,6 +27,8 @@ _PORT = re.compile(r"\$(?:PORT\b|\{PORT\})")
 _PROPAGATIONS = {"shared", "slave", "private", "rshared", "rslave", "rprivate"}
 _WITHOUT_EFFECT = {"rw", "cached", "delegated", "consistent"}
 _SELINUX = {"z", "Z"}
+# The engine's host, seen from a container: only known there when it is asked for.
+_HOST = "host.docker.internal"
 
 
 def container_name(owner: str, replica: str) -> str:
@@ -59,7 +61,7 @@ def create_spec(
     port = f"{workload.port}/tcp"
     spec: Spec = {
         "Image": workload.image,
-        "Env": _env(workload),
+        "Env": _env(workload, replica),
         "Labels": {
             **labels_of(owner, replica, workload),
             PORT_LABEL: str(workload.port),
@@ -74,9 +76,15 @@ def create_spec(
     return spec
 
 
-def _env(workload: Workload) -> list[str]:
+def _env(workload: Workload, replica: str) -> list[str]:
     # The gateway connects to `port`, so no other PORT may win.
-    env = {**dict(workload.env), "PORT": str(workload.port)}
+    env = {
+        **dict(workload.env),
+        "PORT": str(workload.port),
+        "TIDEGATE_SERVICE": workload.service,
+        "TIDEGATE_REVISION": workload.revision,
+        "TIDEGATE_REPLICA": replica,
+    }
     return [f"{name}={value}" for name, value in env.items()]
 
 
@@ -93,6 +101,8 @@ def _host_config(workload: Workload, network: str | None) -> Spec:
         "Init": False,
         **_limits(workload.resources),
     }
+    if _HOST in dict(workload.env).get("TIDEGATE_URL", ""):
+        config["ExtraHosts"] = [f"{_HOST}:host-gateway"]
     joined = networks_of(workload, network)
     if joined:
         config["NetworkMode"] = joined[0]

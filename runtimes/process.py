@@ -6,17 +6,18 @@ the same owner and state folder adopts them. A program that moves itself into an
 leaves our care.
 """
 
+import asyncio
 import contextlib
 import logging
 import os
 import signal
 import time
 import zlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from cluster.model import Exit, Instance
+from cluster.model import Exit, Instance, Usage
 from cluster.runtime import Capabilities, Hint, LogLine, RuntimeFailure
 from cluster.workload import Workload
 from runtimes.hints import Hints
@@ -29,6 +30,7 @@ from runtimes.process_placed import Placed
 from runtimes.process_ports import Ports
 from runtimes.process_records import Record, sighting
 from runtimes.process_state import StateFolder
+from runtimes.process_usage import usage_of
 
 log = logging.getLogger("tidegate.runtimes")
 
@@ -39,7 +41,7 @@ class ProcessRuntime:
     """An `InstanceRuntime`. Starting is one step without a wait: it cannot stop half way."""
 
     name = "process"
-    capabilities = Capabilities(freeze=True, exec=True, logs=True)
+    capabilities = Capabilities(freeze=True, exec=True, logs=True, usage=True)
 
     def __init__(
         self,
@@ -114,6 +116,17 @@ class ProcessRuntime:
             group.signal(signal.SIGKILL)
             await group.wait()
 
+    async def usage(self, instances: Sequence[str]) -> Mapping[str, Usage]:
+        """One look at all processes of the machine, in a thread: 15 µs for each."""
+        running = {
+            placed.group.pid: instance
+            for instance in instances
+            if (placed := self._placed.get(instance)) and placed.exit is None
+        }
+        with foreign("engine-unavailable", "cannot read /proc"):
+            found = await asyncio.to_thread(usage_of, running.keys())
+        return {running[leader]: usage for leader, usage in found.items()}
+
     async def start(self, replica: str, workload: Workload) -> Instance:
         if not self._state.is_ours:
             raise RuntimeFailure("engine-unavailable", "the process runtime is not open")
@@ -148,6 +161,13 @@ class ProcessRuntime:
         placed = self._running(instance)
         placed.group.signal(signal.SIGCONT)
         placed.frozen = False
+
+    async def halt(self, instance: str, grace: float) -> None:
+        """A process that has ended is gone: there is nothing to keep."""
+        raise RuntimeFailure("unsupported", "the process runtime keeps nothing of what it stopped")
+
+    async def resume(self, instance: str) -> Instance:
+        raise RuntimeFailure("unsupported", "the process runtime keeps nothing of what it stopped")
 
     def _place(self, replica: str, workload: Workload) -> Placed:
         """Launches the replica. What fails on the way undoes what was done before."""

@@ -4,10 +4,10 @@ It keeps the contract that the real drivers keep, so what is shown with it holds
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from weakref import WeakValueDictionary
 
-from cluster.model import Exit, Instance
+from cluster.model import Exit, Instance, Usage
 from cluster.runtime import Capabilities, Hint, LogLine
 from cluster.workload import Workload
 from runtimes.simulated_engine import SimulatedEngine, Specimen
@@ -18,7 +18,7 @@ class SimulatedRuntime:
     """An `InstanceRuntime`. `engine` is the script: what instances do, when it breaks down."""
 
     name = "simulated"
-    capabilities = Capabilities(freeze=True, exec=True, logs=True)
+    capabilities = Capabilities(freeze=True, keep=True, exec=True, logs=True, usage=True)
 
     def __init__(self, owner: str = "tidegate", engine: SimulatedEngine | None = None) -> None:
         """Runtimes that share an engine see it as several Tidegates see one Docker."""
@@ -47,6 +47,9 @@ class SimulatedRuntime:
     async def execute(self, instance: str, command: Sequence[str], timeout: float) -> int:
         return await self._view.execute(instance, command, timeout)
 
+    async def usage(self, instances: Sequence[str]) -> Mapping[str, Usage]:
+        return self._view.usage(instances)
+
     async def start(self, replica: str, workload: Workload) -> Instance:
         async with self._starting.setdefault(replica, asyncio.Lock()):
             existing = self._existing(replica)
@@ -66,6 +69,24 @@ class SimulatedRuntime:
 
     async def thaw(self, instance: str) -> None:
         self.engine.thaw(self._view.running(instance))
+
+    async def halt(self, instance: str, grace: float) -> None:
+        specimen = self._view.known(instance)
+        self.engine.thaw(specimen)
+        if not specimen.has_ended:
+            await self._end(specimen, grace)
+
+    async def resume(self, instance: str) -> Instance:
+        specimen = self._view.known(instance)
+        if specimen.has_ended:
+            behaviour = self.engine.next_behaviour(specimen.instance.service)
+            self.engine.begin_again(specimen, behaviour)
+            await asyncio.sleep(behaviour.start_delay)
+            self.engine.check()
+            if behaviour.failure is not None:
+                self.engine.end(specimen, Exit(message=behaviour.failure.message))
+                raise behaviour.failure
+        return specimen.instance
 
     async def _start(self, replica: str, workload: Workload) -> Instance:
         behaviour = self.engine.next_behaviour(workload.service)

@@ -6,10 +6,10 @@ starting each new instance before it stops an old one.
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from cluster.model import Instance
+from cluster.model import Instance, Usage
 from cluster.runtime import Capabilities, Hint, LogLine
 from cluster.workload import Workload
 from runtimes.simulated_engine import Behaviour, SimulatedEngine, Specimen
@@ -41,7 +41,9 @@ class SimulatedCountRuntime:
         rng: random.Random | None = None,
     ) -> None:
         """`restart_delay` (seconds) passes before the engine tries a failed start again."""
-        self.capabilities = Capabilities(exec=True, logs=True, choose_victim=choose_victim)
+        self.capabilities = Capabilities(
+            exec=True, logs=True, usage=True, choose_victim=choose_victim
+        )
         self.engine = engine or SimulatedEngine()
         self._owner = owner
         self._view = EngineView(owner, self.engine)
@@ -69,6 +71,9 @@ class SimulatedCountRuntime:
 
     async def execute(self, instance: str, command: Sequence[str], timeout: float) -> int:
         return await self._view.execute(instance, command, timeout)
+
+    async def usage(self, instances: Sequence[str]) -> Mapping[str, Usage]:
+        return self._view.usage(instances)
 
     async def set_count(self, workload: Workload, count: int, spare: Sequence[str]) -> None:
         self.engine.check()

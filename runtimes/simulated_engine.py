@@ -37,6 +37,8 @@ class Behaviour:
     exits_after: float | None = None  # None: runs until stopped
     exit: Exit = _FAILED
     stop_delay: float | None = 0.0  # from SIGTERM to its end; None: ignores it
+    cpu: float = 0.0  # cores that it uses while it runs
+    memory: int = 0  # bytes
     says: tuple[Saying, ...] = ()  # in the order of their times
     execute: Callable[[Sequence[str]], tuple[float, int]] = lambda command: (0.0, 0)
 
@@ -145,7 +147,7 @@ class SimulatedEngine:
             service=workload.service,
             revision=workload.revision,
             status=InstanceStatus.RUNNING,
-            address=Address(_HOST, 10_000 + self._made % 50_000),
+            address=_address(self._made),
             started_at=asyncio.get_running_loop().time(),
         )
         specimen = Specimen(owner, instance, behaviour, on_end)
@@ -153,6 +155,19 @@ class SimulatedEngine:
         self._run(specimen)
         self._tell(specimen)
         return specimen
+
+    def begin_again(self, specimen: Specimen, behaviour: Behaviour) -> None:
+        """What has ended runs once more, elsewhere, and does something else."""
+        self._made += 1
+        specimen.behaviour, specimen.ran, specimen.said = behaviour, 0.0, 0
+        specimen.instance = replace(
+            specimen.instance,
+            status=InstanceStatus.RUNNING,
+            address=_address(self._made),
+            exit=None,
+        )
+        self._run(specimen)
+        self._tell(specimen)
 
     def freeze(self, specimen: Specimen) -> None:
         if specimen.instance.status is InstanceStatus.RUNNING:
@@ -192,6 +207,10 @@ class SimulatedEngine:
 
     def _tell(self, specimen: Specimen) -> None:
         self.hints_of(specimen.owner).tell(specimen.instance.service)
+
+
+def _address(number: int) -> Address:
+    return Address(_HOST, 10_000 + number % 50_000)
 
 
 def _speak(specimen: Specimen, loop: asyncio.AbstractEventLoop) -> None:

@@ -1,9 +1,9 @@
 """What both kinds of simulated runtime share: one owner's view of the engine."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 
-from cluster.model import Instance
+from cluster.model import Instance, Usage
 from cluster.runtime import Hint, LogLine, RuntimeFailure
 from runtimes.simulated_engine import SimulatedEngine, Specimen
 
@@ -47,6 +47,15 @@ class EngineView:
         if seconds > timeout:
             raise RuntimeFailure("timeout", f"the command took over {timeout:g} s")
         return code
+
+    def usage(self, instances: Sequence[str]) -> Mapping[str, Usage]:
+        now = asyncio.get_running_loop().time()
+        found = ((id, self.find(id)) for id in instances)
+        return {
+            id: Usage(one.behaviour.cpu * one.age(now), one.behaviour.memory)
+            for id, one in found
+            if one is not None and not one.has_ended
+        }
 
     def find(self, instance: str) -> Specimen | None:
         self._engine.check()

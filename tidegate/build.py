@@ -9,12 +9,17 @@ from prometheus_client import CollectorRegistry
 
 from admin.access import read_token
 from admin.app import AdminServer
+from autoscaler.leasing import Leasing
+from autoscaler.measuring import Measuring
 from autoscaler.metrics import AutoscalerMetrics
 from autoscaler.scaler import Scaler
+from autoscaler.source_metrics import SourceMetrics
+from cluster.calls import Calls
 from cluster.discovery import Discovery
 from cluster.endpoints import StaticEndpoints
 from cluster.events import Events
 from cluster.failures import Failures
+from cluster.keeping import Keeping
 from cluster.metrics import ClusterMetrics, ReplicaLedger
 from cluster.placing import Placing
 from cluster.reconciler import Reconciler
@@ -28,8 +33,10 @@ from health.ejector import Ejector
 from health.metrics import HealthMetrics
 from health.prober import Prober
 from tidegate.control import Control
+from tidegate.equipment import Equipment
 from tidegate.expiry import Expiry
 from tidegate.front import Front, Inside
+from tidegate.lease_key import LeaseKey
 from tidegate.metrics import GatewayCollector, TidegateMetrics
 from tidegate.spine import Spine
 from tidegate.workers import Workers
@@ -46,6 +53,7 @@ class System:
     runtime: InstanceRuntime
     events: Events
     scaler: Scaler
+    measuring: Measuring
     reconciler: Reconciler
     discovery: Discovery
     gateway: Front
@@ -55,6 +63,7 @@ class System:
     admin: AdminServer
     metrics: TidegateMetrics
     expiry: Expiry
+    equipment: Equipment
 
 
 def build(
@@ -77,55 +86,52 @@ def build(
 
     cluster_metrics = ClusterMetrics(collectors)
     failures = Failures(registry, events, cluster_metrics, clock)
+    key = LeaseKey.of(Path(settings.state_dir))
+    equipment = Equipment(key, settings.runtime)
+    names = replica_names(rng)
     placing = Placing(
-        registry, runtime, tasks, failures, events, cluster_metrics, clock, wall, replica_names(rng)
-    )
+        registry, runtime, tasks, failures, events, cluster_metrics, clock, wall, names,
+        equipment.of,
+    )  # fmt: skip
     static = StaticEndpoints(registry, clock, wall)
-    reconciler = Reconciler(registry, placing, static, failures, spine.pending)
-
     scaler = Scaler(registry, events, clock, wall, AutoscalerMetrics(collectors))
+    usage = Calls(cluster_metrics, clock).around("usage", runtime.usage)
+    measuring = Measuring(
+        registry, usage, scaler.measured, tasks, events, SourceMetrics(collectors), clock, rng
+    )
+    leasing = Leasing(scaler, events, clock, lambda: f"{rng.getrandbits(48):012x}")
+    keeping = Keeping(registry, clock, can=runtime.capabilities.keep)
+    reconciler = Reconciler(
+        registry, placing, static, failures, spine.pending, leasing.replicas, keeping=keeping
+    )
+
     health_metrics = HealthMetrics(collectors)
     prober = Prober(registry, runtime.execute, tasks, events, clock, rng, health_metrics)
     ejector = Ejector(registry, events, clock, health_metrics, prober.confirm)
     spine.connect(scaler, ejector, reconciler)
 
     discovery = Discovery(
-        registry,
-        runtime,
-        failures,
-        events,
-        cluster_metrics,
-        clock,
-        adopt=scaler.adopt,
-        discard=placing.discard,
-    )
+        registry, runtime, failures, events, cluster_metrics, clock,
+        adopt=scaler.adopt, discard=placing.discard, keeping=keeping,
+    )  # fmt: skip
     gateway = front_of(settings, spine, events, tasks, rng, log_arguments, on_sweep)
     registry.on_snapshot(gateway.apply)
 
     metrics = TidegateMetrics(collectors)
     collectors.register(ReplicaLedger(registry, clock))
     collectors.register(GatewayCollector(lambda: gateway.stats(clock())))
-    control = Control(file, settings, registry, runtime, events, scaler, reconciler, gateway, clock)
+    control = Control(
+        file, settings, registry, runtime, events, scaler, measuring, reconciler, gateway, leasing,
+        clock, wall,
+    )  # fmt: skip
     control.on_reload(metrics.reloaded)
     expiry = Expiry(events, metrics, wall)
     control.on_reload(lambda result: expiry.look(control.settings.gateway) if result.ok else None)
-    admin = AdminServer(settings.admin.listen, token, control, collectors)
+    admin = AdminServer(settings.admin.listen, token, control, collectors, lease_token=key.token)
     return System(
-        settings,
-        registry,
-        runtime,
-        events,
-        scaler,
-        reconciler,
-        discovery,
-        gateway,
-        prober,
-        ejector,
-        control,
-        admin,
-        metrics,
-        expiry,
-    )
+        settings, registry, runtime, events, scaler, measuring, reconciler, discovery, gateway,
+        prober, ejector, control, admin, metrics, expiry, equipment,
+    )  # fmt: skip
 
 
 def front_of(

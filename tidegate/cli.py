@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return ending.code if isinstance(ending.code, int) else FAILED
     except WrongUse as error:
         return _told(error, WRONG)
-    except (Unreachable, StreamFailed) as error:
+    except (Unreachable, StreamFailed, cli_remote.NotKnown) as error:
         return _told(error, FAILED)
     except Refused as error:
         return _refused(error)
@@ -98,7 +98,7 @@ def run(
 
 @app.command()
 def check(config: Config = None, as_json: AsJson = False) -> None:
-    """Check the configuration file: all errors at once. Exit code 0 or 2."""
+    """Check the configuration file: all errors at once. Exit code 0, also with warnings, or 2."""
     from config.errors import ConfigError
     from config.loader import load
 
@@ -107,10 +107,14 @@ def check(config: Config = None, as_json: AsJson = False) -> None:
     except ConfigError as error:
         print_problems([str(problem) for problem in error.problems], as_json)
         raise typer.Exit(WRONG) from None
+    services, warnings = len(settings.services), settings.warnings
     if as_json:
-        print_json({"ok": True, "services": len(settings.services), "problems": []})
-    else:
-        typer.echo(f"OK: {count(len(settings.services), 'service')}")
+        print_json({"ok": True, "services": services, "problems": [], "warnings": warnings})
+        return
+    for warning in warnings:
+        typer.echo(warning, err=True)
+    but = f", {count(len(warnings), 'warning')}" if warnings else ""
+    typer.echo(f"OK: {count(services, 'service')}{but}")
 
 
 @app.command()
@@ -127,6 +131,7 @@ for _command in (
     cli_remote.status,
     cli_remote.explain,
     cli_remote.scale,
+    cli_remote.lease,
     cli_remote.reload,
     cli_remote.events,
     cli_remote.logs,

@@ -14,10 +14,14 @@ import typer
 from tidegate.cli_options import Admin, AsJson, Config, Follow, ServiceName, TokenFile
 from tidegate.cli_print import print_json, print_problems
 from tidegate.cli_target import WrongUse, find_target
-from tidegate.cli_words import count, reload_in_words
+from tidegate.cli_words import clock, count, moment_in_words, reload_in_words
 from tidegate.client import AdminClient, Refused, Unreachable
 
 WRONG_CONFIG = 2
+
+
+class NotKnown(Exception):
+    """Tidegate runs, but what was asked for is not there."""
 
 
 def status(
@@ -50,19 +54,31 @@ def status(
 
 def explain(
     service: ServiceName,
+    at: Annotated[
+        str | None,
+        typer.Option("--at", metavar="TIME", help='As 14:05, "10m ago" or 2026-11-23T14:05:00.'),
+    ] = None,
     admin: Admin = None,
     token_file: TokenFile = None,
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Tell why a service has as many replicas as it has."""
-    from tidegate.cli_explain import story
+    """Tell why a service has as many replicas as it has, or had at a time of the past."""
+    from tidegate.cli_explain import past_story, story
 
-    told = _connect(admin, token_file, config).get("v1", "services", service, "explain")
+    now = datetime.now(UTC)
+    moment = _moment(at, now) if at is not None else None
+    client = _connect(admin, token_file, config)
+    if moment is None:
+        told = client.get("v1", "services", service, "explain")
+        lines = story(told, now)
+    else:
+        told = _decision_at(client, service, moment)
+        lines = past_story(service, told, now)
     if as_json:
         print_json(told)
     else:
-        typer.echo("\n".join(story(told, datetime.now(UTC))))
+        typer.echo("\n".join(lines))
 
 
 def scale(
@@ -88,6 +104,38 @@ def scale(
         typer.echo(f"{service}: {count(wish['replicas'], 'replica')} by hand, {end}")
     else:
         typer.echo(f"{service}: scaled automatically")
+
+
+def lease(
+    service: ServiceName,
+    duration: Annotated[
+        str | None, typer.Option("--for", metavar="DURATION", help="Such as 10m; at most 24h.")
+    ] = None,
+    wake: Annotated[bool, typer.Option("--wake", help="Also wake it when it sleeps.")] = False,
+    release: Annotated[
+        str | None, typer.Option("--release", metavar="ID", help="Give a lease back.")
+    ] = None,
+    admin: Admin = None,
+    token_file: TokenFile = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Keep a service from freezing and stopping for a while."""
+    if (duration is None) is (release is None) or (release is not None and wake):
+        raise WrongUse("say how long with --for, or give a lease back with --release")
+    client = _connect(admin, token_file, config)
+    path = ("v1", "services", service, "lease")
+    if release is not None:
+        answer = client.delete(*path, release)
+    else:
+        answer = client.post(*path, body={"for": duration, "wake": wake})
+    if as_json:
+        print_json(answer)
+    elif release is not None:
+        typer.echo(f"{service}: gave back the lease {answer['id']}")
+    else:
+        end = f"tidegate lease {service} --release {answer['id']}"
+        typer.echo(f"{service}: leased until {clock(answer['until'])}; to end it before: {end}")
 
 
 def reload(
@@ -160,6 +208,27 @@ def _connect(
         return AdminClient(target.url, target.token(), timeout)
     except ValueError as error:
         raise WrongUse(f"--admin: {error}") from error
+
+
+def _moment(text: str, now: datetime) -> datetime:
+    from tidegate.cli_time import moment_of
+
+    try:
+        return moment_of(text, now)
+    except ValueError as error:
+        raise WrongUse(f"--at: {error}") from None
+
+
+def _decision_at(client: AdminClient, service: str, at: datetime) -> Any:
+    """The one that was in force then. Raises NotKnown."""
+    path = ("v1", "services", service, "decisions")
+    if found := client.get(*path, limit=1, at=at.isoformat())["decisions"]:
+        return found[0]
+    known = client.get(*path, limit=10_000)["decisions"]
+    if not known:
+        raise NotKnown(f"nothing was ever decided about {service}")
+    oldest = moment_in_words(known[-1]["at"])
+    raise NotKnown(f"no decision about {service} is known from before {oldest}")
 
 
 def _wish(replicas: str, duration: str | None) -> dict[str, Any] | None:

@@ -14,7 +14,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from tidegate.cli_words import Json, age, clean, count, decision_of, state_of
+from tidegate.cli_words import Json, age, clean, clock, count, decision_of, state_of
 from tidegate.client import AdminClient, Unreachable
 
 # With more services than this, only those in use are shown unless all are asked for.
@@ -140,6 +140,13 @@ def _facts(service: Json, now: datetime) -> Iterator[tuple[str, str]]:
     scale = f"{service['ready']} ready of {service['desired']} wanted"
     yield "replicas", f"{scale} (from {service['min']} to {service['max']}, {service['mode']})"
     yield "load", f"{service['in_flight']} in flight, {service['queued']} queued"
+    if service.get("waits_for"):
+        yield "waits for", clean(", ".join(service["waits_for"]))
+    if service.get("leases"):
+        yield (
+            "leases",
+            ", ".join(f"{one['id']} until {clock(one['until'])}" for one in service["leases"]),
+        )
     yield "hosts", clean(", ".join(service["hosts"]))
     if service["revision"]:
         yield "revision", service["revision"]

@@ -58,6 +58,8 @@ def state_of(service: Json) -> str:
         return "failing"
     if "unhealthy" in states:
         return "unhealthy"
+    if service.get("completed"):
+        return "completed"
     if desired:
         return "waiting"
     return "stopping" if "draining" in states else "asleep"
@@ -95,11 +97,17 @@ def reload_in_words(result: Json) -> list[str]:
     if result["restart_needed"]:
         names = ", ".join(map(clean, result["restart_needed"]))
         lines.append(f"restart Tidegate to apply: {names}")
-    return ["reloaded" if lines else "reloaded: nothing changed", *lines]
+    warnings = map(clean, result.get("warnings", ()))
+    return ["reloaded" if lines else "reloaded: nothing changed", *lines, *warnings]
 
 
 def count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def moment_in_words(at: str) -> str:
+    """Date and time of the API in the time zone of the reader."""
+    return datetime.fromisoformat(at).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
 def clock(at: str | None) -> str:

@@ -2,11 +2,14 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from admin.ports import ReloadResult
-from admin.views import ReplicaView, ServiceView, TroubleView
+from admin.views import LeaseView, ReplicaView, ServiceView, TroubleView, moment
+from autoscaler.leases import Lease
+from autoscaler.leasing import Leasing
+from autoscaler.measuring import Measuring
 from autoscaler.scaler import Scaler
 from cluster.events import Events
 from cluster.lifecycle import State
@@ -14,14 +17,17 @@ from cluster.reconciler import Reconciler
 from cluster.registry import Registry
 from cluster.runtime import LogLine, Runtime
 from cluster.workload import workload_of
+from config import stability
 from config.changes import diff
-from config.errors import ConfigError
+from config.errors import ConfigError, dotted
 from config.loader import load
 from config.service import Service
 from config.settings import Settings
 from gateway.stats import GatewayStats
 from tidegate.follow import merged
 from tidegate.front import Front
+
+MOST_WARNINGS = 20  # in the log at once; thousands of services may share one mistake
 
 
 class Control:
@@ -35,9 +41,12 @@ class Control:
         runtime: Runtime,
         events: Events,
         scaler: Scaler,
+        measuring: Measuring,
         reconciler: Reconciler,
         gateway: Front,
+        leasing: Leasing,
         clock: Callable[[], float],
+        wall: Callable[[], float],
     ) -> None:
         self.events = events
         self.settings = settings  # as taken over last
@@ -45,9 +54,12 @@ class Control:
         self._registry = registry
         self._runtime = runtime
         self._scaler = scaler
+        self._measuring = measuring
         self._reconciler = reconciler
         self._gateway = gateway
         self._clock = clock
+        self._leasing = leasing
+        self._wall = wall
         self._phase: str | None = "starting"
         self._problems: tuple[str, ...] = ()
         self._reloading = asyncio.Lock()
@@ -79,11 +91,17 @@ class Control:
         spec = self._registry.specs.get(name)
         return self._view(spec, self._gateway.stats(self._clock())) if spec else None
 
-    def decisions(self, name: str, limit: int) -> Sequence[Mapping[str, object]]:
-        return [decision.to_dict() for decision in self._scaler.decisions(name)[:limit]]
+    def decisions(
+        self, name: str, limit: int, at: float | None = None
+    ) -> Sequence[Mapping[str, object]]:
+        known = self._scaler.decisions(name)
+        past = [decision for decision in known if at is None or decision.at <= at]
+        return [decision.to_dict() for decision in past[:limit]]
 
     def explain(self, name: str) -> Mapping[str, object]:
         story = dict(self._scaler.explain(name, self._clock()))
+        decision = self._scaler.last_decision(name)
+        story["result"] = decision and decision.result and decision.result.to_dict()
         trouble = self._registry.trouble(name)
         story["trouble"] = trouble and {"code": trouble.code, "message": str(trouble)}
         return story
@@ -101,6 +119,17 @@ class Control:
 
     def automatic(self, name: str) -> None:
         self._scaler.automatic(name)
+
+    def lease(self, name: str, seconds: float, wake: bool, replica: str | None) -> LeaseView:
+        if replica is not None:
+            known = self._registry.replica(replica)
+            if known is None or known.service != name:
+                raise ValueError(f'{name} has no replica "{replica}"')
+        return self._shown(self._leasing.take(name, seconds, wake=wake, replica=replica))
+
+    def release(self, name: str, id: str) -> LeaseView | None:
+        lease = self._leasing.release(name, id)
+        return self._shown(lease) if lease else None
 
     def on_reload(self, listener: Callable[[ReloadResult], None]) -> None:
         self._on_reload.append(listener)
@@ -127,9 +156,34 @@ class Control:
             f"{self._file} was reloaded: {len(changes.added)} services added, "
             f"{len(changes.changed)} changed, {len(changes.removed)} removed",
         )
+        warnings = self.warn()
         return ReloadResult(
-            True, (), changes.changed, changes.added, changes.removed, changes.restart_needed
+            True,
+            (),
+            changes.changed,
+            changes.added,
+            changes.removed,
+            changes.restart_needed,
+            warnings,
         )
+
+    def warn(self) -> tuple[str, ...]:
+        """What is unwise in the present file, for the log and for those who follow the events."""
+        warnings = (*self.settings.warnings, *self._measured())
+        for warning in warnings[:MOST_WARNINGS]:
+            self.events.emit("config-warning", warning, level=logging.WARNING)
+        if (more := len(warnings) - MOST_WARNINGS) > 0:
+            told = f"{more} more warnings: tidegate check shows them all"
+            self.events.emit("config-warning", told, level=logging.WARNING)
+        return warnings
+
+    def _measured(self) -> Iterator[str]:
+        """What no file tells: how long starts took here."""
+        for name in self._registry.used_services():
+            spec, start = self._registry.specs.get(name), self._registry.start_seconds(name)
+            for finding in stability.of_measured(spec, start) if spec and start else ():
+                place = dotted(("services", name, *finding.place))
+                yield f"{self._file}: warning: {place}: {finding.message}"
 
     def _refused(self, error: ConfigError) -> ReloadResult:
         problems = self._problems = tuple(str(problem) for problem in error.problems)
@@ -148,7 +202,17 @@ class Control:
         self._registry.configure(settings.services)
         self._reconciler.configure(settings.services)
         self._scaler.configure(settings.services)
+        self._measuring.configure(settings.services)
+        self._leasing.configure(settings.services)
+        self.open_routes(settings)
+
+    def open_routes(self, settings: Settings) -> None:
+        """What was published of a service before its route was there is told again."""
         self._gateway.configure(settings.services, settings.gateway)
+        for service in self._registry.used_services():
+            snapshot = self._registry.snapshot(service)
+            if snapshot.trouble or snapshot.endpoints:
+                self._gateway.apply(snapshot)
 
     # Views
 
@@ -157,8 +221,9 @@ class Control:
         seen = stats.services.get(name)
         desired = self._registry.desired(name)
         replicas = self._registry.replicas(name)
-        decisions = self._scaler.decisions(name)[:1]
+        decision = self._scaler.last_decision(name)
         trouble = self._registry.trouble(name)
+        bounds = self._scaler.bounds(name)
         return ServiceView(
             name=name,
             revision=self._revision(spec),
@@ -170,13 +235,21 @@ class Control:
                 ReplicaView.of(replica, seen.endpoints.get(replica.id, 0) if seen else 0)
                 for replica in replicas
             ),
-            last_decision=decisions[0].to_dict() if decisions else None,
+            last_decision=decision.to_dict() if decision else None,
             trouble=TroubleView.of(trouble) if trouble else None,
             hosts=spec.hosts,
-            min=spec.scaling.min,
-            max=spec.scaling.max,
+            min=bounds.least,
+            max=bounds.most,
             ready=sum(replica.state is State.READY for replica in replicas),
+            leases=tuple(map(self._shown, self._leasing.present(name))),
+            waits_for=self._reconciler.waits_for(name),
+            completed=self._registry.completed(name) is not None,
         )
+
+    def _shown(self, lease: Lease) -> LeaseView:
+        """To the second: two clocks that are read one after the other differ by a little."""
+        until = round(self._wall() + lease.until - self._clock())
+        return LeaseView(lease.id, lease.service, moment(until), lease.replica)
 
     def _revision(self, spec: Service) -> str:
         if spec.endpoints:

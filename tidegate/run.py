@@ -126,15 +126,18 @@ class Stopping:
 async def _start(system: System, tasks: Tasks) -> None:
     settings = system.settings
     admin = await system.admin.start()
+    system.equipment.admin_is_at(admin)
     try:
         await system.runtime.open()
     except RuntimeFailure as failure:
         log.error("%s; services wait until it answers", failure.message)
+    system.control.warn()
     system.registry.configure(settings.services)
     system.scaler.configure(settings.services)
     await system.discovery.sync()
     system.reconciler.begin()
-    system.gateway.configure(settings.services, settings.gateway)
+    system.measuring.configure(settings.services)
+    system.control.open_routes(settings)
     addresses = await system.gateway.start()
     tasks.start(system.discovery.run(), "discovery")
     tasks.start(system.scaler.run(), "autoscaler")
@@ -158,6 +161,8 @@ async def _start(system: System, tasks: Tasks) -> None:
 async def _stop(system: System, stopping: Stopping, keep_replicas: bool) -> None:
     """The gateway finishes first, while everything behind it still works."""
     system.control.is_now("draining")
+    # Nothing is woken any more but by a request.
+    await system.measuring.close()
     if stopping.asked.is_set():
         log.info("stopping: requests in flight may finish; a second signal stops at once")
     longest = max((spec.drain for spec in system.registry.specs.values()), default=0.0)

@@ -144,7 +144,10 @@ class Worker:
 
     def _configure(self, message: wire.Configure) -> None:
         services = [
-            routed(name, Service.model_validate(facts)) for name, facts in message.services.items()
+            dataclasses.replace(
+                routed(name, Service.model_validate(facts)), timed=name in message.timed
+            )
+            for name, facts in message.services.items()
         ]
         if self._shares is not None:
             limited = [service.name for service in services if service.concurrency]

@@ -234,10 +234,11 @@ class Workers:
         return wire.Configure(
             self._settings.model_dump(mode="json", exclude_defaults=True),
             {
-                name: service.model_dump(mode="json", exclude_defaults=True, include=set(FIELDS))
+                name: service.model_dump(mode="json", exclude_defaults=True, include=FIELDS)
                 for name, service in self._services.items()
             },
             self._sharing.lines_in_use() if self._sharing else {},
+            tuple(name for name, one in self._services.items() if one.scaling.is_timed),
         )
 
     def _hear(self, worker: Living, message: wire.Message, began: asyncio.Future[None]) -> None:
@@ -303,6 +304,10 @@ class Workers:
                     in_flight=0,
                     queued=0,
                     pending=(),
+                    latencies=(),
+                    service_times=(),
+                    waits=(),
+                    silent=0,
                 )
             )
         for service, replica in worker.holds:

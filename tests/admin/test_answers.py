@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from aiohttp import ClientSession, ClientTimeout
+from yarl import URL
 
 from admin.ports import ReloadResult
 from cluster.runtime import LogLine, RuntimeFailure
@@ -73,6 +74,9 @@ async def test_a_service_has_all_fields_of_the_contract(client: ClientSession) -
         "min": 0,
         "max": 10,
         "ready": 1,
+        "leases": [],
+        "waits_for": [],
+        "completed": False,
     }
 
 
@@ -155,6 +159,37 @@ async def test_decisions_are_limited_and_dated(client: ClientSession) -> None:
     assert [one["replicas"] for one in answer["decisions"]] == [2, 1]
 
 
+@pytest.mark.parametrize(
+    ("at", "replicas"),
+    [
+        ("2023-11-14T22:13:20Z", [2, 1]),
+        ("2023-11-14T22:13:19.999Z", [1]),
+        ("2023-11-14T23:12:20%2B01:00", [1]),
+        ("2023-11-14T23:12:20+01:00", [1]),
+        ("2023-11-14T23:12:20.5+01:00", [1]),
+        ("2023-11-14+22:12:20Z", [1]),
+        ("2023-11-14T22:12:19Z", []),
+    ],
+)
+async def test_decisions_begin_with_the_one_in_force_at_a_time(
+    client: ClientSession, at: str, replicas: list[int]
+) -> None:
+    url = URL(f"/v1/services/web/decisions?at={at}", encoded=True)
+    async with client.get(url) as response:
+        answer = await response.json()
+    assert [one["replicas"] for one in answer["decisions"]] == replicas
+    for one in answer["decisions"][-1:]:
+        assert (one["since"], one["until"]) == ("2023-11-14T22:12:20Z", "2023-11-14T22:13:20Z")
+        assert one["result"]["says"] == "1 replica ready after 1.3s"
+
+
+@pytest.mark.parametrize("at", ["yesterday", "2023-11-14T22:13:20", "2023-11-14+22:13", "", "99"])
+async def test_a_time_without_a_zone_is_no_time(client: ClientSession, at: str) -> None:
+    status, problem = await get(client, f"/v1/services/web/decisions?at={at}")
+    assert (status, problem["code"]) == (422, "invalid-request")
+    assert "must be a time with its zone, such as 2026-11-23T08:00:00Z" in problem["detail"]
+
+
 async def test_explain_tells_inputs_rules_limits_and_outcome(client: ClientSession) -> None:
     _, story = await get(client, "/v1/services/web/explain")
     assert story["service"] == "web"
@@ -164,7 +199,12 @@ async def test_explain_tells_inputs_rules_limits_and_outcome(client: ClientSessi
 
 async def test_a_reload_tells_what_changed(client: ClientSession, plane: OperatedPlane) -> None:
     plane.result = ReloadResult(
-        True, (), changed=("web",), added=("new",), restart_needed=("gateway.listen",)
+        True,
+        (),
+        changed=("web",),
+        added=("new",),
+        restart_needed=("gateway.listen",),
+        warnings=("a.yaml:3: warning: web: is unwise",),
     )
     async with client.post("/v1/reload") as response:
         assert response.status == 200
@@ -172,6 +212,7 @@ async def test_a_reload_tells_what_changed(client: ClientSession, plane: Operate
     assert answer["changed"] == ["web"]
     assert answer["added"] == ["new"]
     assert answer["restart_needed"] == ["gateway.listen"]
+    assert answer["warnings"] == ["a.yaml:3: warning: web: is unwise"]
 
 
 async def test_a_refused_reload_is_422_with_every_problem(

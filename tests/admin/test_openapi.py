@@ -113,6 +113,9 @@ async def test_operation_ids_are_unique(description: dict[str, Any]) -> None:
         ("get", "/v1/services/{name}/explain", None),
         ("post", "/v1/services/{name}/scale", {"replicas": 1, "for": "1h"}),
         ("delete", "/v1/services/{name}/scale", None),
+        ("post", "/v1/services/{name}/lease", {"for": "1h", "wake": True, "replica": "web-1"}),
+        ("post", "/v1/services/{name}/lease", {"for": "25h"}),
+        ("delete", "/v1/services/{name}/lease/{id}", None),
         ("post", "/v1/services/{name}/restart", None),
         ("post", "/v1/reload", None),
     ],
@@ -121,7 +124,8 @@ async def test_operation_ids_are_unique(description: dict[str, Any]) -> None:
 async def test_answers_fit_their_description(
     client: ClientSession, description: dict[str, Any], method: str, path: str, body: Any, name: str
 ) -> None:
-    async with client.request(method, path.replace("{name}", name), json=body) as response:
+    url = path.replace("{name}", name).replace("{id}", "l0")
+    async with client.request(method, url, json=body) as response:
         answers = description["paths"][path][method]["responses"]
         content = answers[str(response.status)]["content"][response.content_type]
         sent = await response.json(content_type=None)

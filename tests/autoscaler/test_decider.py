@@ -5,6 +5,7 @@ replicas are capacity for the rates, a panic starts from the wanted number, a nu
 """
 
 import math
+import random
 from dataclasses import dataclass, replace
 
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from autoscaler.decider import Decider
 from autoscaler.decision import Observation
+from autoscaler.noise import Noise
 from cluster.model import Mode
 from config.scaling import Scaling
 from tests.support.scaling_facts import scaling, seen
@@ -110,14 +112,14 @@ def test_panic_ratchets_and_ends_a_stable_window_after_its_last_cause() -> None:
         decision = decider.decide(calm, now)
         assert (decision.replicas, decision.mode) == (10, PANIC)
         assert "never down in panic" in decision.reason
-    after = decider.decide(calm, 64.1)
+    after = decider.decide(replace(calm, desired=0), 64.1)
     assert (after.replicas, after.mode) == (5, STABLE)
 
 
 def test_the_ratchet_of_a_former_panic_is_forgotten() -> None:
     decider = Decider(scaling())
     decider.decide(seen(0, 500), 0.0)
-    assert decider.decide(seen(5, 5, ready=2, desired=50), 100.0).replicas == 1
+    assert decider.decide(seen(5, 5, ready=2), 100.0).replicas == 1
     assert decider.decide(seen(5, 40, ready=2, desired=1), 200.0).replicas == 4
 
 
@@ -125,6 +127,47 @@ def test_even_the_first_decision_of_a_panic_is_no_way_down() -> None:
     # Crashes make a panic of a load that is not above what was wanted before.
     decision = Decider(scaling()).decide(seen(40, 40, ready=1, desired=10), 0.0)
     assert (decision.replicas, decision.mode) == (10, PANIC)
+
+
+def test_nothing_is_taken_back_that_chance_would_soon_ask_for_again() -> None:
+    decider = Decider(scaling())
+    for tick in range(60):
+        lately = 10.0 + (tick % 5 - 2)  # 8, 9, 10, 11, 12: the usual swing is 2
+        decision = decider.decide(seen(10, lately, ready=2, desired=2), 2.0 * tick)
+    assert (decision.replicas, decision.limits[-1].limit) == (2, "noise")
+    assert decision.limits[-1].reason == "a load of 1 replicas that moves by 1.2 needs 2"
+    quiet = [
+        decider.decide(seen(10, 10, ready=2, desired=2), at).replicas for at in range(120, 240)
+    ]
+    assert (quiet[0], quiet[-1]) == (2, 1)
+
+
+def test_a_load_that_does_not_move_keeps_nothing_and_a_spike_is_no_noise() -> None:
+    decider = Decider(scaling())
+    decider.decide(seen(40, 40, ready=9, desired=9), 0.0)
+    for tick in range(1, 60):
+        spike = 500.0 if tick < 4 else 40.0
+        decision = decider.decide(seen(40, spike, ready=50, desired=50), 2.0 * tick)
+    assert decision.replicas == 25
+    assert [limit.limit for limit in decision.limits] == ["max_down_rate"]
+
+
+@pytest.mark.parametrize("values", [[], [3.0], [3.0] * 50])
+def test_what_does_not_move_has_no_swing(values: list[float]) -> None:
+    noise = Noise(60.0, 0.5)
+    for at, value in enumerate(values):
+        noise.record(value, float(at))
+    assert noise.swing() == 0.0
+
+
+def test_the_swing_is_a_standard_deviation_and_old_values_are_forgotten() -> None:
+    rng, noise = random.Random(3), Noise(1000.0, 1.0)
+    for at in range(3000):
+        noise.record(rng.gauss(100.0, 5.0) if at >= 2000 else 1e6, float(at))
+    assert noise.swing() == pytest.approx(5.0, rel=0.1)
+    assert len(noise._values) == 1000
+    noise.record(1e6, 2999.5)
+    assert len(noise._values) == 1000
 
 
 def test_down_delay_keeps_the_largest_wish_of_its_time() -> None:

@@ -45,7 +45,7 @@ def test_a_hold_delays_the_stop_but_not_the_freeze() -> None:
 
 def test_replicas_kept_by_min_are_never_frozen() -> None:
     scaling = Scaling(min=2, idle=Idle(freeze_after=5.0, stop_after=60.0))
-    assert Ladder.of(scaling) == Ladder(None, 60.0)
+    assert Ladder.of(scaling, 60.0, scaling.min) == Ladder(None, 60.0)
 
 
 def test_a_service_without_any_activity_stands_on_the_last_rung() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from autoscaler.load import REPORT_IS_LATE, SOURCE_IS_GONE, Load
+from autoscaler.load import REPORT_IS_LATE, SILENCE_IS_NEWS, SOURCE_IS_GONE, Load
 from tests.support.scaling_facts import report
 
 
@@ -93,3 +93,30 @@ def test_windows_shorter_than_a_bucket_are_one_second() -> None:
     load = Load(60.0)
     load.record(report(1.0, 8))
     assert load.means(0.25, 1.0).concurrency == pytest.approx(8)
+
+
+def test_a_busy_worker_that_falls_silent_makes_blind_for_a_minute() -> None:
+    load = Load(60.0)
+    load.record(report(1.0, 5, source="hung"))
+    for second in range(2, 100):
+        load.record(report(float(second), 5, source="well"))
+        silent_for = second - 1.0
+        assert load.is_blind(second) is (REPORT_IS_LATE <= silent_for < SILENCE_IS_NEWS)
+
+
+def test_an_idle_worker_may_be_silent() -> None:
+    load = Load(60.0)
+    load.record(report(1.0, 5))
+    load.record(report(2.0, 5, in_flight=0))
+    assert not load.is_blind(10.0)
+
+
+def test_one_metric_alone_has_the_same_means() -> None:
+    load = Load(60.0)
+    for second in range(1, 100):
+        load.record(report(float(second), second % 7, requests=second % 5))
+    for now in (99.0, 99.6, 140.0):
+        long, short = load.means(60.0, now), load.means(6.0, now)
+        windows = (60.0, 6.0)
+        assert load.of_one("concurrency", windows, now) == (long.concurrency, short.concurrency)
+        assert load.of_one("rps", windows, now) == (long.rps, short.rps)

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from autoscaler.decider import TICK
 from autoscaler.decision import Counts, Decision
 from autoscaler.manual import override
-from autoscaler.policy import TICK, Policy
+from autoscaler.policy import Policy
 from cluster.model import Mode
 from config.scaling import Idle, Scaling
 from tests.support.scaling_facts import report
@@ -292,3 +293,71 @@ def test_zero_is_reached_only_by_the_ladder_and_looks_lie_ahead(
 def test_ticks_of_all_services_fall_together() -> None:
     looks = {woken(Scaling(), now).next_look(now) for now in (10.0, 10.4, 11.9)}
     assert looks == {10.0 + TICK}
+
+
+loads = st.lists(
+    st.tuples(st.integers(1, 200), st.floats(0, 120), st.floats(0, 8)), min_size=1, max_size=6
+)
+plain_rules = st.builds(
+    lambda rule, activation, step, least, tolerance: Scaling.model_validate(
+        {
+            "rules": [{"metric": rule, "target": 10}, {"metric": "concurrency", "target": 12}],
+            "activation": activation,
+            "min": least,
+            "max": 9,
+            "tolerance": tolerance,
+            "up": {"policies": step},
+            "idle": {"freeze_after": "1500ms"} if activation == 2 else {},
+        }
+    ),
+    st.sampled_from(["concurrency", "rps"]),
+    st.integers(1, 3),
+    st.sampled_from([[], [{"replicas": 2, "period": "10s"}]]),
+    st.sampled_from([0, 3]),
+    st.sampled_from(["0%", "10%"]),
+)
+
+
+@settings(deadline=None, max_examples=20)
+@given(plain_rules, loads, st.integers(0, 7))
+def test_the_cheap_way_to_decide_changes_nothing(
+    rules: Scaling, story: list[tuple[int, float, float]], slow: int
+) -> None:
+    """Beside a policy that decides at length each time: the same numbers, modes and looks."""
+    brief, long = woken(rules), woken(rules)
+    now, ready = 0, 1
+    for seconds, load, wobble in story:
+        for _ in range(seconds):
+            now += 1
+            moving = max(0.0, load + wobble * math.sin(now / 3))
+            for policy in (brief, long):
+                flying = None if moving else 0
+                policy.record(report(float(now), moving, in_flight=flying, requests=round(moving)))
+            if now % (slow + 1) == 0:
+                ready = long.replicas
+            if long.next_look(now - 0.5) <= now:
+                counts = Counts(min(ready, long.replicas), max(0, long.replicas - ready))
+                decision = long.decide(counts, float(now))
+                if not brief.confirms(counts, float(now)):
+                    brief.decide(counts, float(now))
+                else:
+                    assert decision.mode is Mode.STABLE
+                    assert decision.replicas == decision.before
+                assert brief.replicas == long.replicas
+                assert brief.frozen == long.frozen
+                assert brief.planned == long.planned
+
+
+def test_a_load_that_only_wobbles_is_decided_the_cheap_way() -> None:
+    policy, cheap = woken(Scaling(max=100)), 0
+    for now in range(1, 601):
+        policy.record(report(float(now), 45.0 + 3 * math.sin(now), requests=40))
+        if now % 2 == 0:
+            counts = Counts(ready=policy.replicas)
+            if policy.confirms(counts, float(now)):
+                cheap += 1
+            else:
+                policy.decide(counts, float(now))
+    assert policy.replicas == 5
+    assert cheap > 250
+    assert policy.confirmed == cheap

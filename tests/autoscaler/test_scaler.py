@@ -4,10 +4,13 @@ import asyncio
 
 import pytest
 
+from autoscaler.decider import TICK
+from autoscaler.scaler import RECORD_IS_OLD
+from cluster.lifecycle import Event
 from cluster.model import Desired, Mode
 from config.service import Service
 from tests.support.scaling_facts import replica, report, service
-from tests.support.scaling_plane import Plane, in_time, settled, with_loop
+from tests.support.scaling_plane import WALL, Plane, in_time, settled, with_loop
 from tests.support.virtual_time import VirtualTimeLoop
 
 # Wakes
@@ -93,7 +96,7 @@ def test_load_scales_up_in_panic_and_every_change_is_told_once() -> None:
         await with_loop(plane, between_ticks())
         # Reports of 1, 3, 5 and 6 seconds fill the panic window of 6 s: 7, 21, 35 and 42.
         assert plane.wanted == [(0.0, 1), (4.0, 3), (6.0, 4), (8.0, 5)]
-        assert plane.scaler.mode("web") is Mode.PANIC
+        assert plane.desired("web").mode is Mode.PANIC
         assert plane.sample("desired_replicas", service="web") == 5
         assert plane.sample("panic_mode", service="web") == 1
         assert plane.sample("decisions_total", service="web", direction="up") == 4
@@ -136,8 +139,8 @@ def test_reports_of_two_gateways_add_up() -> None:
 
         await with_loop(plane, load())
         inputs = plane.scaler.decisions("web")[0].inputs
-        assert inputs.panic.concurrency == pytest.approx(40)
-        assert inputs.in_flight == 40
+        assert inputs["panic_concurrency"] == pytest.approx(40)
+        assert inputs["in_flight"] == 40
         assert plane.desired().replicas == 4
 
     in_time(steps)
@@ -230,3 +233,48 @@ def test_a_bug_about_one_service_does_not_stop_the_others(
 
     in_time(steps)
     assert "no decision about bad" in caplog.text
+
+
+def test_what_is_only_confirmed_is_counted_and_its_record_is_renewed() -> None:
+    async def steps() -> None:
+        plane = Plane(*(service(f"s{n}") for n in range(5)))
+        for n in range(5):
+            plane.registry.add(replica(f"s{n}-1", service=f"s{n}"))
+            plane.wake(f"s{n}")
+
+        async def load() -> None:
+            for _ in range(600):
+                await asyncio.sleep(1)
+                for n in range(5):
+                    plane.scaler.report(report(plane.loop.time(), 5, requests=9, name=f"s{n}"))
+            await asyncio.sleep(0.5)
+
+        await with_loop(plane, load())
+        for n in range(5):
+            latest = plane.scaler.decisions(f"s{n}")[0]
+            age = WALL + plane.loop.time() - latest.at
+            assert age <= RECORD_IS_OLD + 5 * TICK
+            kept = plane.sample("decisions_total", service=f"s{n}", direction="keep")
+            assert kept == pytest.approx((600 - age) / TICK, abs=2)
+
+    in_time(steps)
+
+
+def test_a_replica_that_dies_is_seen_by_the_next_decision() -> None:
+    async def steps() -> None:
+        plane = Plane(service())
+        for n in range(3):
+            plane.registry.add(replica(f"web-{n}"))
+        plane.wake()
+
+        async def story() -> list[float]:
+            await plane.load(200, 25)
+            before = plane.scaler.decisions("web")[0].inputs["ready"]
+            plane.registry.advance("web-2", Event.EXITED, "died", plane.loop.time())
+            plane.registry.forget("web-2")
+            await plane.load(4, 25)
+            return [before, plane.scaler.decisions("web")[0].inputs["ready"]]
+
+        assert await with_loop(plane, story()) == [3, 2]
+
+    in_time(steps)

@@ -40,7 +40,7 @@ def test_a_removed_service_is_wanted_no_more_and_forgotten() -> None:
         plane.configure({"other": service("other")})
         assert plane.desired().replicas == 0
         assert plane.desired("other").replicas == 1
-        assert plane.scaler.decisions("web") == ()
+        assert plane.scaler.decisions("web") == []
         assert plane.sample("desired_replicas", service="web") is None
         assert plane.sample("decisions_total", service="web", direction="up") is None
         plane.wake()
@@ -84,7 +84,9 @@ def test_a_number_by_hand_holds_for_its_time_and_not_longer() -> None:
         plane.scale(4, 600.0)
         assert plane.desired() == Desired(4, Mode.MANUAL, "4 by hand for another 10m")
         await settled(plane, 1000)
-        assert plane.wanted == [(0.7, 4), (pytest.approx(600.7, abs=1e-6), 0)]
+        # The hand was use: only at its end does the idle time of 60 s begin.
+        ends = [pytest.approx(at, abs=1e-6) for at in (600.7, 660.7)]
+        assert plane.wanted == [(0.7, 4), (ends[0], 1), (ends[1], 0)]
 
     in_time(steps)
 
@@ -98,7 +100,7 @@ def test_zero_by_hand_is_off_until_automatic() -> None:
         plane.scaler.report(report(0.0, 9, queued=9))
         await settled(plane, 100)
         assert plane.wanted == [(0.0, 1), (0.0, 0)]
-        assert plane.scaler.mode("web") is Mode.MANUAL
+        assert plane.desired("web").mode is Mode.MANUAL
         plane.scaler.report(report(100.0, 9, queued=9))
         plane.scaler.automatic("web")
         plane.scaler.automatic("web")

@@ -138,3 +138,27 @@ def test_sliding_max_takes_no_more_places_than_there_are_numbers() -> None:
     for tick in range(5000):
         sliding.record(tick * 7 % 11, tick * 2.0)
     assert len(sliding._falling) <= 11
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    st.lists(st.tuples(st.integers(0, 40), st.integers(0, 1000)), max_size=200),
+    st.sampled_from([1.0, 6.0, 31.5, 60.0]),
+    st.floats(-30, 90),
+)
+def test_a_mean_is_the_sum_of_its_seconds_however_long_the_series(
+    walk: list[tuple[int, int]], length: float, ahead: float
+) -> None:
+    """Also for a moment before the newest second, and for one long after it."""
+    window, known, now = Window(60.0), dict[int, float](), 100
+    for pause, value in walk:
+        now += pause
+        window.record(float(value), now + 0.5, 0.0)
+        known[now] = known.get(now, 0.0) + value
+    moment = max(0.0, now + 0.5 + ahead)
+    first, last = math.floor(moment - length), math.floor(moment)
+    # What is older than the memory of 62 seconds is gone.
+    seconds = [second for second in range(first, last + 1) if now - 62 < second]
+    weights = {first: 1 - (moment - length - first)}
+    expected = sum(known.get(second, 0.0) * weights.get(second, 1.0) for second in seconds)
+    assert window.mean(moment, length) == pytest.approx(expected / length, abs=1e-6)

@@ -11,16 +11,20 @@ def test_every_state_has_a_row() -> None:
     assert set(TRANSITIONS) == set(State)
 
 
-def test_only_stopped_and_failed_are_ends() -> None:
-    assert {state for state, row in TRANSITIONS.items() if not row} == {State.STOPPED, State.FAILED}
+ENDS = (State.STOPPED, State.FAILED)
 
 
-@pytest.mark.parametrize("state", [state for state in State if TRANSITIONS[state]])
+def test_only_failed_is_an_end_for_ever_and_what_was_stopped_can_only_begin_anew() -> None:
+    assert {state for state, row in TRANSITIONS.items() if not row} == {State.FAILED}
+    assert TRANSITIONS[State.STOPPED] == {Event.REVIVE: State.STARTING}
+
+
+@pytest.mark.parametrize("state", [state for state in State if state not in ENDS])
 def test_whatever_lives_can_end(state: State) -> None:
     assert advance(state, Event.EXITED) in (State.FAILED, State.STOPPED)
 
 
-def test_a_drained_replica_never_serves_again() -> None:
+def test_a_drained_replica_serves_nobody_before_it_was_started_again() -> None:
     assert TRANSITIONS[State.DRAINING] == {Event.EXITED: State.STOPPED}
 
 

@@ -187,6 +187,7 @@ scenes = st.builds(
     revision=st.just("new"),
     replicas=replicas,
     surge=st.sampled_from([Surge(1, 0), Surge(0, 1), Surge(2, 1)]),
+    leased=st.sets(st.sampled_from([f"r{number}" for number in range(8)])),
 )
 
 

@@ -4,8 +4,10 @@ import pytest
 
 from cluster.lifecycle import Event, State
 from cluster.messages import Endpoint, EndpointSnapshot
-from cluster.model import Address, Desired, Replica, Trouble
+from cluster.model import Address, Desired, Mode, Replica, Trouble
 from cluster.registry import Registry
+from config.scaling import Idle, Scaling
+from config.service import Service
 from tests.cluster.builders import a_service
 
 HERE = Address("127.0.0.1", 4000)
@@ -115,6 +117,21 @@ def test_trouble_is_not_told_while_a_replica_is_on_its_way(
     assert troubles(told) == trouble
 
 
+def test_what_may_not_be_awake_is_told_whatever_there_is(
+    registry: Registry, told: list[EndpointSnapshot]
+) -> None:
+    off = Trouble("switched-off", "The service is switched off.", 60)
+    registry.set_trouble("web", Trouble("start-failed", "exited with code 1", 2))
+    registry.want("web", Desired(0, Mode.MANUAL, "0 by hand", refusal=off))
+    assert troubles(told) == off
+    registry.add(starting("a"))
+    assert troubles(told) == off
+    registry.want("web", Desired(1, Mode.STABLE))
+    assert troubles(told) is None
+    registry.forget("a")
+    assert troubles(told) == Trouble("start-failed", "exited with code 1", 2)
+
+
 def test_start_seconds_are_measured_and_smoothed(registry: Registry) -> None:
     assert registry.start_seconds("web") is None
     registry.add(starting("a"))
@@ -152,3 +169,33 @@ def test_a_replica_is_announced_only_when_its_snapshot_is_out(registry: Registry
     registry.add(starting("a"))
     registry.advance("a", Event.PASSED, "", 1)
     assert order == ["starting", "snapshot", "ready"]
+
+
+@pytest.mark.parametrize(
+    ("desired", "seconds"),
+    [
+        (Desired(0, Mode.IDLE, frozen=False), 60.0),
+        (Desired(1, Mode.IDLE, frozen=True), 5.0),
+        (Desired(0, Mode.MANUAL), None),
+        (Desired(1, Mode.STABLE), None),
+        (Desired(3, Mode.PANIC), None),
+    ],
+)
+def test_only_a_service_that_falls_asleep_has_its_silent_streams_ended(
+    registry: Registry, desired: Desired, seconds: float | None
+) -> None:
+    scaling = Scaling(idle=Idle(freeze_after=5.0, stop_after=60.0))
+    registry.configure({"web": Service(name="web", command=("x",), scaling=scaling)})
+    registry.add(starting("a"))
+    registry.advance("a", Event.PASSED, "", 1)
+    assert registry.snapshot("web").ends_silent is None
+    registry.want("web", desired)
+    assert registry.snapshot("web").ends_silent == seconds
+
+
+def test_a_frozen_replica_is_told(registry: Registry) -> None:
+    registry.add(starting("a"))
+    registry.advance("a", Event.PASSED, "", 1)
+    assert not registry.snapshot("web").frozen
+    registry.advance("a", Event.FREEZE, "idle", 2)
+    assert registry.snapshot("web").frozen

@@ -85,6 +85,8 @@ def _fits(value: Any, keyword: str, rule: Any) -> bool:
             return not number or value <= rule
         case "exclusiveMinimum":
             return not number or value > rule
+        case "exclusiveMaximum":
+            return not number or value < rule
         case "minLength":
             return not isinstance(value, str) or len(value) >= rule
         case "minItems":

@@ -17,7 +17,7 @@ class TestTheContract:
         assert settings.runtime == "docker"
         assert service.command == ("python3", "-m", "http.server", "$PORT")
         assert service.resources.memory == 256 * 2**20
-        assert [rule.metric for rule in service.scaling.rules] == ["concurrency", "rps"]
+        assert [rule.metric for rule in service.scaling.metric_rules] == ["concurrency", "rps"]
         assert service.health.readiness is not None
         assert service.health.readiness.http == "/ready"
         assert service.rollout.max_surge == 0.25
@@ -30,7 +30,6 @@ class TestTheContract:
         said = said_of(text).splitlines()
         assert [line.split(": ")[1] for line in said] == [
             "runtime",
-            "services.web.scaling.rules[2]",
             "services.web.rollout.healthy_for",
             "services.web.rollout.deadline",
             "services.web.rollout.on_failure",

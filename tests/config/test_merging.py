@@ -34,7 +34,7 @@ def test_env_and_labels_are_merged_by_name() -> None:
 def test_lists_are_replaced() -> None:
     rules = "{scaling: {rules: [{metric: rps, target: 5}]}}"
     found = service(rules, "{image: a, scaling: {rules: [{metric: concurrency, target: 2}]}}")
-    assert [rule.metric for rule in found.scaling.rules] == ["concurrency"]
+    assert [rule.metric for rule in found.scaling.metric_rules] == ["concurrency"]
 
 
 def test_null_takes_a_default_away() -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from config.errors import ConfigError
 from tests.config.parsing import said_of, web
 
 REFUSALS = Path(__file__).with_name("refusals.txt")
@@ -86,3 +87,12 @@ def test_what_is_just_within_bounds_is_accepted(text: str) -> None:
 def test_freezing_at_the_very_moment_of_stopping_is_refused() -> None:
     text = "services: {a: {command: x, scaling: {idle: {freeze_after: 60s}}}}"
     assert said_of(text).endswith("must be less than stop_after (1m), got 1m")
+
+
+def test_the_share_of_a_process_is_measured_by_its_resources() -> None:
+    """They limit nothing there, so without such a rule they are refused."""
+    text = "command: app\nresources: {cpu: 2, memory: 64MiB}\n"
+    with pytest.raises(ConfigError, match="needs a container runtime"):
+        web(text)
+    for rule in ("{metric: memory}", "{metric: cpu}"):
+        assert web(f"{text}scaling: {{rules: [{rule}]}}").resources.cpu == 2

@@ -53,6 +53,8 @@ class CapabilitiesContract(DriverCase):
         calls: list[Awaitable[object]] = []
         if runtime.capabilities.freeze:
             calls += [runtime.freeze("no-such-instance"), runtime.thaw("no-such-instance")]
+        if runtime.capabilities.keep:
+            calls += [runtime.halt("no-such-instance", 1), runtime.resume("no-such-instance")]
         if runtime.capabilities.exec:
             calls += [runtime.execute("no-such-instance", workloads.exit_with(0), timeout=5)]
         if runtime.capabilities.logs:
@@ -61,6 +63,57 @@ class CapabilitiesContract(DriverCase):
             with pytest.raises(RuntimeFailure) as failure:
                 await call
             assert failure.value.code == "unknown-instance"
+
+    # What it uses.
+
+    async def test_usage_tells_cpu_time_and_memory_of_all_processes_of_a_replica(
+        self, runtime: InstanceRuntime, workloads: Workloads
+    ) -> None:
+        self.needs(runtime.capabilities.usage, "usage")
+        idle = await runtime.start("web-1", workloads.server())
+        burner = await runtime.start("burn-1", workloads.burner())
+        await self.serving(runtime, idle)
+        ids = [idle.id, burner.id]
+        before = await runtime.usage(ids)
+        assert before.keys() == set(ids)
+
+        async def burned() -> bool:
+            after = await runtime.usage(ids)
+            return after[burner.id].cpu_seconds > before[burner.id].cpu_seconds + 0.3
+
+        await eventually(burned, "the burner has used 0.3 s more")
+        after = await runtime.usage(ids)
+        assert after[idle.id].cpu_seconds - before[idle.id].cpu_seconds < 0.1
+        assert all(100 * 1024 < usage.memory < 1024**3 for usage in after.values())
+
+    async def test_a_frozen_replica_uses_no_cpu_and_keeps_its_memory(
+        self, runtime: InstanceRuntime, workloads: Workloads
+    ) -> None:
+        self.needs(runtime.capabilities.usage and runtime.capabilities.freeze, "usage and freeze")
+        burner = await runtime.start("burn-1", workloads.burner())
+
+        async def burns() -> bool:
+            usage = await runtime.usage([burner.id])
+            return usage[burner.id].cpu_seconds > 0.1
+
+        await eventually(burns, "the burner burns")
+        await runtime.freeze(burner.id)
+        before = (await runtime.usage([burner.id]))[burner.id]
+        await asyncio.sleep(0.3)
+        after = (await runtime.usage([burner.id]))[burner.id]
+        assert after.cpu_seconds - before.cpu_seconds < 0.05
+        assert after.memory > 100 * 1024
+
+    async def test_usage_leaves_out_what_has_ended_or_is_unknown(
+        self, runtime: InstanceRuntime, workloads: Workloads
+    ) -> None:
+        self.needs(runtime.capabilities.usage, "usage")
+        assert await runtime.usage([]) == {}
+        one = await runtime.start("burn-1", workloads.burner())
+        other = await runtime.start("burn-2", workloads.burner())
+        await self.kill(runtime, other)
+        await self.ended(runtime, "burn-2")
+        assert (await runtime.usage([one.id, other.id, "no-such-instance"])).keys() == {one.id}
 
     # Looking inside.
 

@@ -8,6 +8,7 @@ import pytest
 pytest.register_assert_rewrite(
     "tests.contracts.capabilities_contract",
     "tests.contracts.driver_case",
+    "tests.contracts.keeping_contract",
     "tests.contracts.lifecycle_contract",
     "tests.contracts.observation",
     "tests.contracts.ownership_contract",

@@ -10,6 +10,7 @@ from cluster.runtime import InstanceRuntime
 from cluster.workload import Workload
 from runtimes.docker import DockerRuntime
 from tests.contracts.driver_case import MakeRuntime
+from tests.contracts.keeping_contract import KeepingContract
 from tests.contracts.runtime_contract import InstanceRuntimeContract
 from tests.support.docker_engine import (
     busybox_image,
@@ -47,6 +48,9 @@ class BusyboxWorkloads:
     def talker(self) -> Workload:
         return self._shell("talk", TALK)
 
+    def burner(self) -> Workload:
+        return self._shell("burn", "trap 'exit 0' TERM; (while :; do :; done) & wait")
+
     def broken(self) -> Workload:
         return Workload("web", "r1", image=self.image, command=("/bin/no-such-program",))
 
@@ -61,7 +65,7 @@ class BusyboxWorkloads:
 
 
 @pytest.mark.docker
-class TestDockerRuntime(InstanceRuntimeContract):
+class TestDockerRuntime(InstanceRuntimeContract, KeepingContract):
     @pytest.fixture
     def make_runtime(self, docker_engine: str) -> MakeRuntime:
         return DockerRuntime
@@ -76,3 +80,24 @@ class TestDockerRuntime(InstanceRuntimeContract):
 
     async def assert_nothing_left(self, owner: str) -> None:
         assert await containers_of(owner) == []
+
+    async def test_the_engine_tells_the_same_as_control_groups(
+        self,
+        runtime: InstanceRuntime,
+        workloads: BusyboxWorkloads,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """For an engine on another machine, or with groups elsewhere."""
+        ended = await runtime.start("job-1", workloads.exits())
+        await self.ended(runtime, "job-1")
+        burner = await runtime.start("burn-1", workloads.burner())
+        ids = [burner.id, ended.id, "no-such-instance"]
+        before = await runtime.usage(ids)
+        with monkeypatch.context() as patch:
+            patch.setattr("runtimes.docker.usage_of", lambda ids: {})
+            asked = await runtime.usage(ids)
+        after = await runtime.usage(ids)
+        assert before.keys() == asked.keys() == after.keys() == {burner.id}
+        one, other, third = before[burner.id], asked[burner.id], after[burner.id]
+        assert one.cpu_seconds < other.cpu_seconds <= third.cpu_seconds
+        assert abs(other.memory - one.memory) < 8 * 1024**2

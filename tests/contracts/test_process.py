@@ -10,7 +10,7 @@ import pytest
 import uvloop
 
 from cluster.model import Instance
-from cluster.runtime import InstanceRuntime
+from cluster.runtime import InstanceRuntime, RuntimeFailure
 from runtimes.process import ProcessRuntime
 from tests.contracts.driver_case import MakeRuntime
 from tests.contracts.runtime_contract import InstanceRuntimeContract
@@ -31,3 +31,15 @@ class TestProcessRuntime(InstanceRuntimeContract):
 
     async def kill(self, runtime: InstanceRuntime, instance: Instance) -> None:
         os.kill(int(instance.id.partition("-")[0]), signal.SIGKILL)
+
+    async def test_it_keeps_nothing_and_says_so(
+        self, runtime: InstanceRuntime, workloads: Workloads
+    ) -> None:
+        """What is left of a process that has ended is nothing."""
+        assert not runtime.capabilities.keep
+        instance = await runtime.start("web-1", workloads.server())
+        for call in (runtime.halt(instance.id, grace=1), runtime.resume(instance.id)):
+            with pytest.raises(RuntimeFailure) as failure:
+                await call
+            assert failure.value.code == "unsupported"
+        await self.serving(runtime, instance)

@@ -14,6 +14,7 @@ from cluster.workload import Workload
 from runtimes.simulated import SimulatedRuntime
 from runtimes.simulated_engine import Behaviour, Saying, SimulatedEngine
 from tests.contracts.driver_case import MakeRuntime
+from tests.contracts.keeping_contract import KeepingContract
 from tests.contracts.runtime_contract import InstanceRuntimeContract
 from tests.contracts.workloads import Workloads
 from tests.support.virtual_time import VirtualTimeLoop
@@ -38,6 +39,9 @@ class SimulatedWorkloads:
     def talker(self) -> Workload:
         return Workload("talk", "r1")
 
+    def burner(self) -> Workload:
+        return Workload("burn", "r1")
+
     def broken(self) -> Workload:
         return Workload("broken", "r1")
 
@@ -49,8 +53,9 @@ class SimulatedWorkloads:
 
 
 def scripted() -> SimulatedEngine:
-    engine = SimulatedEngine(Behaviour(start_delay=0.02, listens_after=0.1, execute=_execute))
+    engine = SimulatedEngine(Behaviour(0.02, listens_after=0.1, memory=1024**2, execute=_execute))
     engine.script("stubborn", Behaviour(listens_after=0.1, stop_delay=None))
+    engine.script("burn", Behaviour(listens_after=None, cpu=1.0, memory=1024**2))
     engine.script("job", Behaviour(exits_after=0.0, exit=Exit(3)))
     engine.script("broken", Behaviour(0.02, RuntimeFailure("start-failed", "no such image")))
     numbers = (1, 2, 3)
@@ -67,7 +72,7 @@ def scripted() -> SimulatedEngine:
     return engine
 
 
-class TestSimulatedRuntime(InstanceRuntimeContract):
+class TestSimulatedRuntime(InstanceRuntimeContract, KeepingContract):
     loops: ClassVar = {"virtual": VirtualTimeLoop}
 
     @pytest.fixture

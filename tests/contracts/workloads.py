@@ -22,6 +22,10 @@ class Workloads(Protocol):
         """Writes `out 1` to `out 3` to stdout, `err 1` to `err 3` to stderr, then `beat 1`,
         `beat 2`, … to stdout, several a second; ends at once on SIGTERM."""
 
+    def burner(self) -> Workload:
+        """Does not listen; a process below its first one uses a core as well as it can, and the
+        replica holds more than a few hundred KiB; ends at once on SIGTERM."""
+
     def broken(self) -> Workload:
         """Cannot be started: its program or image does not exist."""
 

@@ -57,6 +57,34 @@ def test_a_workload_without_an_image_is_refused() -> None:
     assert failure.value.code == "bad-workload"
 
 
+def test_a_replica_is_told_who_it_is() -> None:
+    workload = Workload("web", "r1", image="web:1", env=(("TIDEGATE_REPLICA", "x"), ("A", "b")))
+    assert create_spec("me", "web-1", workload)["Env"] == [
+        "TIDEGATE_REPLICA=web-1",
+        "A=b",
+        "PORT=8080",
+        "TIDEGATE_SERVICE=web",
+        "TIDEGATE_REVISION=r1",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("url", "hosts"),
+    [
+        ("http://host.docker.internal:9900", ["host.docker.internal:host-gateway"]),
+        ("http://172.17.0.1:9900", None),
+        (None, None),
+    ],
+)
+def test_the_engines_host_has_a_name_where_it_is_to_be_reached(
+    url: str | None, hosts: list[str] | None
+) -> None:
+    """HostConfig.ExtraHosts; `host-gateway` since Docker 20.10."""
+    env = (("TIDEGATE_URL", url),) if url else ()
+    spec = create_spec("me", "web-1", Workload("web", "r1", image="web:1", env=env))
+    assert spec["HostConfig"].get("ExtraHosts") == hosts
+
+
 def test_no_limit_is_set_where_none_is_wanted() -> None:
     config = create_spec("me", "a", Workload("web", "r1", image="web:1"))["HostConfig"]
     assert not {"NanoCpus", "Memory", "MemorySwap", "PidsLimit", "NetworkMode"} & set(config)

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from cluster.model import Address, Exit, InstanceStatus
-from runtimes.docker_view import exit_of, inspected, listed
+from cluster.model import Address, Exit, InstanceStatus, Usage
+from runtimes.docker_view import exit_of, inspected, listed, used
 
 LABELS = {
     "tidegate.owner": "me",
@@ -124,3 +124,23 @@ EXITS = [
 @pytest.mark.parametrize(("facts", "expected"), EXITS)
 def test_an_end_is_read_with_its_cause(facts: dict[str, Any], expected: Exit) -> None:
     assert exit_of(facts) == expected
+
+
+@pytest.mark.parametrize(
+    ("memory", "usage"),
+    [
+        ({"usage": 1000, "stats": {"total_inactive_file": 300, "inactive_file": 1}}, 700),
+        ({"usage": 1000, "stats": {"inactive_file": 400}}, 600),
+        ({"usage": 1000}, 1000),
+        ({"usage": 100, "stats": {"inactive_file": 400}}, 0),
+    ],
+)
+def test_memory_is_told_without_idle_file_pages(memory: dict[str, Any], usage: int) -> None:
+    """As the engine's own client has it: cgroup v1, v2, none told, more than there is."""
+    stats = {"memory_stats": memory, "cpu_stats": {"cpu_usage": {"total_usage": 1_500_000_000}}}
+    assert used(stats) == Usage(1.5, usage)
+
+
+def test_a_container_that_does_not_run_uses_nothing_that_could_be_told() -> None:
+    stats = {"memory_stats": {}, "cpu_stats": {"cpu_usage": {"total_usage": 0}}}
+    assert used(stats) is None

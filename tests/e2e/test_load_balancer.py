@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.callers import stop
 from tests.support.running import APP, Running, configuration, tidegate
 
 
@@ -118,6 +119,6 @@ async def test_a_server_that_hangs_is_a_504(tmp_path: Path, ports: list[int]) ->
     file = configuration(tmp_path, {"lb": balanced(ports[:1], timeouts=timeouts)})
     async with server(ports[0]) as process, tidegate(file) as running:
         assert (await running.get("lb")).status == 200
-        process.send_signal(signal.SIGSTOP)
+        await stop(process.pid)
         assert (await running.get("lb")).status == 504
         process.send_signal(signal.SIGCONT)

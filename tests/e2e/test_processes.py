@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,73 @@ async def test_a_request_wakes_a_service_and_idleness_ends_it(tmp_path: Path) ->
         view = await running.service("web")
         assert (view["desired"], view["mode"], view["replicas"]) == (0, "idle", [])
         assert (await running.get("web")).status == 200
+
+
+async def test_what_came_of_each_decision_is_told_with_the_times_it_was_in_force(
+    tmp_path: Path,
+) -> None:
+    file = configuration(tmp_path, {"web": app(scaling=FAST_IDLE)})
+    async with tidegate(file) as running:
+
+        async def decisions(query: str = "") -> list[dict[str, Any]]:
+            answer = await running.api(f"/v1/services/web/decisions{query}")
+            found: list[dict[str, Any]] = answer.json["decisions"]
+            return found
+
+        async def stopped() -> bool:
+            newest = (await decisions())[0]
+            return bool(newest["replicas"] == 0 and newest["result"]["stage"] == "reached")
+
+        await running.get("web")
+        await running.until(stopped)
+        down, up = (await decisions())[0], (await decisions())[-1]
+        assert down["result"]["says"].startswith("no replica left after ")
+        assert up["result"]["says"].startswith("1 replica ready after ")
+        assert 0 < up["result"]["seconds"] < 30
+        assert (up["until"], down["until"]) == (down["at"], None)
+        begin, end = (datetime.fromisoformat(up[key]).timestamp() for key in ("at", "until"))
+        between = datetime.fromtimestamp((begin + end) / 2, UTC).isoformat()
+        assert (await decisions(f"?at={between}&limit=1"))[0]["at"] == up["at"]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+async def test_a_service_that_may_not_be_awake_says_so_at_once(
+    tmp_path: Path, workers: int
+) -> None:
+    """Contract §5: not after `queue.timeout`, and with the time until it may be; also after a
+    reload that brings the service, and in a gateway process that was there before."""
+    always = {"schedule": "0 0 1 1 *", "until": "59 23 31 12 *", "max": 0}
+    asleep = app(scaling={"rules": [{"metric": "concurrency"}, always]})
+    gateway = {"listen": ["127.0.0.1:0"], "workers": workers}
+    file = configuration(tmp_path, {"night": asleep, "web": app()}, gateway=gateway)
+    async with tidegate(file) as running:
+        answer = await running.get("night")
+        assert (answer.status, answer.json["code"]) == (503, "asleep")
+        assert 1 <= int(answer.headers["Retry-After"]) <= 366 * 86_400
+        assert "UTC" in answer.json["detail"]
+        assert (await running.service("night"))["max"] == 0
+        assert (await running.service("web"))["max"] == 10
+
+        configuration(tmp_path, {"night": asleep, "late": asleep, "web": app()}, gateway=gateway)
+        assert (await running.api("/v1/reload", "POST")).status == 200
+        assert await is_refused(running, "late", "asleep")
+
+        body = {"replicas": 0, "for": "10m"}
+        await running.api("/v1/services/web/scale", "POST", json=body)
+        await running.until(lambda: is_refused(running, "web", "switched-off"))
+        assert 590 <= int((await running.get("web")).headers["Retry-After"]) <= 600
+        await running.api("/v1/services/web/scale", "DELETE")
+        await running.until(lambda: is_served(running, "web"))
+        assert not (await running.service("night"))["replicas"]
+
+
+async def is_refused(running: Running, service: str, code: str) -> bool:
+    answer = await running.get(service)
+    return answer.status == 503 and bool(answer.json["code"] == code)
+
+
+async def is_served(running: Running, service: str) -> bool:
+    return (await running.get(service)).status == 200
 
 
 @pytest.mark.rule("Tidegate: no route", side="client")

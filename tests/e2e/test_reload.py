@@ -75,6 +75,41 @@ async def test_a_wrong_file_changes_nothing_and_says_everything(tmp_path: Path) 
         assert (await running.api("/v1/services")).json["problems"] == []
 
 
+async def test_what_is_unwise_is_logged_at_the_start_and_with_each_reload(tmp_path: Path) -> None:
+    file = configuration(tmp_path, {"web": app(concurrency=1)})
+    async with tidegate(file) as running:
+        (said,) = running.said("config-warning")
+        assert "warning: services.web.concurrency: 1 is below the target" in said
+        result = (await running.api("/v1/reload", "POST")).json
+        assert result["ok"] is True
+        assert result["warnings"] == [said]
+        await running.until(lambda: warned_twice(running))
+        many = {f"s{number}": app(concurrency=1) for number in range(30)}
+        edit(file, lambda services: services.update(many))
+        assert len((await running.api("/v1/reload", "POST")).json["warnings"]) == 31
+        last = "11 more warnings: tidegate check shows them all"
+        await running.until(lambda: is_last_warning(running, last))
+
+
+async def test_a_start_that_took_longer_than_requests_wait_is_warned_about(tmp_path: Path) -> None:
+    """Only a running Tidegate knows how long starts take here."""
+    slow = app(env={"START_DELAY": "2"}, queue={"timeout": "30s"})
+    file = configuration(tmp_path, {"web": slow})
+    async with tidegate(file) as running:
+        assert (await running.get("web")).status == 200
+        edit(file, lambda services: services["web"].update(queue={"timeout": "1s"}))
+        (said,) = (await running.api("/v1/reload", "POST")).json["warnings"]
+        assert "warning: services.web.queue.timeout: 1s is shorter than a start took lately" in said
+
+
+async def warned_twice(running: Running) -> bool:
+    return len(running.said("config-warning")) == 2
+
+
+async def is_last_warning(running: Running, text: str) -> bool:
+    return running.said("config-warning")[-1] == text
+
+
 async def test_services_come_and_go(tmp_path: Path) -> None:
     file = configuration(tmp_path, {"web": app()})
     async with tidegate(file) as running:

@@ -21,8 +21,10 @@ def as_a_user_would(file: Path, folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("file", FILES, ids=[file.parent.name for file in FILES])
-def test_an_example_is_a_valid_configuration(file: Path, tmp_path: Path) -> None:
-    assert load(as_a_user_would(file, tmp_path)).services
+def test_an_example_is_a_valid_configuration_and_wise(file: Path, tmp_path: Path) -> None:
+    settings = load(as_a_user_would(file, tmp_path))
+    assert settings.services
+    assert settings.warnings == ()
 
 
 def test_the_quickstart_runs_the_three_applications_beside_it() -> None:

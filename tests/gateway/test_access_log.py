@@ -6,7 +6,8 @@ import logging
 
 import pytest
 
-from gateway import exchange, own_answers
+from gateway import access_log as log_of_access
+from gateway import own_answers
 from gateway.access_log import Entry, access_log, combined_line, json_line
 from tests.support.raw_http import get, say_hello, stage, until
 
@@ -53,7 +54,7 @@ def never(**_: object) -> Entry:
 async def test_off_is_nothing_not_even_a_line_that_is_thrown_away(
     kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exchange, "Entry", never)
+    monkeypatch.setattr(log_of_access, "Entry", never)
     monkeypatch.setattr(own_answers, "Entry", never)
     assert access_log("off") is None
     loop, raised = asyncio.get_running_loop(), list[object]()

@@ -203,6 +203,23 @@ async def test_trouble_answers_those_who_wait_and_those_who_come() -> None:
         assert (await client.ask(get())).status == 200
 
 
+async def test_trouble_with_an_end_tells_the_time_that_is_left() -> None:
+    """RFC 9110, section 10.2.3: Retry-After in seconds counts from when the answer is made."""
+    async with stage() as s:
+        client = await s.client()
+        now = asyncio.get_running_loop().time()
+        s.publish(trouble=Trouble("asleep", "The service is asleep.", until=now + 7200.5))
+        answer = await client.ask(get())
+        assert (answer.status, answer.value("Retry-After")) == (503, "7201")
+        assert b'"code": "asleep"' in answer.body
+        s.publish(trouble=Trouble("asleep", "The service is asleep.", until=now - 5))
+        assert (await client.ask(get())).value("Retry-After") == "1"
+        s.publish(trouble=Trouble("asleep", "The service is asleep.", until=now + 1.9))
+        assert (await client.ask(get())).value("Retry-After") == "2"
+        await asyncio.sleep(1.0)
+        assert (await client.ask(get())).value("Retry-After") == "1"
+
+
 def level_is(s: Stage, level: int) -> Callable[[], bool]:
     return lambda: s.stats().queued + s.stats().in_flight == level
 

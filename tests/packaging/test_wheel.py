@@ -102,9 +102,21 @@ def test_the_wheel_adds_one_name_to_site_packages(wheel: Path) -> None:
 def test_the_wheel_carries_every_file_of_a_package(wheel: Path, package: str) -> None:
     with zipfile.ZipFile(wheel) as archive:
         carried = set(archive.namelist())
-    sources = {path.relative_to(ROOT) for path in (ROOT / package).rglob("*.py")}
+    sources = {
+        path.relative_to(ROOT)
+        for path in (ROOT / package).rglob("*")
+        if path.is_file() and path.suffix != ".pyc"
+    }
     assert sources
     assert {f"tidegate/_packages/{path.as_posix()}" for path in sources} <= carried
+
+
+def test_the_waiting_page_is_found_in_the_wheel(installed: Installed) -> None:
+    asked = "import tidegate; from gateway.waiting_page import Waking, page; " + (
+        "print(page(Waking('web', 0, 1), '/', date=b'', close=True, minor=1, head=False).decode())"
+    )
+    printed = installed.python("-c", asked)
+    assert "web is starting" in printed.stdout, printed.stderr
 
 
 def test_the_wheel_carries_nothing_that_was_compiled_here(wheel: Path) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry
 
+from autoscaler.leasing import Leasing
 from autoscaler.metrics import AutoscalerMetrics
 from autoscaler.scaler import Scaler
 from cluster.counting import Counting
@@ -19,6 +20,7 @@ from cluster.discovery import Discovery
 from cluster.endpoints import StaticEndpoints
 from cluster.events import Events
 from cluster.failures import Failures
+from cluster.keeping import Keeping
 from cluster.lifecycle import State
 from cluster.messages import Drained, EndpointSnapshot, LoadReport, Wake
 from cluster.metrics import ClusterMetrics, ReplicaLedger
@@ -46,6 +48,7 @@ class ControlWorld:
     discovery: Discovery
     events: Events
     collectors: CollectorRegistry
+    leasing: Leasing
     holding: set[str] = field(default_factory=set)
     _seen: dict[str, set[str]] = field(default_factory=dict)
 
@@ -129,17 +132,24 @@ async def control_world(
                 lambda service: f"{service}-{rng.getrandbits(24):06x}",
             )  # fmt: skip
         static = StaticEndpoints(registry, clock, clock)
-        reconciler = Reconciler(registry, performer, static, failures, lambda service: {})
         scaler = Scaler(registry, events, clock, clock, AutoscalerMetrics(collectors))
+        leasing = Leasing(scaler, events, clock, lambda: f"{rng.getrandbits(24):06x}")
+        keeping = Keeping(registry, clock, can=runtime.capabilities.keep)
+        reconciler = Reconciler(
+            registry, performer, static, failures, lambda service: {}, leasing.replicas,
+            keeping=keeping,
+        )  # fmt: skip
         prober = Prober(
             registry, runtime.execute, tasks, events, clock, rng, HealthMetrics(collectors),
             attempt=attempt,
         )  # fmt: skip
         discovery = Discovery(
             registry, runtime, failures, events, metrics, clock,
-            adopt=scaler.adopt, discard=performer.discard,
+            adopt=scaler.adopt, discard=performer.discard, keeping=keeping,
         )  # fmt: skip
-        world = ControlWorld(registry, engine, scaler, reconciler, discovery, events, collectors)
+        world = ControlWorld(
+            registry, engine, scaler, reconciler, discovery, events, collectors, leasing
+        )
         registry.on_snapshot(world.follow)
         specs = {service.name: service for service in services}
         registry.configure(specs)

@@ -3,9 +3,10 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from admin.ports import ReloadResult
-from admin.views import ReplicaView, ServiceView, TroubleView
+from admin.views import LeaseView, ReplicaView, ServiceView, TroubleView, moment
 from cluster.events import Events
 from cluster.lifecycle import State
 from cluster.model import Address, Mode, Replica
@@ -13,12 +14,43 @@ from cluster.runtime import LogLine, RuntimeFailure
 
 NOON = 1_700_000_000.0  # 2023-11-14T22:13:20Z
 
-DECISION = {
+DECISION: dict[str, Any] = {
     "at": NOON,
     "before": 1,
     "replicas": 2,
     "mode": "stable",
     "reason": "15 in flight on average over 60s, target 10 per replica",
+}
+FORMER: dict[str, Any] = {
+    "at": NOON - 60,
+    "since": NOON - 60,
+    "until": NOON,
+    "before": 0,
+    "replicas": 1,
+    "frozen": False,
+    "mode": "stable",
+    "reason": "woken by a request, initial is 1",
+    "inputs": {"ready": 0, "starting": 0, "frozen": 0, "in_flight": 0, "queued": 1},
+    "wishes": [
+        {
+            "rule": "concurrency",
+            "window": 60.0,
+            "measured": 0.5,
+            "target": 10.0,
+            "replicas": 1,
+            "says": "",
+            "reason": "concurrency 0.5 over 1m at 10 per replica asks for 1",
+        }
+    ],
+    "limits": [],
+    "result": {
+        "there": 1,
+        "wanted": 1,
+        "seconds": 1.3,
+        "stage": "reached",
+        "trouble": None,
+        "says": "1 replica ready after 1.3s",
+    },
 }
 EXPLANATION: dict[str, object] = {
     "at": NOON,
@@ -121,6 +153,7 @@ class OperatedPlane:
     asked_logs: tuple[str, int, bool] | None = None
     more_lines: "asyncio.Queue[LogLine]" = field(default_factory=asyncio.Queue)
     refreshed: int = 0
+    woken: list[str] = field(default_factory=list)
     hand: dict[str, tuple[int, float | None]] = field(default_factory=dict)
 
     async def refresh(self) -> None:
@@ -132,8 +165,11 @@ class OperatedPlane:
     def service(self, name: str) -> ServiceView | None:
         return self.known.get(name)
 
-    def decisions(self, name: str, limit: int) -> Sequence[Mapping[str, object]]:
-        return [DECISION, {**DECISION, "at": NOON - 60, "replicas": 1, "before": 0}][:limit]
+    def decisions(
+        self, name: str, limit: int, at: float | None = None
+    ) -> Sequence[Mapping[str, object]]:
+        past = [one for one in (DECISION, FORMER) if at is None or one["at"] <= at]
+        return past[:limit]
 
     def explain(self, name: str) -> Mapping[str, object]:
         return EXPLANATION
@@ -148,6 +184,22 @@ class OperatedPlane:
     def automatic(self, name: str) -> None:
         self.hand.pop(name, None)
         self.known[name] = replace(self.known[name], mode=Mode.STABLE)
+
+    def lease(self, name: str, seconds: float, wake: bool, replica: str | None) -> LeaseView:
+        service = self.known[name]
+        if seconds > 86_400:
+            raise ValueError("a lease must be longer than nothing and last at most 24h")
+        taken = LeaseView(f"l{len(service.leases)}", name, moment(NOON + seconds), replica)
+        self.known[name] = replace(service, leases=(*service.leases, taken))
+        self.woken += [name] * wake
+        return taken
+
+    def release(self, name: str, id: str) -> LeaseView | None:
+        service = self.known[name]
+        taken = {lease.id: lease for lease in service.leases}
+        given_back = taken.pop(id, None)
+        self.known[name] = replace(service, leases=tuple(taken.values()))
+        return given_back
 
     async def reload(self) -> ReloadResult:
         if self.reload_gate is not None:

@@ -54,6 +54,9 @@ class ProcessWorkloads:
     def talker(self) -> Workload:
         return workload(*python(_TALKER), service="talk")
 
+    def burner(self) -> Workload:
+        return workload("/bin/sh", "-c", "(while :; do :; done) & wait", service="burn")
+
     def broken(self) -> Workload:
         return workload("no-such-program-anywhere")
 

@@ -6,6 +6,7 @@ the time that Python itself needs. One thread for each connection; keep-alive.
     /                the host's name                /echo         the request's body
     /sleep?ms=N      answers after N ms             /status/NNN   answers with that status
     /stream?chunks=N&ms=M&size=S   N chunks of S bytes, M ms apart
+    /tunnel          switches protocols, and gives back every byte
     /cut?size=S      promises more than it sends    /drop         closes without an answer
     /ready /live     200 or 503                     /toggle/ready /toggle/live
     /exit?code=N     ends at once                   /memory?mib=N takes N MiB and keeps it
@@ -14,8 +15,9 @@ the time that Python itself needs. One thread for each connection; keep-alive.
                      answer is sent (so that the next may come): asleep, most_asleep
 
 From the environment: PORT; START_DELAY seconds before it listens; FAIL_READY_FILE: not ready while
-this file exists; RESPONSE_MS before each answer; IGNORE_TERM=1: only SIGKILL ends it. On SIGTERM
-it stops listening, finishes what is in flight, and ends with code 0.
+this file exists; RESPONSE_MS before each answer; SLOTS: so many of /sleep at once, others wait;
+IGNORE_TERM=1: only SIGKILL ends it. On SIGTERM it stops listening, finishes what is in flight, and
+ends with code 0.
 """
 
 import os
@@ -38,6 +40,7 @@ class Replica:
         self.served = 0
         self.stopping = False
         self.kept: list[bytearray] = []
+        self.slots = threading.Semaphore(int(os.environ.get("SLOTS", "100000")))
 
     def enter(self) -> None:
         with self.lock:
@@ -45,12 +48,13 @@ class Replica:
             self.most_in_flight = max(self.most_in_flight, self.in_flight)
 
     def sleep(self, seconds: float) -> None:
-        with self.lock:
-            self.asleep += 1
-            self.most_asleep = max(self.most_asleep, self.asleep)
-        time.sleep(seconds)
-        with self.lock:
-            self.asleep -= 1
+        with self.slots:
+            with self.lock:
+                self.asleep += 1
+                self.most_asleep = max(self.most_asleep, self.asleep)
+            time.sleep(seconds)
+            with self.lock:
+                self.asleep -= 1
 
     def leave(self) -> None:
         with self.lock:
@@ -153,6 +157,8 @@ class Connection:
                 self.answer(200, "kept")
             case "drop":
                 self.open = False
+            case "tunnel":
+                self.tunnel()
             case "cut":
                 size = int(asked.get("size", "10"))
                 self.peer.sendall(_head(200, f"Content-Length: {size + 1}") + b"x" * size)
@@ -165,6 +171,12 @@ class Connection:
         failing = kind == "ready" and file is not None and os.path.exists(file)
         fine = self.replica.switches[kind] and not failing
         self.answer(200 if fine else 503, kind if fine else f"not {kind}")
+
+    def tunnel(self) -> None:
+        self.peer.sendall(_head(101, "Connection: Upgrade", "Upgrade: echo"))
+        while data := self.peer.recv(4096):
+            self.peer.sendall(data)
+        self.open = False
 
     def stream(self, chunks: int = 3, ms: int = 10, size: int = 10) -> None:
         self.peer.sendall(_head(200, "Transfer-Encoding: chunked"))

@@ -21,10 +21,14 @@ WALL = 1_700_000_000.0  # seconds since the epoch: the wall clock at loop time 0
 
 
 class Plane:
-    """A scaler with a real registry; what was wanted, by the loop time of each change."""
+    """A scaler with a real registry; what was wanted, by the loop time of each change.
+
+    `wall` is what the wall clock shows at loop time 0: who changes it sets the clock.
+    """
 
     def __init__(self, *services: Service) -> None:
         self.loop = asyncio.get_running_loop()
+        self.wall = WALL
         self.registry = Registry()
         self.events = Events(lambda: WALL)
         self.collectors = CollectorRegistry()
@@ -32,7 +36,7 @@ class Plane:
             self.registry,
             self.events,
             self.loop.time,
-            lambda: WALL + self.loop.time(),
+            lambda: self.wall + self.loop.time(),
             AutoscalerMetrics(self.collectors),
         )
         self.wanted: list[tuple[float, int]] = []
@@ -68,6 +72,12 @@ class Plane:
             self.scaler.report(
                 report(self.loop.time(), concurrency, in_flight=left, requests=1, name=name)
             )
+
+    async def loop_until_asleep(self, name: str = "web") -> None:
+        """Needs the scaler's loop beside it; an hour is long enough."""
+        async with asyncio.timeout(3600):
+            while self.desired(name).replicas:  # noqa: ASYNC110 (time is virtual)
+                await asyncio.sleep(1)
 
     def _note(self, name: str) -> None:
         number = self.desired(name).replicas

@@ -1,7 +1,7 @@
 """The command line as an operator meets it: what it prints, and its exit codes."""
 
 import json
-from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +10,8 @@ from admin.ports import ReloadResult
 from cluster.runtime import RuntimeFailure
 from tests.support.operated_plane import asleep, awake
 from tests.support.served_plane import Served, serving
-from tidegate import __version__, cli
+from tests.tidegate.conftest import Said
+from tidegate import __version__
 
 
 @pytest.fixture(autouse=True)
@@ -20,31 +21,6 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("TIDEGATE_CONFIG", "TIDEGATE_ADMIN", "TIDEGATE_TRACEBACK"):
         monkeypatch.delenv(name, raising=False)
     return tmp_path
-
-
-@pytest.fixture
-def served() -> Iterator[Served]:
-    with serving() as served:
-        yield served
-
-
-class Said:
-    """Runs a command in this process; what it printed is kept."""
-
-    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
-        self._capsys = capsys
-        self.out = self.err = ""
-
-    def __call__(self, *arguments: str) -> int:
-        self._capsys.readouterr()
-        code = cli.main(arguments)
-        self.out, self.err = self._capsys.readouterr()
-        return code
-
-
-@pytest.fixture
-def tidegate(capsys: pytest.CaptureFixture[str]) -> Said:
-    return Said(capsys)
 
 
 # Talking to a running Tidegate
@@ -153,6 +129,53 @@ def test_scale_used_wrongly_is_exit_code_2(
     assert tidegate("scale", "web", *arguments, "--admin", served.url) == 2
     assert words in tidegate.err
     assert served.plane.hand == {}
+
+
+def test_a_lease_is_taken_shown_and_given_back(tidegate: Said, served: Served) -> None:
+    assert tidegate("lease", "web", "--for", "10m", "--admin", served.url) == 0
+    assert tidegate.out.startswith("web: leased until ")
+    assert tidegate.out.endswith("; to end it before: tidegate lease web --release l0\n")
+    assert served.plane.woken == []
+    assert tidegate("status", "web", "--admin", served.url) == 0
+    assert "  leases    l0 until " in tidegate.out
+    assert tidegate("lease", "web", "--release", "l0", "--admin", served.url) == 0
+    assert tidegate.out == "web: gave back the lease l0\n"
+    assert tidegate("lease", "web", "--release", "l0", "--admin", served.url) == 1
+    assert tidegate.err == "tidegate: web has no such lease, or it has ended\n"
+    assert tidegate("lease", "web", "--for", "1m", "--wake", "--json", "--admin", served.url) == 0
+    assert json.loads(tidegate.out)["id"] == "l0"
+    assert served.plane.woken == ["web"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "--for"),
+        (["--for", "1m", "--release", "l0"], "--release"),
+        (["--release", "l0", "--wake"], "--release"),
+        (["--for", "soon"], "must be a duration"),
+        (["--for", "25h"], "at most 24h"),
+    ],
+)
+def test_lease_used_wrongly_is_exit_code_2(
+    tidegate: Said, served: Served, arguments: list[str], words: str
+) -> None:
+    assert tidegate("lease", "web", *arguments, "--admin", served.url) == 2
+    assert words in tidegate.err
+    assert served.plane.known["web"].leases == ()
+
+
+def test_status_shows_what_a_service_waits_for_and_what_has_completed(
+    tidegate: Said, served: Served
+) -> None:
+    waiting = replace(asleep("api"), desired=1, waits_for=("db (healthy)", "migrate (completed)"))
+    served.plane.known["api"] = waiting
+    served.plane.known["migrate"] = replace(asleep("migrate"), desired=1, completed=True)
+    assert tidegate("status", "api", "--admin", served.url) == 0
+    assert "  waits for db (healthy), migrate (completed)" in tidegate.out
+    assert tidegate("status", "--admin", served.url) == 0
+    (line,) = [line for line in tidegate.out.splitlines() if line.startswith("migrate")]
+    assert line.split()[1] == "completed"
 
 
 def test_reload_tells_what_changed(tidegate: Said, served: Served) -> None:
@@ -276,7 +299,23 @@ def test_check_of_a_good_file(tidegate: Said, elsewhere: Path) -> None:
     assert tidegate("check") == 0
     assert tidegate.out == "OK: 1 service\n"
     assert tidegate("check", "--json") == 0
-    assert json.loads(tidegate.out) == {"ok": True, "services": 1, "problems": []}
+    assert json.loads(tidegate.out) == {
+        "ok": True,
+        "services": 1,
+        "problems": [],
+        "warnings": [],
+    }
+
+
+def test_check_warns_of_what_is_unwise_and_says_ok(tidegate: Said, elsewhere: Path) -> None:
+    (elsewhere / "tidegate.yaml").write_text(f"{GOOD}    concurrency: 1\n")
+    assert tidegate("check") == 0
+    assert tidegate.out == "OK: 1 service, 1 warning\n"
+    assert tidegate.err.startswith("tidegate.yaml:4: warning: services.web.concurrency: 1 is ")
+    assert tidegate("check", "--json") == 0
+    (warning,) = json.loads(tidegate.out)["warnings"]
+    assert ":4: warning: services.web.concurrency" in warning
+    assert tidegate.err == ""
 
 
 def test_check_tells_every_problem_with_its_line(tidegate: Said, elsewhere: Path) -> None:

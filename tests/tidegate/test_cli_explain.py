@@ -1,10 +1,16 @@
 """A scaling decision as a story."""
 
-from datetime import UTC, datetime
+import json
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tests.support.operated_plane import EXPLANATION
-from tidegate.cli_explain import story
+import pytest
+
+from admin.views import as_json, dated
+from tests.support.operated_plane import EXPLANATION, FORMER
+from tidegate.cli_explain import past_story, story
 
 NOW = datetime(2023, 11, 14, 22, 15, 20, tzinfo=UTC)
 
@@ -70,3 +76,76 @@ def test_of_equal_wishes_the_first_is_the_largest_and_the_age_is_told() -> None:
         "  concurrency: 1, 60s  <- the largest",
         "  concurrency: 1, 6s",
     ]
+
+
+def test_another_policy_is_named_and_so_are_its_windows() -> None:
+    hpa = explained(policy="hpa", windows={"stable": 60.0, "panic": 1.0})
+    assert "  as scaling.policy hpa decides" in hpa
+    assert "  over 1m: 115.2 at a time, 250 requests a second" in hpa
+    assert "  over 1s: 118 at a time, 260.5 requests a second" in hpa
+    ray = explained(policy="ray", windows={"stable": 30.0, "panic": 30.0})
+    assert [line for line in ray if "at a time" in line] == [
+        "  over 30s: 115.2 at a time, 250 requests a second"
+    ]
+    kpa = explained(policy="kpa", windows={"stable": 60.0, "panic": 6.0})
+    assert "  panic window: 118 at a time, 260.5 requests a second" in kpa
+
+
+# The past
+
+
+@pytest.fixture
+def in_utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+def decision(**changes: Any) -> dict[str, Any]:
+    told: dict[str, Any] = json.loads(as_json(dated({**FORMER, **changes})))
+    return told
+
+
+@pytest.mark.usefixtures("in_utc")
+def test_a_decision_of_the_past_is_the_same_story() -> None:
+    assert past_story("web", decision(), NOW) == [
+        "web: 1 replica (stable mode, decided 3m ago)",
+        "  because woken by a request, initial is 1",
+        "  in force from 22:12:20 until 22:13:20, for 1m",
+        "",
+        "Seen",
+        "  replicas: none",
+        "  now: 0 in flight, 1 queued",
+        "",
+        "Wishes",
+        "  concurrency 0.5 over 1m at 10 per replica asks for 1",
+        "",
+        "Came of it",
+        "  1 replica ready after 1.3s",
+    ]
+
+
+@pytest.mark.usefixtures("in_utc")
+def test_one_in_force_still_tells_since_when_and_another_day_its_date() -> None:
+    still = past_story("web", decision(until=None), NOW)
+    assert still[2] == "  in force since 22:12:20, for 3m until now"
+    later = past_story("web", decision(until=None), NOW + timedelta(days=2))
+    assert later[2] == "  in force since 2023-11-14 22:12:20, for 2d until now"
+
+
+def test_limits_and_schedules_are_told_once() -> None:
+    limits = [
+        {"limit": "max", "before": 5, "after": 3, "reason": "max is 3"},
+        {"limit": "panic", "before": 3, "after": 4, "reason": "never down in panic"},
+    ]
+    lines = explained(limits=limits, next_change_in=7200.0)
+    assert "  5 → 3: max is 3" in lines
+    assert "  panic: 3 → 4, never down in panic" in lines
+    assert "  a schedule begins or ends in 2h" in lines
+
+
+def test_a_wish_for_nothing_wins_nothing() -> None:
+    rules = [{"rule": rule, "wish": 0, "reason": "no load"} for rule in ("concurrency", "rps")]
+    assert not any("the largest" in line for line in explained(rules=rules))

@@ -129,3 +129,7 @@ def test_a_reload_in_words() -> None:
     assert reload_in_words(
         nothing | {"added": ["a", "b"], "removed": ["c"], "restart_needed": ["gateway"]}
     ) == ["reloaded", "added: a, b", "removed: c", "restart Tidegate to apply: gateway"]
+    assert reload_in_words(nothing | {"warnings": ["a.yaml:3: warning: is unwise"]}) == [
+        "reloaded: nothing changed",
+        "a.yaml:3: warning: is unwise",
+    ]

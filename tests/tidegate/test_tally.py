@@ -3,7 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.stats import BOUNDS, Counters, GatewayStats
+from cluster.buckets import BOUNDS
+from gateway.stats import Counters, GatewayStats
 from tidegate.tally import merged, of_the_dead
 
 Request = tuple[int, float]

@@ -1,0 +1,1 @@
+"""How the scaling policies compare, in virtual time: `make bench-autoscaler`."""

@@ -1,0 +1,148 @@
+"""How long requests took, as the gateway's reports tell it: latency, service time, wait."""
+
+import asyncio
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from cluster.buckets import percentile
+from cluster.messages import LoadReport
+from config.rules import LatencyRule
+from config.scaling import Scaling
+from config.service import Queue, Service, Timeouts
+from gateway.routed import routed
+from tests.support.raw_http import HELLO, Call, Stage, get, stage, until
+
+TIMED: dict[str, Any] = {"scaling": Scaling(rules=(LatencyRule(metric="latency", target=0.3),))}
+POST = b"POST / HTTP/1.1\r\nHost: web.test\r\nContent-Length: 4\r\n\r\n"
+SLOW = 0.15  # seconds
+# A percentile is within 5 %, and a loaded machine is late, never early.
+LEAST, MOST = SLOW * 0.93, SLOW * 3
+
+
+async def slow(call: Call) -> None:
+    while True:
+        await call.body(await call.request())
+        await asyncio.sleep(SLOW)
+        await call.send(HELLO)
+
+
+async def slow_to_end(call: Call) -> None:
+    """The head at once, the rest of the body much later."""
+    await call.request()
+    await call.send(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n")
+    await asyncio.sleep(SLOW)
+    await call.send(b"." * 9)
+
+
+async def told(s: Stage, latencies: int, waits: int) -> tuple[list[float], ...]:
+    """Latencies, service times and waits, each in rising order, when so many were reported."""
+
+    def of(name: str) -> list[float]:
+        counts: Counter[int] = Counter()
+        for report in s.events.of(LoadReport):
+            counts.update(dict(getattr(report, name)))
+        each = [(percentile({bucket: 1}, 50), count) for bucket, count in sorted(counts.items())]
+        return [seconds for seconds, count in each for _ in range(count) if seconds is not None]
+
+    await until(lambda: len(of("latencies")) >= latencies and len(of("waits")) >= waits)
+    return of("latencies"), of("service_times"), of("waits")
+
+
+async def test_a_request_that_is_answered_at_once() -> None:
+    async with stage(slow, **TIMED) as s:
+        client = await s.client()
+        for _ in range(3):
+            assert (await client.ask(get())).status == 200
+        latencies, service_times, waits = await told(s, 3, 3)
+    assert all(LEAST < seconds < MOST for seconds in latencies + service_times)
+    assert (len(latencies), len(service_times)) == (3, 3)
+    assert waits == [0.0, 0.0, 0.0]
+
+
+async def test_the_first_byte_counts_and_not_the_last() -> None:
+    async with stage(slow_to_end, **TIMED) as s:
+        assert (await (await s.client()).ask(get())).body == b"." * 9
+        latencies, service_times, _ = await told(s, 1, 1)
+        assert s.stats().duration.total >= SLOW
+    assert latencies[0] < SLOW * 0.9
+    assert service_times[0] < SLOW * 0.9
+
+
+async def test_waiting_for_a_place_is_latency_but_no_service_time() -> None:
+    async with stage(slow, concurrency=1, **TIMED) as s:
+        clients = [await s.client() for _ in range(3)]
+        async with asyncio.TaskGroup() as group:
+            for client in clients:
+                group.create_task(client.ask(get()))
+        latencies, service_times, waits = await told(s, 3, 3)
+    assert all(seconds > LEAST * (place + 1) for place, seconds in enumerate(latencies))
+    assert all(LEAST < seconds < latencies[2] - LEAST for seconds in service_times)
+    assert waits[0] == 0.0
+    assert all(seconds >= LEAST * place for place, seconds in enumerate(waits))
+
+
+async def test_waiting_in_vain_is_a_wait_and_no_latency() -> None:
+    """Else the worst of all waits would be unknown to the rule about them."""
+    async with stage(slow, concurrency=1, queue=Queue(timeout=SLOW / 3), **TIMED) as s:
+        clients = [await s.client() for _ in range(2)]
+        async with asyncio.TaskGroup() as group:
+            answers = [group.create_task(client.ask(get())) for client in clients]
+        assert sorted(answer.result().status for answer in answers) == [200, 503]
+        latencies, service_times, waits = await told(s, 1, 2)
+    assert (len(latencies), len(service_times)) == (1, 1)
+    assert waits[0] == 0.0
+    assert waits[1] > SLOW / 3 * 0.93
+
+
+async def test_answers_of_the_gateway_itself_are_no_latency() -> None:
+    async with stage(slow, timeouts=Timeouts(response=SLOW / 3), **TIMED) as s:
+        assert (await (await s.client()).ask(get())).status == 504
+        latencies, service_times, _ = await told(s, 0, 1)
+    assert (latencies, service_times) == ([], [])
+
+
+async def test_a_wake_is_no_latency_and_no_wait() -> None:
+    async with stage(**TIMED) as s:
+        client = await s.client()
+        await client.send(get())
+        await until(lambda: s.stats().queued == 1)
+        replica = await s.replica("web-0", slow)
+        await asyncio.sleep(SLOW)
+        s.publish(replica)
+        assert (await client.answer()).value("Server-Timing") is not None
+        assert (await client.ask(get())).status == 200
+        latencies, service_times, waits = await told(s, 1, 1)
+        assert s.stats().queue_wait.total >= SLOW
+    assert (len(latencies), len(service_times), waits) == (1, 2, [0.0])
+
+
+async def test_how_slowly_a_client_sends_is_no_latency() -> None:
+    async with stage(slow, **TIMED) as s:
+        client = await s.client()
+        await client.send(POST)
+        await until(lambda: s.replicas[0].heads)
+        await asyncio.sleep(3 * SLOW)
+        assert (await client.ask(b"body")).status == 200
+        latencies, service_times, _ = await told(s, 1, 1)
+    assert LEAST < latencies[0] < MOST
+    assert LEAST < service_times[0] < MOST
+
+
+async def test_nothing_is_told_where_no_rule_asks() -> None:
+    async with stage(slow) as s:
+        assert (await (await s.client()).ask(get())).status == 200
+        await until(lambda: len(s.events.of(LoadReport)) >= 2)
+        assert {(r.latencies, r.service_times, r.waits) for r in s.events.of(LoadReport)} == {
+            ((), (), ())
+        }
+
+
+@pytest.mark.parametrize(
+    ("metric", "timed"), [("latency", True), ("queue_wait", True), ("concurrency", False)]
+)
+def test_times_are_told_for_rules_that_need_them(metric: str, timed: bool) -> None:
+    rule = {"metric": metric, "target": 1.0}
+    service = Service.model_validate({"scaling": {"rules": [rule]}})
+    assert routed("web", service).timed == timed
