@@ -29,10 +29,6 @@ class Learned:
         return load if self.wait else load * self.pace
 
     @property
-    def is_bracketed(self) -> bool:
-        return self.good > 0 and self.bad < math.inf
-
-    @property
     def to_be_tried(self) -> float:
         """The rate that would tell most: the middle of what is not known."""
         if self.bad == math.inf:

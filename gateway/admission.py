@@ -56,10 +56,6 @@ class Admission:
             return problems.NO_DESCRIPTOR
         return None
 
-    def is_full(self, number: int) -> bool:
-        """Whether a new descriptor of this number would be one of the last."""
-        return number >= self._descriptors
-
     def leave(self, peer: "Peer") -> None:
         count = self._counts.pop(peer.ip) - 1
         if count:
