@@ -62,8 +62,8 @@ class Behaviour(Protocol):
 
     def confirms(self, load: Load, counts: Counts, desired: int, now: float) -> bool:
         """Whether `decide` would surely change nothing, neither the number nor the mode, told at a
-        tenth of the cost; True counts as a decision made. A busy service, awake and not held by
-        hand. False says nothing."""
+        tenth of the cost; True counts as a decision made, and says that it is busy. Asked of a
+        service that is awake and not held by hand. False says nothing."""
 
     def next_look(self, now: float) -> float:
         """When to decide again while there is anything to decide, later than `now`."""

@@ -27,12 +27,17 @@ SHORTEST_WINDOW = 1.0  # one bucket
 class Source:
     """What one worker has told."""
 
-    __slots__ = ("_busy", "_requests", "last")
+    __slots__ = ("_busy", "_requests", "at", "is_busy", "last")
 
     def __init__(self, first: LoadReport, longest: float) -> None:
         self._busy = Window(longest)
         self._requests = Window(longest)
-        self.last = first
+        self._note(first)
+
+    def _note(self, report: LoadReport) -> None:
+        """What each look asks for is worked out once."""
+        self.last, self.at = report, report.at
+        self.is_busy = report.keeping_awake > 0
 
     def resize(self, longest: float) -> None:
         self._busy.resize(longest)
@@ -41,7 +46,7 @@ class Source:
     def record(self, report: LoadReport) -> None:
         self._busy.record(report.busy_seconds + report.rejected, report.at, report.span)
         self._requests.record(report.requests, report.at, report.span)
-        self.last = report
+        self._note(report)
 
     def means(self, window: float, now: float) -> tuple[float, float]:
         """Concurrency and requests per second."""
@@ -49,18 +54,14 @@ class Source:
         return self._busy.mean(edge, window), self._requests.mean(edge, window)
 
     def of_one(self, metric: str, windows: tuple[float, float], now: float) -> tuple[float, float]:
-        edge = self.edge(now)
         kept = self._requests if metric == "rps" else self._busy
-        return kept.mean(edge, windows[0]), kept.mean(edge, windows[1])
-
-    @property
-    def is_busy(self) -> bool:
-        return self.last.keeping_awake > 0
+        return kept.two_means(self.edge(now), *windows)
 
     def edge(self, now: float) -> float:
         """Where the news ends: news that is on its way is no silence."""
-        is_on_its_way = not self.last.is_silent and now - self.last.at < REPORT_IS_LATE
-        return min(now, self.last.at) if is_on_its_way else now
+        at = self.at
+        is_on_its_way = now - at < REPORT_IS_LATE and (self.is_busy or not self.last.is_silent)
+        return at if is_on_its_way and at < now else now
 
 
 class Load:
@@ -102,7 +103,7 @@ class Load:
         if now - self._expected < REPORT_IS_LATE:
             return True
         for source in self._sources.values():
-            if source.is_busy and now - source.last.at < SOURCE_IS_GONE:
+            if source.is_busy and now - source.at < SOURCE_IS_GONE:
                 return True
         return False
 
@@ -134,28 +135,26 @@ class Load:
     def _newest(self, now: float) -> float:
         return max((source.edge(now) for source in self._sources.values()), default=now)
 
-    def of_one(self, metric: str, windows: tuple[float, float], now: float) -> tuple[float, float]:
-        """Both means of one metric alone, `concurrency` or `rps`; windows of at least 1 s."""
+    def while_busy(
+        self, metric: str, windows: tuple[float, float], now: float
+    ) -> tuple[float, float] | None:
+        """Both means of one metric alone, `concurrency` or `rps`; windows of at least 1 s. None:
+        nothing keeps it awake, or a gateway that was busy is late with its news."""
         long = short = 0.0
-        for source in self._sources.values():
-            more = source.of_one(metric, windows, now)
-            long, short = long + more[0], short + more[1]
-        return long, short
-
-    def is_known_busy(self, now: float) -> bool:
-        """Busy, and no gateway that was busy is late with its news."""
         is_busy = False
         for source in self._sources.values():
             if source.is_busy:
-                if now - source.last.at >= REPORT_IS_LATE:
-                    return False
-                is_busy = is_busy or source.last.keeping_awake > 0
-        return is_busy
+                if now - source.at >= REPORT_IS_LATE:
+                    return None
+                is_busy = True
+            more = source.of_one(metric, windows, now)
+            long, short = long + more[0], short + more[1]
+        return (long, short) if is_busy else None
 
     def is_blind(self, now: float) -> bool:
         """A gateway that was busy has told nothing for a while: what there is now is not known."""
         return any(
-            source.is_busy and REPORT_IS_LATE <= now - source.last.at < SILENCE_IS_NEWS
+            source.is_busy and REPORT_IS_LATE <= now - source.at < SILENCE_IS_NEWS
             for source in self._sources.values()
         )
 
@@ -167,5 +166,5 @@ class Load:
         """Workers whose last news no window reaches any more."""
         oldest = now - max(self._longest, SOURCE_IS_GONE) - REPORT_IS_LATE
         for name, source in list(self._sources.items()):
-            if source.last.at < oldest:
+            if source.at < oldest:
                 del self._sources[name]

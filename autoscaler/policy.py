@@ -200,8 +200,6 @@ class Policy:
         it but for the record."""
         if not self._may_confirm or now - self.planned > CLOCK_JUMP or self._unsettled:
             return False
-        if not self.load.is_known_busy(now):
-            return False
         if not self.decider.confirms(self.load, counts, self.replicas, now):
             return False
         tick = self.decider.next_look(now)

@@ -251,16 +251,13 @@ class Scaler:
 
     def _look(self, service: str, now: float) -> None:
         """A bug about one service must not stop the others: it is looked at again later."""
-        if not self._is_scaled(service):
-            return  # it left the file while it was due
         try:
             policy = self._policies.get(service)
-            linked = bool(self._links.company(service))
-            brief = policy is not None and not linked and not self._renews(policy, now)
-            if policy and brief and policy.confirms(self._census.counts(service), now):
+            if policy is not None and self._confirms(service, policy, now):
                 self._agenda.plan(service, policy.planned)
-            else:
+            elif policy is not None or self._is_scaled(service):
                 self._decide(service, now)
+            # Else it left the file while it was due.
         except Exception:
             log.exception(
                 "no decision about %s; this is a bug, please report it",
@@ -269,12 +266,17 @@ class Scaler:
             )
             self._agenda.plan(service, now + TICK)
 
-    def _renews(self, policy: Policy, now: float) -> bool:
-        """A few in each round are decided at length, so that no record gets old."""
-        if now - policy.decided_at < RECORD_IS_OLD or not self._at_length:
+    def _confirms(self, service: str, policy: Policy, now: float) -> bool:
+        if now - policy.decided_at >= RECORD_IS_OLD and self._renews():
             return False
+        if self._links.company(service):
+            return False
+        return policy.confirms(self._census.counts(service), now)
+
+    def _renews(self) -> bool:
+        """A few in each round are decided at length, so that no record gets old."""
         self._at_length -= 1
-        return True
+        return self._at_length >= 0
 
     # Acting
 

@@ -114,9 +114,19 @@ def test_an_idle_worker_may_be_silent() -> None:
 def test_one_metric_alone_has_the_same_means() -> None:
     load = Load(60.0)
     for second in range(1, 100):
-        load.record(report(float(second), second % 7, requests=second % 5))
-    for now in (99.0, 99.6, 140.0):
+        load.record(report(float(second), second % 7, requests=second % 5, in_flight=1))
+    for now in (99.0, 99.6, 100.9):
         long, short = load.means(60.0, now), load.means(6.0, now)
         windows = (60.0, 6.0)
-        assert load.of_one("concurrency", windows, now) == (long.concurrency, short.concurrency)
-        assert load.of_one("rps", windows, now) == (long.rps, short.rps)
+        seen = load.while_busy("concurrency", windows, now)
+        assert seen == (long.concurrency, short.concurrency)
+        assert load.while_busy("rps", windows, now) == (long.rps, short.rps)
+
+
+def test_nothing_is_told_at_a_glance_of_what_is_idle_or_late() -> None:
+    load = Load(60.0)
+    load.record(report(1.0, 5, in_flight=1))
+    assert load.while_busy("concurrency", (60.0, 6.0), 2.9) is not None
+    assert load.while_busy("concurrency", (60.0, 6.0), 3.0) is None
+    load.record(report(3.5, 5, in_flight=0))
+    assert load.while_busy("concurrency", (60.0, 6.0), 3.6) is None
