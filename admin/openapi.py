@@ -231,7 +231,7 @@ _BY_HAND: dict[str, Any] = {
         next_change_in=_or_null(_NUMBER),
         result=_or_null(_ref("Result")),
         idle_seconds=_or_null(_NUMBER),
-        trouble=_or_null(_ref("TroubleView")),
+        trouble=_or_null(_object(code=_TEXT, message=_TEXT)),
     ),
     "Event": _object(
         id=_WHOLE,
@@ -251,7 +251,11 @@ _BY_HAND: dict[str, Any] = {
             "contentSchema": _ref("Event"),
         },
     ),
-    "LogLine": _object(replica=_TEXT, stream=_TEXT, at=_or_null(_WHEN), text=_TEXT),
+    # One a line.
+    "LogLines": _list_of({"anyOf": [_ref("LogLine"), _ref("LogFailure")]}),
+    "LogFailure": _object(error=_object(code=_TEXT, message=_TEXT)) | {"required": ["error"]},
+    "LogLine": _object(replica=_TEXT, stream=_TEXT, at=_or_null(_WHEN), text=_TEXT)
+    | {"required": ["replica", "stream", "text"]},
     "Problem": _object(
         type=_TEXT,
         title=_TEXT,

@@ -86,7 +86,7 @@ def _that_show(do: Answers) -> tuple[Operation, ...]:
             do.logs,
             "Output of its replicas: one LogLine a line; an empty line is a heartbeat",
             query=_LOGS,
-            sends="LogLine",
+            sends="LogLines",
             content_type="application/x-ndjson",
             problems=("unsupported", "runtime-failure"),
         ),

@@ -147,6 +147,8 @@ async def test_streamed_items_fit_their_description(
         if "events" in path:
             message = resolved(schema["$ref"], description)
             schema = message["properties"]["data"]["contentSchema"]
+        else:
+            schema = resolved(schema["$ref"], description)["items"]
         lines = [line.removeprefix("data: ") for line in (await response.text()).splitlines()]
     items = [json.loads(line) for line in lines if line.startswith("{")]
     assert items
