@@ -19,6 +19,8 @@ from config.errors import Finding, Place
 from config.service import Secret, Service
 from config.settings import Certificate, Gateway
 
+LARGEST = 1 << 20  # bytes of an environment file; a kernel takes 2 MiB for all variables
+
 
 @dataclass(slots=True)
 class Disk:
@@ -125,7 +127,11 @@ class Disk:
     def _parsed(self, path: str) -> dict[str, str] | str:
         """The variables, or what is wrong with the file."""
         try:
-            return dotenv.parse(Path(path).read_text(encoding="utf-8"))
+            with open(path, "rb") as file:
+                content = file.read(LARGEST + 1)
+            if len(content) > LARGEST:
+                return f"{path} is larger than {LARGEST >> 20} MiB: is it the right file?"
+            return dotenv.parse(content.decode())
         except FileNotFoundError:
             return f"there is no file {path}"
         except UnicodeDecodeError:
