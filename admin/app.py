@@ -71,9 +71,15 @@ class AdminServer:
         self._listening: asyncio.Server | None = None
         self._is_loopback = False
 
-    def use_token(self, token: str) -> None:
-        """From now on this one; the former is worth nothing."""
-        self._token = token
+    def use_token(self, token: str) -> bool:
+        """From now on this one alone. Whether it is another than before."""
+        changed, self._token = token != self._token, token
+        self._describe()
+        return changed
+
+    @property
+    def has_token(self) -> bool:
+        return self._token is not None
 
     async def start(self) -> Address:
         """Where it listens; port 0 takes a free one. Raises AdminListenError."""
@@ -131,12 +137,15 @@ class AdminServer:
             middlewares=[self._hold, answer_problems, self._admit], client_max_size=BODY_LIMIT
         )
         application.on_response_prepare.append(_guard)
-        table = operations(self._answers)
-        needs_token = self._token is not None
-        self._answers.description = as_json(document(table, _API_VERSION, needs_token=needs_token))
-        for operation in table:
+        self._describe()
+        for operation in operations(self._answers):
             _add(application.router, operation)
         return application
+
+    def _describe(self) -> None:
+        table = operations(self._answers)
+        described = document(table, _API_VERSION, needs_token=self._token is not None)
+        self._answers.description = as_json(described)
 
     @web.middleware
     async def _hold(self, request: web.Request, handler: _Next) -> web.StreamResponse:

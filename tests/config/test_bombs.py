@@ -94,7 +94,9 @@ def test_an_environment_file_without_end_is_not_read_to_its_end() -> None:
         loader.parse(text, Path("t.yaml"))
 
 
-@pytest.mark.parametrize("tag", ["!!python/object/apply:os.system [id]", "!!python/name:os.system x"])
+@pytest.mark.parametrize(
+    "tag", ["!!python/object/apply:os.system [id]", "!!python/name:os.system x"]
+)
 def test_a_tag_makes_no_object(tag: str) -> None:
     with pytest.raises(ConfigError, match="a tag that has no meaning here"):
         loader.parse(f"services: {{web: {tag}}}", Path("t.yaml"))
