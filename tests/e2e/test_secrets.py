@@ -21,6 +21,7 @@ ENV, ENV_FILE, TOKEN = "canary-of-env", "canary-of-env-file", "canary-of-admin-t
 SECOND = "canary-of-second-token"
 AUTHORIZATION, COOKIE, BODY = "canary-of-authorization", "canary-of-cookie", "canary-of-body"
 SOURCE, SOURCE_FIELD, REDIS = "canary-of-url", "canary-of-source-field", "canary-of-redis"
+STDERR = "canary-of-stderr"  # operators see it; clients do not
 CANARIES = (ENV, ENV_FILE, TOKEN, AUTHORIZATION, COOKIE, BODY, SOURCE, SOURCE_FIELD, REDIS)
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 SENT = {"Authorization": f"Bearer {AUTHORIZATION}", "Cookie": f"session={COOKIE}"}
@@ -48,7 +49,7 @@ def services() -> dict[str, Any]:
     ]  # fmt: skip
     return {
         "web": app(**env, **short),
-        "fails": {"command": ["sh", "-c", "exit 3"], **env, **short},
+        "fails": {"command": ["sh", "-c", f"echo {STDERR} >&2; exit 3"], **env, **short},
         "missing": {"command": ["/no/such/program"], **env, **short},
         "measured": app(**env, **short, scaling={"rules": rules}),
         "down": {"endpoints": ["127.0.0.1:1"]},
@@ -94,6 +95,9 @@ async def _used(running: Running) -> list[str]:
         )
         assert answer.status >= 400
         told.append(answer.body.decode() + str(answer.headers))
+        assert leaks(told[-1], STDERR) == []
+    trouble = (await running.api("/v1/services/fails", headers=BEARER)).json["trouble"]
+    assert STDERR in trouble["message"]
     assert (await running.get("web", "/env?name=PASSWORD")).body.decode() == ENV
     assert (await running.get("web", "/env?name=FROM_FILE")).body.decode() == ENV_FILE
 
