@@ -40,6 +40,7 @@ from tidegate.lease_book import LeaseBook
 from tidegate.lease_key import LeaseKey
 from tidegate.metrics import GatewayCollector, TidegateMetrics
 from tidegate.spine import Spine
+from tidegate.token_file import TokenFile
 from tidegate.workers import Workers
 
 Clock = Callable[[], float]
@@ -131,6 +132,8 @@ def build(
     expiry = Expiry(events, metrics, wall)
     control.on_reload(lambda result: expiry.look(control.settings.gateway) if result.ok else None)
     admin = AdminServer(settings.admin.listen, token, control, collectors, lease_token=key.token)
+    tokens = TokenFile(admin, events)
+    control.on_reload(lambda result: tokens.look(control.settings.admin) if result.ok else None)
     return System(
         settings, registry, runtime, events, scaler, measuring, leasing, reconciler, discovery,
         gateway, prober, ejector, control, admin, metrics, expiry, equipment,
