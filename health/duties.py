@@ -7,9 +7,8 @@ from enum import StrEnum
 
 from cluster.lifecycle import State
 from cluster.model import Address, Replica
-from config.service import Health, Probe, StartupProbe
-
-Check = StartupProbe | Probe
+from config.health import Check as Check
+from config.health import Health, Probe
 
 
 class Duty(StrEnum):
@@ -55,6 +54,10 @@ def repeated(duty: Duty, health: Health) -> Probe | None:
 def probed_address(check: Check, address: Address) -> Address:
     """Health may be asked for at another port than the one that serves."""
     return address if check.port is None else Address(address.host, check.port)
+
+
+def is_tcp(check: Check) -> bool:
+    return check.http is None and check.exec is None and not check.grpc
 
 
 def _can_return(replica: Replica, owed: set[Duty]) -> bool:

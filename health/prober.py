@@ -17,9 +17,10 @@ from cluster.lifecycle import Event, State
 from cluster.model import Replica
 from cluster.registry import Registry
 from cluster.tasks import Tasks
-from config.service import Health, Probe, Service, StartupProbe
+from config.health import Check, Health, Probe, StartupProbe
+from config.service import Service
 from health import probes
-from health.duties import NONE, Check, Duty, duties, is_static, is_watched, repeated
+from health.duties import NONE, Duty, duties, is_static, is_watched, repeated
 from health.metrics import HealthMetrics
 from health.schedule import FIRST_TRY, first_due, next_due, next_try, timeout_of
 from health.telling import tell

@@ -8,7 +8,8 @@ spread over their period, so that many replicas are never probed in one burst.
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from health.duties import Check
+from config.health import Check
+from health.duties import is_tcp
 
 if TYPE_CHECKING:
     from random import Random
@@ -47,10 +48,6 @@ def next_try(former: Try, check: Check, longest: float) -> Try:
 def timeout_of(one: Try, check: Check) -> float:
     """Seconds. Only a connection may be given up early: a slow answer is not a lost packet."""
     return min(one.patience, check.timeout) if is_tcp(check) else check.timeout
-
-
-def is_tcp(check: Check) -> bool:
-    return check.http is None and check.exec is None
 
 
 def first_due(every: float, rng: "Random", now: float) -> float:

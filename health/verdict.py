@@ -10,8 +10,8 @@ from enum import StrEnum
 
 from cluster.lifecycle import Event, State
 from cluster.model import Replica
-from config.service import Health, Probe
-from health.duties import Check, Duty, is_static, probed_address, repeated
+from config.health import Check, Health, Probe
+from health.duties import Duty, is_static, is_tcp, probed_address, repeated
 
 
 class Result(StrEnum):
@@ -165,7 +165,7 @@ class Opening:
 
 def _late(finding: Finding, check: Check, replica: Replica, health: Health) -> str:
     within = f"within {_span(health.startup.deadline)} (last try: {finding.text})"
-    if check.http is not None or check.exec is not None:
+    if not is_tcp(check):
         return f"it was not ready {within}"
     again = " again" if replica.state is State.UNHEALTHY else ""
     port = replica.address and probed_address(check, replica.address).port
