@@ -106,7 +106,9 @@ class Health(Model):
         None,
         description="May it serve now? A service of endpoints has {tcp: true, every: 5s}.",
     )
-    liveness: Probe | None = Field(None, description="Does it live? If not, it is replaced.")
+    liveness: Probe | None = Field(
+        None, description="Does it live? If not, it is replaced: never most of them at once."
+    )
     outliers: Outliers = Field(Outliers(), description="Ejection by what real traffic meets.")
 
     @property
