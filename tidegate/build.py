@@ -110,7 +110,10 @@ def build(
     )
 
     health_metrics = HealthMetrics(collectors)
-    prober = Prober(registry, runtime.execute, tasks, events, clock, rng, health_metrics)
+    prober = Prober(
+        registry, runtime.execute, tasks, events, clock, rng, health_metrics,
+        evicted=failures.evicted,
+    )  # fmt: skip
     ejector = Ejector(registry, events, clock, health_metrics, prober.confirm)
     spine.connect(scaler, ejector, reconciler)
 

@@ -105,8 +105,12 @@ async def control_world(
     engine: SimulatedEngine | None = None,
     counted: bool = False,
     choose_victim: bool = True,
+    passes: Callable[[Check, Replica], bool] = lambda check, replica: True,
 ) -> AsyncIterator[ControlWorld]:
-    """Started, with everything on the engine already discovered."""
+    """Started, with everything on the engine already discovered.
+
+    `passes` says what a probe of a replica that answers comes to.
+    """
     engine = engine or SimulatedEngine()
     clock = asyncio.get_running_loop().time
     collectors = CollectorRegistry()
@@ -117,7 +121,7 @@ async def control_world(
     rng = random.Random(7)
 
     async def attempt(check: Check, replica: Replica, timeout: float) -> Finding:
-        heard = replica.address is not None and engine.answers(replica.address)
+        heard = replica.address and engine.answers(replica.address) and passes(check, replica)
         return Finding(Result.PASSED if heard else Result.FAILED, "asked the engine")
 
     async with Tasks() as tasks:
@@ -144,7 +148,7 @@ async def control_world(
         )  # fmt: skip
         prober = Prober(
             registry, runtime.execute, tasks, events, clock, rng, HealthMetrics(collectors),
-            attempt=attempt,
+            attempt=attempt, evicted=failures.evicted,
         )  # fmt: skip
         discovery = Discovery(
             registry, runtime, failures, events, metrics, clock,
