@@ -68,6 +68,7 @@ class Destination:
             concurrency=service.concurrency,
             queue_size=service.queue.size,
             balance=service.balance,
+            slow_start=service.slow_start,
         )
         if service.sleeping is not None or self.door is not None:
             self.door = self.door or Door()

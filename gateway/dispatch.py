@@ -7,7 +7,7 @@ all gateway processes have together.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -15,6 +15,7 @@ from cluster.messages import Endpoint
 from config.service import Balance
 from gateway.balancer import Draws, picker
 from gateway.peers import BOUND_BEFORE, JUST_CAME, Count, Peers, Tokens
+from gateway.slow_start import SlowStart
 
 if TYPE_CHECKING:
     from gateway.exchange import Exchange
@@ -49,14 +50,15 @@ class Dispatcher(Generic[W]):
     """Endpoints, their counts, and the queue of one service."""
 
     __slots__ = (
-        "_balance", "_everywhere", "_leaving", "_open", "_peers", "_pick", "_rng", "concurrency",
-        "queue_size", "slots", "waiting",
+        "_balance", "_everywhere", "_leaving", "_open", "_peers", "_pick", "_rng", "_slow_start",
+        "concurrency", "queue_size", "slots", "waiting",
     )  # fmt: skip
 
     def __init__(self, rng: Draws) -> None:
         self._rng = rng
         self._balance: Balance = "least_in_flight"
-        self._pick = picker(self._balance, rng)
+        self._slow_start = SlowStart(picker(self._balance, rng), 0.0)
+        self._pick: Callable[[Sequence[Slot], int], int] = self._slow_start.pick
         self._leaving: dict[str, Slot] = {}
         self.concurrency = 0
         self.queue_size = 0
@@ -66,13 +68,18 @@ class Dispatcher(Generic[W]):
         self._everywhere: Count | None = None
         self.waiting: OrderedDict[W, int] = OrderedDict()  # each with its stamp
 
-    def configure(self, *, concurrency: int, queue_size: int, balance: Balance) -> None:
-        """`concurrency` 0 is no limit."""
+    def configure(
+        self, *, concurrency: int, queue_size: int, balance: Balance, slow_start: float = 0.0
+    ) -> None:
+        """`concurrency` 0 is no limit; `slow_start` in seconds, 0 is none."""
         self.concurrency = concurrency
         self.queue_size = queue_size
+        self._slow_start.seconds = slow_start
         if balance != self._balance:
             self._balance = balance
-            self._pick = picker(balance, self._rng)
+            is_plain = self._pick is self._slow_start.pick
+            self._slow_start.pick = picker(balance, self._rng)
+            self._pick = self._slow_start.pick if is_plain else self._slow_start
 
     def share(self, peers: Peers | None, everywhere: Count | None = None) -> None:
         """From now on every place is shared with them, or, with None, with nobody. `everywhere`:
@@ -156,10 +163,19 @@ class Dispatcher(Generic[W]):
         self._tell_peers()
         return waiter, slot
 
-    def update(self, endpoints: Iterable[Endpoint]) -> tuple[list[Slot], list[str]]:
-        """Replace the endpoints. Returns the slots that left now and the replicas drained now."""
+    def update(
+        self, endpoints: Iterable[Endpoint], now: float | None = None
+    ) -> tuple[list[Slot], list[str]]:
+        """Replace the endpoints. Returns the slots that left now and the replicas drained now.
+        Those that come `now` start slowly; without a time they have been there for long."""
+        before = set(self.slots)
         former = {slot.endpoint.replica: slot for slot in self.slots}
         self.slots = [self._slot(endpoint, former) for endpoint in endpoints]
+        if now is not None and self._slow_start.seconds:
+            for slot in self.slots:
+                if slot not in before:
+                    self._slow_start.add(slot, now)
+            self.grow(now)
         self.reopen()
         staying = {slot.endpoint.replica for slot in self.slots}
         gone, drained = list(former.values()), []
@@ -172,6 +188,16 @@ class Dispatcher(Generic[W]):
             elif replica not in staying:
                 drained.append(replica)
         return gone, drained
+
+    @property
+    def is_growing(self) -> bool:
+        """Whether some endpoint has not its whole share yet."""
+        return self._pick is self._slow_start
+
+    def grow(self, now: float) -> None:
+        """Let the shares of new endpoints be those of their age."""
+        growing = self._slow_start.age(now, self.slots)
+        self._pick = self._slow_start if growing else self._slow_start.pick
 
     def shun(self, slot: Slot) -> None:
         """Bind nothing to it until `reopen`: it refuses connections."""

@@ -35,6 +35,7 @@ class Routed:
     retries: Retries
     timed: bool = False
     sleeping: Sleeping | None = None
+    slow_start: float = 0.0
 
 
 # What a gateway process must be told of a service: no environment, no secret goes there.
@@ -58,6 +59,7 @@ def routed(name: str, service: Service) -> Routed:
         retries=service.retries,
         sleeping=_sleeping(service),
         timed=service.scaling.is_timed,
+        slow_start=service.slow_start,
     )
 
 
