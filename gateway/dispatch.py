@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from cluster.messages import Endpoint
+from cluster.messages import Endpoint, Served
 from config.service import Balance
 from gateway.balancer import Draws, picker
+from gateway.conduct import Conduct
 from gateway.peers import BOUND_BEFORE, JUST_CAME, Count, Peers, Tokens
 from gateway.slow_start import SlowStart
 
@@ -29,6 +30,7 @@ class Slot:
     """One endpoint and what it is doing. `leaving`: it is no longer in the snapshot.
 
     `held` of what is in flight has one of the `tokens`: all of it, or nothing without a limit.
+    `is_heeded`: a good answer is news, because it `failed` before or its `conduct` is counted.
     """
 
     endpoint: Endpoint
@@ -37,9 +39,22 @@ class Slot:
     held: int = 0
     leaving: bool = False
     failed: bool = False
+    is_heeded: bool = False
+    conduct: Conduct | None = None
     connecting: int = 0
     idle: "list[Upstream]" = field(default_factory=list)
     parked: "OrderedDict[Exchange, None]" = field(default_factory=OrderedDict)
+
+    def has_failed(self, failed: bool) -> None:
+        self.failed = failed
+        self.is_heeded = failed or self.conduct is not None
+        if failed and self.conduct is not None:
+            self.conduct.failures += 1
+
+    def compare(self, compared: bool) -> None:
+        """Whether its conduct is counted, anew from now on."""
+        self.conduct = Conduct() if compared else None
+        self.is_heeded = self.failed or compared
 
     def __repr__(self) -> str:
         leaving = " leaving" if self.leaving else ""
@@ -50,8 +65,8 @@ class Dispatcher(Generic[W]):
     """Endpoints, their counts, and the queue of one service."""
 
     __slots__ = (
-        "_balance", "_everywhere", "_leaving", "_open", "_peers", "_pick", "_rng", "_slow_start",
-        "concurrency", "queue_size", "slots", "waiting",
+        "_balance", "_compared", "_everywhere", "_leaving", "_open", "_peers", "_pick", "_rng",
+        "_slow_start", "concurrency", "queue_size", "slots", "waiting",
     )  # fmt: skip
 
     def __init__(self, rng: Draws) -> None:
@@ -60,6 +75,7 @@ class Dispatcher(Generic[W]):
         self._slow_start = SlowStart(picker(self._balance, rng), 0.0)
         self._pick: Callable[[Sequence[Slot], int], int] = self._slow_start.pick
         self._leaving: dict[str, Slot] = {}
+        self._compared = False
         self.concurrency = 0
         self.queue_size = 0
         self.slots: list[Slot] = []
@@ -69,12 +85,23 @@ class Dispatcher(Generic[W]):
         self.waiting: OrderedDict[W, int] = OrderedDict()  # each with its stamp
 
     def configure(
-        self, *, concurrency: int, queue_size: int, balance: Balance, slow_start: float = 0.0
+        self,
+        *,
+        concurrency: int,
+        queue_size: int,
+        balance: Balance,
+        slow_start: float = 0.0,
+        compared: bool = False,
     ) -> None:
-        """`concurrency` 0 is no limit; `slow_start` in seconds, 0 is none."""
+        """`concurrency` 0 is no limit; `slow_start` in seconds, 0 is none. `compared`: the conduct
+        of each endpoint is counted."""
         self.concurrency = concurrency
         self.queue_size = queue_size
         self._slow_start.seconds = slow_start
+        if compared != self._compared:
+            self._compared = compared
+            for slot in (*self.slots, *self._leaving.values()):
+                slot.compare(compared)
         if balance != self._balance:
             self._balance = balance
             is_plain = self._pick is self._slow_start.pick
@@ -218,6 +245,12 @@ class Dispatcher(Generic[W]):
         busy = [slot for slot in (*self.slots, *self._leaving.values()) if slot.in_flight]
         return tuple((slot.endpoint.replica, slot.in_flight) for slot in busy)
 
+    def served(self) -> tuple[Served, ...]:
+        """The conduct of those that have any, since it was asked for last."""
+        counted = [(slot.conduct, slot) for slot in self.slots if slot.conduct is not None]
+        taken = (conduct.take(slot.endpoint.replica) for conduct, slot in counted)
+        return tuple(served for served in taken if served is not None)
+
     def _take(self, slots: list[Slot], since: int) -> Slot | None:
         index = self._pick(slots, self.concurrency)
         if index < 0:
@@ -270,10 +303,14 @@ class Dispatcher(Generic[W]):
             del self._leaving[endpoint.replica]
             back.leaving = False
             back.endpoint = endpoint
+            back.compare(self._compared)
             return back
         self._leaving.pop(endpoint.replica, None)
         peers = self._peers
-        return Slot(endpoint, peers.tokens(endpoint.replica) if peers is not None else None)
+        made = Slot(endpoint, peers.tokens(endpoint.replica) if peers is not None else None)
+        if self._compared:
+            made.compare(compared=True)
+        return made
 
 
 def _take_token(tokens: Tokens, slot: Slot, since: int) -> bool:

@@ -159,7 +159,6 @@ def test_one_that_comes_grows_and_then_costs_nothing() -> None:
     d = dispatcher()
     d.update(endpoints("a"))
     d.update(endpoints("a", "b"), 100.0)
-    assert d.is_growing
     assert answered(d)["b"] <= 10
     d.grow(105.0)
     assert 30 <= answered(d)["b"] <= 36
@@ -208,7 +207,6 @@ def test_turned_off_on_reload_it_ends_at_the_next_look() -> None:
     d.update(endpoints("a"))
     d.update(endpoints("a", "b"), 100.0)
     d.configure(concurrency=0, queue_size=9, balance="first_available", slow_start=0.0)
-    assert d.is_growing
     d.grow(100.1)
     assert not d.is_growing
     assert answered(d) == {"a": 100}
