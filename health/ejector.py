@@ -134,7 +134,7 @@ class Ejector:
 
     def _review(self, service: str) -> None:
         known = [replica.id for replica in self._registry.replicas(service)]
-        self._tidy_comparison(service, known)
+        self._tidy_comparison(service)
         detector = self._detectors.get(service)
         if detector is None:
             return
@@ -171,11 +171,12 @@ class Ejector:
         if due is not None:
             self._timer = asyncio.get_running_loop().call_at(due, self._on_timer)
 
-    def _tidy_comparison(self, service: str, known: list[str]) -> None:
+    def _tidy_comparison(self, service: str) -> None:
+        """What a replica did before it was not ready says nothing of it."""
         comparison, limits = self._comparisons.get(service), self._limits(service)
         if comparison is None:
             return
-        comparison.keep(known)
+        comparison.keep(self._ready(service))
         if comparison.is_empty or limits is None or not limits.compares:
             del self._comparisons[service]
 

@@ -4,6 +4,8 @@ import asyncio
 from collections import Counter
 from typing import Any
 
+import pytest
+
 from cluster.buckets import percentile
 from cluster.messages import LoadReport, Outcome, OutcomeKind
 from config.service import Health, Outliers, Service, Timeouts
@@ -13,6 +15,7 @@ from tests.support.raw_http import HELLO, Call, Stage, always, get, once, stage,
 COMPARED: dict[str, Any] = {"health": Health(outliers=Outliers(slow=5.0))}
 POST = b"POST / HTTP/1.1\r\nHost: web.test\r\nContent-Length: 4\r\n\r\n"
 FAILURE = b"HTTP/1.1 500 -\r\nContent-Length: 0\r\n\r\n"
+FAILURE_IN_PARTS = b"HTTP/1.1 500 -\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n"
 SLOW = 0.15  # seconds
 LEAST, MOST = SLOW * 0.93, SLOW * 3
 
@@ -72,6 +75,9 @@ async def test_each_answer_of_each_replica_with_its_time() -> None:
             assert (await client.ask(get())).status == 200
         slowly = await told(s, (2, 0, 2), "web-0")
         quickly = await told(s, (2, 0, 2), "web-1")
+        # And each is told once.
+        await until(lambda: s.events.of(LoadReport)[-1].is_silent)
+        assert Told(s, "web-0").counts == Told(s, "web-1").counts == (2, 0, 2)
     assert all(LEAST < seconds < MOST for seconds in slowly)
     assert all(seconds < LEAST for seconds in quickly)
 
@@ -102,8 +108,9 @@ async def test_how_slowly_a_client_sends_is_none_of_its_time() -> None:
         assert (await told(s, (1, 0, 1)))[0] < LEAST
 
 
-async def test_a_failure_is_counted_without_its_time() -> None:
-    async with stage(always(FAILURE), **COMPARED) as s:
+@pytest.mark.parametrize("failure", [FAILURE, FAILURE_IN_PARTS])
+async def test_a_failure_is_counted_without_its_time(failure: bytes) -> None:
+    async with stage(always(failure), **COMPARED) as s:
         client = await s.client()
         for _ in range(3):
             assert (await client.ask(get())).status == 500
@@ -190,16 +197,27 @@ async def test_nothing_is_counted_unless_it_is_asked_for_and_from_then_on() -> N
 
 
 async def test_what_it_did_before_it_was_away_is_not_told_when_it_is_back() -> None:
-    async with stage(slow, **COMPARED) as s:
+    """Not even while something of before is still in flight there."""
+
+    async def slow_at_times(call: Call) -> None:
+        while True:
+            if b"/slow" in await call.request():
+                await release.wait()
+            await call.send(HELLO)
+
+    release = asyncio.Event()
+    async with stage(slow_at_times, **COMPARED) as s:
         (replica,) = s.replicas
-        client = await s.client()
-        await client.send(get())
-        await until(lambda: replica.bodies)
+        client, patient = await s.client(), await s.client()
+        await patient.send(get("/slow"))
+        await until(lambda: replica.heads)
+        assert (await client.ask(get())).status == 200
         s.publish()
-        assert (await client.answer()).status == 200
         s.publish(replica)
         assert (await client.ask(get())).status == 200
         await told(s, (1, 0, 1))
+        release.set()
+        assert (await patient.answer()).status == 200
 
 
 async def test_a_new_replica_gets_its_share_little_by_little() -> None:

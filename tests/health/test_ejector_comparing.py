@@ -4,8 +4,10 @@ import asyncio
 from bisect import bisect_left
 from collections.abc import Awaitable, Callable
 
+import pytest
+
 from cluster.buckets import EDGES
-from cluster.lifecycle import State
+from cluster.lifecycle import Event, State
 from cluster.messages import LoadReport, Served
 from config.service import Health, Outliers
 from tests.support import virtual_time
@@ -131,6 +133,27 @@ def test_at_most_so_many_leave_the_worst_first() -> None:
 
     slow = Outliers(slow=5.0, max_ejected=0.3, eject_for=60.0)
     play(story, a_health(outliers=slow), replicas=5)
+
+
+@pytest.mark.parametrize("how", ["ejected", "not ready"])
+def test_what_it_did_before_it_was_away_is_not_held_against_it(how: str) -> None:
+    """The window reaches back to before."""
+
+    async def story(world: World) -> None:
+        await report(
+            world, did("web-1", 0, 60 if how == "ejected" else 19), *siblings(), *siblings()
+        )
+        if how == "not ready":
+            world.advance(Event.UNREADY)
+            world.advance(Event.PASSED)
+        else:
+            assert world.endpoints() == ["web-2", "web-3", "web-4"]
+            await asyncio.sleep(10.01)
+        await report(world, did("web-1", 1, 2), *siblings())
+        assert len(world.endpoints()) == 4
+
+    limits = Outliers(failures=0, error_rate=0.5, min_requests=20, window=300.0, eject_for=10.0)
+    play(story, a_health(outliers=limits))
 
 
 def test_several_gateways_are_one_picture() -> None:
