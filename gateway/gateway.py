@@ -211,7 +211,7 @@ class Gateway:
     def _replace_endpoints(self, destination: Destination, snapshot: EndpointSnapshot) -> None:
         context, dispatcher = self._context, destination.dispatcher
         destination.snapshot = snapshot
-        gone, drained = dispatcher.update(snapshot.endpoints)
+        gone, drained = dispatcher.update(snapshot.endpoints, context.loop.time())
         for slot in gone:
             for upstream in list(slot.idle):
                 upstream.drop()

@@ -13,7 +13,7 @@ from autoscaler.measuring import Measuring
 from autoscaler.scaler import Scaler
 from cluster.events import Events
 from cluster.lifecycle import State
-from cluster.model import Trouble
+from cluster.model import Replica, Trouble
 from cluster.reconciler import Reconciler
 from cluster.registry import Registry
 from cluster.rollout import Phase
@@ -248,7 +248,11 @@ class Control:
             in_flight=seen.in_flight if seen else 0,
             queued=seen.queued if seen else 0,
             replicas=tuple(
-                ReplicaView.of(replica, seen.endpoints.get(replica.id, 0) if seen else 0)
+                ReplicaView.of(
+                    replica,
+                    seen.endpoints.get(replica.id, 0) if seen else 0,
+                    self._registry.ejection(replica.id),
+                )
                 for replica in replicas
             ),
             last_decision=decision.to_dict() if decision else None,
@@ -256,7 +260,7 @@ class Control:
             hosts=spec.hosts,
             min=bounds.least,
             max=bounds.most,
-            ready=sum(replica.state is State.READY for replica in replicas),
+            ready=sum(self._may_serve(replica) for replica in replicas),
             leases=tuple(map(self._shown, self._leasing.present(name))),
             waits_for=self._reconciler.waits_for(name),
             completed=self._registry.completed(name) is not None,
@@ -271,6 +275,9 @@ class Control:
             None if since is None else moment(round(self._wall() + since - self._clock())),
             status.reason,
         )  # fmt: skip
+
+    def _may_serve(self, replica: Replica) -> bool:
+        return replica.state is State.READY and self._registry.ejection(replica.id) is None
 
     def _shown(self, lease: Lease) -> LeaseView:
         """To the second: two clocks that are read one after the other differ by a little."""
