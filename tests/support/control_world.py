@@ -9,6 +9,7 @@ import contextlib
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry
@@ -123,7 +124,8 @@ async def control_world(
     collectors = CollectorRegistry()
     registry, events = Registry(), Events(clock)
     metrics = ClusterMetrics(collectors)
-    failures = Failures(registry, events, metrics, clock, engine_owns_count=counted)
+    uneven = partial(random.Random(11).uniform, 0.7, 1.3)
+    failures = Failures(registry, events, metrics, clock, engine_owns_count=counted, jitter=uneven)
     collectors.register(ReplicaLedger(registry, clock))
     rollouts = Rollouts(registry, events, metrics, failures, Courses(state, events), clock)
     rng = random.Random(seed)
@@ -141,6 +143,7 @@ async def control_world(
             performer = Placing(
                 registry, runtime, tasks, failures, events, metrics, clock, clock,
                 lambda service: f"{service}-{rng.getrandbits(24):06x}",
+                jitter=uneven,
             )  # fmt: skip
         static = StaticEndpoints(registry, clock, clock)
         scaler = Scaler(registry, events, clock, clock, AutoscalerMetrics(collectors))
@@ -159,6 +162,7 @@ async def control_world(
         discovery = Discovery(
             registry, runtime, failures, events, metrics, clock,
             adopt=scaler.adopt, discard=performer.discard, keeping=keeping,
+            jitter=uneven,
         )  # fmt: skip
         world = ControlWorld(
             registry, engine, scaler, reconciler, discovery, events, collectors, leasing, rollouts
