@@ -119,14 +119,19 @@ class Gateway:
             await listener.open(listening)
         return [listener.address for listener in self._listeners]
 
-    async def drain(self, timeout: float) -> None:
-        """Accept no more, let what is under way finish for `timeout` seconds, cut the rest."""
+    async def drain(self, timeout: float, patience: float = 0.0) -> None:
+        """Accept no more, let what is under way finish for `timeout` seconds, cut the rest.
+
+        `patience` is how long, in seconds, a client that is idle may still send a request, so
+        that none is closed while it does.
+        """
         context = self._context
         context.draining = True
-        for listener in self._listeners:
-            listener.close()
+        context.patience = min(context.idle_timeout, patience)
         for connection in list(context.connections):
             connection.drain()
+        for listener in self._listeners:
+            listener.close()
         try:
             async with asyncio.timeout(timeout):
                 await self._emptied()
@@ -230,7 +235,10 @@ class Gateway:
 
     async def _emptied(self) -> None:
         context = self._context
-        while context.connections:
+        while context.connections or context.tasks:
+            if not context.connections:
+                await asyncio.wait(context.tasks)
+                continue
             context.emptied.clear()
             await context.emptied.wait()
 

@@ -44,6 +44,7 @@ class Listener:
         """With certificates it is one for HTTPS; with `secure`, all are sent there."""
         self._context = context
         self._server: asyncio.AbstractServer | Acceptor | None = None
+        self._listening: socket.socket | None = None  # the same, by a descriptor of our own
         self._secure = secure
         self.certificates = certificates
         self._proto = b"http" if certificates is None else b"https"
@@ -59,6 +60,7 @@ class Listener:
         # Stands in for the Host that HTTP/1.0 may leave out; it is none to send a client to.
         self._authority = b"" if self._secure else str(self.address).encode()
         try:
+            self._listening = listening.dup()
             self._server = await self._accept(listening)
         except BaseException:
             listening.close()
@@ -76,10 +78,39 @@ class Listener:
         return Downstream(self._context, self)
 
     def close(self) -> None:
-        """Accept no more; connections live on."""
-        if self._server is not None:
-            self._server.close()
-            self._server = None
+        """Accept those who have connected already, and no more; connections live on."""
+        if self._server is None or self._listening is None:
+            return
+        server, self._server = self._server, None
+        server.close()
+        with self._listening as listening:
+            self._accept_the_rest(listening, server)
+        self._listening = None
+
+    def _accept_the_rest(
+        self, listening: socket.socket, server: asyncio.AbstractServer | Acceptor
+    ) -> None:
+        """The kernel resets whoever waits in the backlog of a socket that is closed for good."""
+        for _ in range(_BACKLOG):
+            try:
+                connection, name = listening.accept()
+            except OSError:
+                return
+            connection.setblocking(False)
+            if isinstance(server, Acceptor):
+                server.welcome(connection, name[0])
+            else:
+                self._welcome(connection)
+
+    def _welcome(self, connection: socket.socket) -> None:
+        context = self._context
+        task = context.loop.create_task(self._take(connection), name="accept the last")
+        context.tasks.add(task)
+        task.add_done_callback(context.tasks.discard)
+
+    async def _take(self, connection: socket.socket) -> None:
+        with contextlib.suppress(OSError):  # it has left
+            await self._context.loop.connect_accepted_socket(self._greet, connection)
 
     def opened(self, transport: asyncio.BaseTransport) -> tuple[Peer, Problem | None]:
         """A plain client; those of TLS come by their Handshake."""
