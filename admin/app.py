@@ -7,7 +7,7 @@ nothing, not even which paths exist.
 import errno
 import os
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
@@ -65,8 +65,9 @@ class AdminServer:
         self._runner: web.AppRunner | None = None
         self._is_loopback = False
 
-    async def start(self) -> Address:
-        """Where it listens; port 0 takes a free one. Raises AdminListenError."""
+    async def start(self, given: Sequence[socket.socket] = ()) -> Address:
+        """Where it listens; port 0 takes a free one. `given` are sockets for that address that
+        listen already. Raises AdminListenError."""
         host, port = self._checked_address()
         self._is_loopback = is_loopback(host)
         runner = web.AppRunner(
@@ -77,12 +78,21 @@ class AdminServer:
         )
         await runner.setup()
         try:
-            await web.TCPSite(runner, host or None, port).start()
+            if not given:
+                await web.TCPSite(runner, host or None, port).start()
+            for listening in given:
+                await web.SockSite(runner, listening).start()
         except OSError as error:
             await runner.cleanup()
             raise AdminListenError(self._why_not(error)) from error
         self._runner = runner
         return Address(*runner.addresses[0][:2])
+
+    def listening(self) -> list[socket.socket]:
+        """Copies of the sockets that it accepts on."""
+        servers = [site._server for site in self._runner.sites] if self._runner else []
+        ends = [end for server in servers for end in getattr(server, "sockets", ())]
+        return [socket.socket(fileno=os.dup(end.fileno())) for end in ends]
 
     async def stop(self) -> None:
         """Followers end at once, other answers have five seconds, reloads are waited for."""

@@ -19,6 +19,7 @@ CODES: dict[str, tuple[int, str]] = {
     "unknown-service": (404, "There is no such service"),
     "unknown-lease": (404, "There is no such lease"),
     "method-not-allowed": (405, "This path does not take this method"),
+    "upgrade-failed": (409, "Not replaced; all is as it was"),
     "body-too-large": (413, "The body is too large"),
     "misdirected-host": (421, "Refused: the Host is not this machine"),
     "invalid-request": (422, "The request says something that cannot be"),

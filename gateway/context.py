@@ -70,8 +70,8 @@ class Context:
     __slots__ = (
         "access_log", "admission", "connections", "date", "draining", "emptied", "events",
         "everyone", "id_line", "id_prefix", "idle_timeout", "ids", "limits", "loop", "patience",
-        "paused", "read_buffer", "rng", "routes", "silence", "source", "sweep", "table", "tasks", "trusted",
-        "unrouted",
+        "paused", "read_buffer", "rng", "routes", "silence", "source", "sweep", "table", "tasks",
+        "trusted", "unrouted",
     )  # fmt: skip
 
     loop: asyncio.AbstractEventLoop

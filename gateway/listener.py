@@ -5,7 +5,8 @@ import contextlib
 import ipaddress
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from cluster.model import Address
 from config.settings import Gateway, TlsListener
@@ -76,6 +77,11 @@ class Listener:
         if self._secure is not None:
             return Redirected(self._context, self, self._secure)
         return Downstream(self._context, self)
+
+    @property
+    def listening(self) -> socket.socket | None:
+        """What it accepts on, while it does."""
+        return self._listening
 
     def close(self) -> None:
         """Accept those who have connected already, and no more; connections live on."""
@@ -154,30 +160,56 @@ def staying(former: Gateway, asked: Gateway) -> Gateway:
     return asked.model_copy(update={"listen": former.listen, "tls": tls})
 
 
-def bind_all(texts: Sequence[str]) -> list[socket.socket]:
-    """All of them or none. Raises ListenError."""
+Given = Mapping[str, Sequence[socket.socket]]
+
+
+def bind_all(texts: Sequence[str], given: Given = MappingProxyType({})) -> list[socket.socket]:
+    """All of them or none. `given` are sockets that listen already, by what the file calls them;
+    copies of them stand in for binding. Raises ListenError."""
     with contextlib.ExitStack() as bound:
-        sockets = [bound.enter_context(bind(text)) for text in texts]
+        sockets = [
+            bound.enter_context(given[text][0].dup() if given.get(text) else bind(text))
+            for text in texts
+        ]
         bound.pop_all()
     return sockets
 
 
-def bind_for_many(texts: Sequence[str], count: int) -> list[list[socket.socket]]:
+def bind_for_many(
+    texts: Sequence[str], count: int, given: Given = MappingProxyType({})
+) -> list[list[socket.socket]]:
     """For each of `count` processes its own sockets, all on the same ports: the kernel spreads
     the connections (SO_REUSEPORT). All of them or none. Raises ListenError.
     """
     with contextlib.ExitStack() as bound:
-        columns = [_bind_shared(text, count, bound) for text in texts]
+        columns = [_bind_shared(text, count, bound, given.get(text, ())) for text in texts]
         bound.pop_all()
     return [list(row) for row in zip(*columns, strict=True)]
 
 
-def _bind_shared(text: str, count: int, bound: contextlib.ExitStack) -> list[socket.socket]:
+def _bind_shared(
+    text: str, count: int, bound: contextlib.ExitStack, given: Sequence[socket.socket]
+) -> list[socket.socket]:
+    if given:
+        return [bound.enter_context(_another(text, given, number)) for number in range(count)]
     # Another program of this user that shares the port would go unnoticed: first try without.
     with bind(text) as alone:
         family, name = alone.family, alone.getsockname()
     try:
         return [bound.enter_context(_bound(family, name, shared=True)) for _ in range(count)]
+    except OSError as error:
+        raise _refusal(text, error) from error
+
+
+def _another(text: str, given: Sequence[socket.socket], number: int) -> socket.socket:
+    """A copy of a given one; beyond these a new one, or one that two processes accept on."""
+    if number < len(given):
+        return given[number].dup()
+    former = given[number % len(given)]
+    if not former.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT):
+        return former.dup()
+    try:
+        return _bound(former.family, former.getsockname(), shared=True)
     except OSError as error:
         raise _refusal(text, error) from error
 

@@ -27,7 +27,7 @@ from cluster.registry import Registry
 from cluster.runtime import InstanceRuntime
 from cluster.tasks import Tasks
 from config.settings import Settings
-from gateway.gateway import Gateway
+from gateway.gateway import Gateway, GatewayEvents
 from gateway.sweep import OnSweep
 from health.ejector import Ejector
 from health.metrics import HealthMetrics
@@ -39,6 +39,7 @@ from tidegate.front import Front, Inside
 from tidegate.lease_key import LeaseKey
 from tidegate.metrics import GatewayCollector, TidegateMetrics
 from tidegate.spine import Spine
+from tidegate.succession import Succession
 from tidegate.workers import Workers
 
 Clock = Callable[[], float]
@@ -55,8 +56,9 @@ class System:
     scaler: Scaler
     measuring: Measuring
     reconciler: Reconciler
+    placing: Placing
     discovery: Discovery
-    gateway: Front
+    gateway: Succession
     prober: Prober
     ejector: Ejector
     control: Control
@@ -114,7 +116,8 @@ def build(
         registry, runtime, failures, events, cluster_metrics, clock,
         adopt=scaler.adopt, discard=placing.discard, keeping=keeping,
     )  # fmt: skip
-    gateway = front_of(settings, spine, events, tasks, rng, log_arguments, on_sweep)
+    gateway = Succession(spine, events, tasks)
+    gateway.lead(front_of(settings, gateway, events, tasks, rng, log_arguments, on_sweep))
     registry.on_snapshot(gateway.apply)
 
     metrics = TidegateMetrics(collectors)
@@ -129,14 +132,14 @@ def build(
     control.on_reload(lambda result: expiry.look(control.settings.gateway) if result.ok else None)
     admin = AdminServer(settings.admin.listen, token, control, collectors, lease_token=key.token)
     return System(
-        settings, registry, runtime, events, scaler, measuring, reconciler, discovery, gateway,
-        prober, ejector, control, admin, metrics, expiry, equipment,
+        settings, registry, runtime, events, scaler, measuring, reconciler, placing, discovery,
+        gateway, prober, ejector, control, admin, metrics, expiry, equipment,
     )  # fmt: skip
 
 
 def front_of(
     settings: Settings,
-    spine: Spine,
+    told: GatewayEvents,
     events: Events,
     tasks: Tasks,
     rng: random.Random,
@@ -144,8 +147,16 @@ def front_of(
     on_sweep: OnSweep | None,
 ) -> Front:
     if settings.gateway.workers == 0:
-        return Inside(Gateway(settings.gateway, spine, rng, on_sweep=on_sweep))
-    return Workers(settings.gateway, spine, events, tasks, log_arguments)
+        return Inside(Gateway(settings.gateway, told, rng, on_sweep=on_sweep))
+    return Workers(
+        settings.gateway, told, events, tasks, log_arguments, offers_of(settings),
+        settings.orphan_timeout,
+    )  # fmt: skip
+
+
+def offers_of(settings: Settings) -> Path:
+    """The folder in which gateways wait for the next control process."""
+    return Path(settings.state_dir) / "gateways"
 
 
 def runtime_of(settings: Settings, folder: Path) -> InstanceRuntime:
@@ -160,7 +171,12 @@ def runtime_of(settings: Settings, folder: Path) -> InstanceRuntime:
         return DockerRuntime(settings.owner, docker.url, docker.network, docker.publish)
     from runtimes.process import ProcessRuntime
 
-    return ProcessRuntime(settings.owner, Path(settings.state_dir), folder)
+    return ProcessRuntime(
+        settings.owner,
+        Path(settings.state_dir),
+        folder,
+        orphan_timeout=settings.orphan_timeout,
+    )
 
 
 def replica_names(rng: random.Random) -> Callable[[str], str]:

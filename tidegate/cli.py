@@ -133,6 +133,7 @@ for _command in (
     cli_remote.scale,
     cli_remote.lease,
     cli_remote.reload,
+    cli_remote.upgrade,
     cli_remote.events,
     cli_remote.logs,
 ):
