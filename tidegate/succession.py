@@ -12,7 +12,7 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from pydantic import TypeAdapter
@@ -163,6 +163,9 @@ class Succession:
             return present
         formers = [former.stats for former in self._formers.values()]
         return merged([present, self._before, *formers], now)
+
+    def pids(self) -> Collection[int]:
+        return (*self.front.pids(), *self._formers)
 
     def let_go(self, let_go: bool) -> None:
         self.front.let_go(let_go)

@@ -35,6 +35,7 @@ from tidegate.shares import Shares
 
 log = logging.getLogger("tidegate.worker")
 
+_UNSEEN = 0.1  # seconds
 LAST_DRAIN = 10.0  # seconds for what is under way, when nobody takes over
 
 
@@ -93,7 +94,7 @@ class Orphanage:
         self._is_alone = False
         if loop is not None:
             for number in (signal.SIGINT, signal.SIGTERM):
-                loop.add_signal_handler(number, self.end)
+                loop.add_signal_handler(number, self._told_to_end, loop)
 
     def taken(self, link: Link) -> None:
         self._next.put_nowait(link)
@@ -111,6 +112,13 @@ class Orphanage:
             return None
         finally:
             self._is_alone = False
+
+    def _told_to_end(self, loop: asyncio.AbstractEventLoop) -> None:
+        """The end of the control process may not have been seen yet."""
+        if self._is_alone:
+            self.end()
+        else:
+            loop.call_later(_UNSEEN, self.end)
 
     def end(self) -> None:
         """There is no need to wait for anybody."""
