@@ -25,13 +25,14 @@ from cluster.tasks import Tasks
 from config.errors import ConfigError
 from config.loader import load
 from config.settings import Settings
-from gateway.listener import ListenError
+from gateway.listener import ListenError, wanted
 from tidegate import log as logs
 from tidegate.build import System, build, offers_of, runtime_of, token_of
 from tidegate.collector import Collector
 from tidegate.handing import Abandoned, Predecessor
 from tidegate.lock import AlreadyRunning, OwnerLock, held
 from tidegate.resting import Resting
+from tidegate.supervisor import Supervisor
 from tidegate.upgrade import Upgrade
 
 log = logging.getLogger("tidegate")
@@ -49,6 +50,7 @@ def main(
 ) -> int:
     """Run until told to stop; the exit code of the process."""
     predecessor = Predecessor.of(os.environ)
+    supervisor = Supervisor.of(os.environ, os.getpid())
     logs.configure(log_format, log_level)
     descriptors.raise_limit()
     try:
@@ -73,6 +75,7 @@ def main(
                     ("--log-format", log_format, "--log-level", log_level),
                     lock,
                     predecessor,
+                    supervisor,
                 )
             )
     except (AlreadyRunning, Abandoned, TokenError, OSError) as error:
@@ -93,6 +96,7 @@ async def serve(
     log_arguments: Sequence[str],
     lock: OwnerLock,
     predecessor: Predecessor | None,
+    supervisor: Supervisor,
 ) -> int:
     loop = asyncio.get_running_loop()
     stopping = Stopping(loop)
@@ -115,16 +119,19 @@ async def serve(
             on_sweep=collector.tick,
         )
         loop.add_signal_handler(
-            signal.SIGHUP, lambda: tasks.start(_reload(system), "reload the configuration")
+            signal.SIGHUP,
+            lambda: tasks.start(_reload(system, supervisor), "reload the configuration"),
         )
         resting = Resting(system, lock, tasks, longest_drain(settings))
         upgrade = Upgrade(
-            settings.owner, settings.state_dir, settings.admin.listen, resting.rest, resting.resume
-        )
+            settings.owner, settings.state_dir, settings.admin.listen, resting.rest, resting.resume,
+            supervisor.environment(),
+        )  # fmt: skip
         try:
-            await _start(system, tasks, resting, predecessor)
+            await _start(system, tasks, resting, predecessor, supervisor)
             system.control.replace = upgrade
             await _first(stopping.asked, upgrade.is_done)
+            supervisor.stopping() if stopping.asked.is_set() else supervisor.replaced(upgrade.pid)
             if upgrade.is_done.is_set():
                 await resting.leave()
                 _vanish()
@@ -166,11 +173,18 @@ def _vanish() -> NoReturn:
 
 
 async def _start(
-    system: System, tasks: Tasks, resting: Resting, predecessor: Predecessor | None
+    system: System,
+    tasks: Tasks,
+    resting: Resting,
+    predecessor: Predecessor | None,
+    supervisor: Supervisor,
 ) -> None:
     settings = system.settings
-    listening = predecessor.admin(settings.admin.listen) if predecessor else ()
-    admin = await system.admin.start(listening)
+    given = supervisor.take([settings.admin.listen, *wanted(settings.gateway)])
+    of_admin = given.pop(settings.admin.listen, [])
+    admin = await system.admin.start(
+        predecessor.admin(settings.admin.listen) if predecessor else of_admin
+    )
     system.equipment.admin_is_at(admin)
     try:
         await system.runtime.open()
@@ -185,7 +199,9 @@ async def _start(
         system.reconciler.begin()
     system.measuring.configure(settings.services)
     system.control.open_routes(settings)
-    addresses = await system.gateway.start({})
+    addresses = await system.gateway.start(given)
+    for unclaimed in supervisor.unclaimed():
+        log.warning("nothing in the file listens on %s, a socket that was given", unclaimed)
     if succeeds:
         # Only now is it known what is in flight, so that no replica is stopped under it.
         await system.gateway.take_over(system.control.snapshots(), longest_drain(settings))
@@ -198,6 +214,7 @@ async def _start(
     system.control.is_now(None)
     if predecessor:
         predecessor.ready()
+    supervisor.ready(f"{len(settings.services)} services, admin on http://{admin}")
     log.info(
         "ready: %d services on %s, admin on http://%s",
         len(settings.services),
@@ -246,8 +263,10 @@ async def _unless_at_once(work: Coroutine[Any, Any, None], stopping: Stopping) -
         told.cancel()
 
 
-async def _reload(system: System) -> None:
-    await system.control.reload()
+async def _reload(system: System, supervisor: Supervisor) -> None:
+    supervisor.reloading()
+    result = await system.control.reload()
+    supervisor.ready("reloaded" if result.ok else "the file is wrong; the last good one stays")
 
 
 async def _watch_lag(system: System) -> None:

@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from admin.ports import UpgradeResult
@@ -41,13 +42,17 @@ class Upgrade:
         admin_listen: str,
         rest: Callable[[], Awaitable[Sequence[socket.socket]]],
         resume: Callable[[], Awaitable[None]],
+        environment: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
+        """`environment` is for the new process, beyond ours."""
+        self._environment = environment
         self._identity = {"owner": owner, "state_dir": state_dir}
         self._admin_listen = admin_listen
         self._rest = rest
         self._resume = resume
         self._under_way = False
         self.is_done = asyncio.Event()
+        self.pid = 0  # of the new one
 
     async def __call__(self) -> UpgradeResult:
         if self._under_way or self.is_done.is_set():
@@ -66,12 +71,13 @@ class Upgrade:
         ours.setblocking(False)
         with ours:
             with theirs:
-                process = _spawned(theirs)
+                process = _spawned(theirs, self._environment)
             why = await self._why_not(ours, process)
         if why is not None:
             log.error("the upgrade failed, all is as it was: %s", why)
             return UpgradeResult(False, 0, why)
         process.returncode = 0  # it is on its own: the object shall neither wait for it nor warn
+        self.pid = process.pid
         self.is_done.set()
         return UpgradeResult(True, process.pid)
 
@@ -109,11 +115,11 @@ async def _hear(ours: socket.socket, word: str) -> Mapping[str, Any]:
     return told
 
 
-def _spawned(theirs: socket.socket) -> "subprocess.Popen[bytes]":
+def _spawned(theirs: socket.socket, more: Mapping[str, str]) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(
         [sys.executable, *sys.orig_argv[1:]],
         pass_fds=[theirs.fileno()],
-        env={**os.environ, handing.VARIABLE: str(theirs.fileno())},
+        env={**os.environ, **more, handing.VARIABLE: str(theirs.fileno())},
     )
 
 
