@@ -62,7 +62,7 @@ def _of_the_process(do: Answers) -> tuple[Operation, ...]:
             do.events,
             "What happened and what happens: Server-Sent Events, an Event as the data of each",
             query=_EVENTS,
-            sends="Event",
+            sends="EventMessage",
             content_type="text/event-stream",
         ),
     )
@@ -94,7 +94,7 @@ def _that_show(do: Answers) -> tuple[Operation, ...]:
             do.logs,
             "Output of its replicas: one LogLine a line; an empty line is a heartbeat",
             query=_LOGS,
-            sends="LogLine",
+            sends="LogLines",
             content_type="application/x-ndjson",
             problems=("unsupported", "runtime-failure"),
         ),
@@ -111,7 +111,6 @@ def _that_change(do: Answers) -> tuple[Operation, ...]:
             "Keep this many replicas by hand",
             body="ScaleRequest",
             sends="ServiceView",
-            problems=("invalid-json", "body-too-large"),
         ),
         Operation(
             "DELETE",
@@ -127,7 +126,6 @@ def _that_change(do: Answers) -> tuple[Operation, ...]:
             "Keep it from freezing and stopping for a while",
             body="LeaseRequest",
             sends="LeaseView",
-            problems=("invalid-json", "body-too-large"),
         ),
         Operation(
             "DELETE",

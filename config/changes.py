@@ -19,9 +19,10 @@ _OUTSIDE_SERVICES = (
     "gateway",
     "admin",
 )
-# What the gateway takes over while it runs; everything else out there is read once, at the start.
+# What is taken over while it runs; everything else out there is read once, at the start.
 _LIVE = re.compile(
     r"gateway\.(?:limits|trusted_proxies|access_log|tls\[\d+\]\.certificates)(?![a-z_])"
+    r"|admin\.token_file\Z"
 )
 
 

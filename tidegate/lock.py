@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import io
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,9 +23,19 @@ class OwnerLock:
 
     def take(self) -> None:
         """Raises AlreadyRunning, or OSError where the folder cannot be made."""
-        self._state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        state_dir = self._state_dir
+        state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if state_dir.stat().st_mode & stat.S_IWOTH:
+            raise PermissionError(
+                f"everybody on this machine may write to the state folder {state_dir}, and so "
+                f"decide what Tidegate adopts and kills; chmod 700 {state_dir}, or set another "
+                "state_dir"
+            )
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
+        descriptor = os.open(state_dir / "owner.lock", flags, 0o600)
         with contextlib.ExitStack() as undo:
-            file = undo.enter_context((self._state_dir / "owner.lock").open("a+"))
+            file = undo.enter_context(open(descriptor, "r+"))
+            os.fchmod(descriptor, 0o600)
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

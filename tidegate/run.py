@@ -195,6 +195,7 @@ async def _start(
     system.registry.configure(settings.services)
     system.scaler.configure(settings.services)
     await system.discovery.sync()
+    system.leasing.restore(settings.services)
     if not succeeds:
         system.reconciler.begin()
     system.measuring.configure(settings.services)

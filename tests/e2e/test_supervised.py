@@ -99,7 +99,7 @@ async def test_given_sockets_are_used_for_the_addresses_they_have(
     admin = {"listen": f"127.0.0.1:{ports[1]}"}
     file = configuration(tmp_path, {"web": app()}, gateway=gateway, admin=admin)
     async with activated(file, *(f"127.0.0.1:{port}" for port in ports)):
-        answers = []
+        answers: list[bytes] = []
         async with asyncio.timeout(30):
             while not answers:
                 with contextlib.suppress(ConnectionError):  # nobody listens at first
@@ -117,11 +117,12 @@ async def test_given_sockets_are_used_for_the_addresses_they_have(
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd is not here")
 async def test_the_units_are_well_formed(tmp_path: Path) -> None:
+    units = [tmp_path / unit.name for unit in PACKAGING.iterdir()]
     for unit in PACKAGING.iterdir():
         text = unit.read_text().replace("/usr/local/bin/tidegate", "/bin/true")
         (tmp_path / unit.name).write_text(text)
     process = await asyncio.create_subprocess_exec(
-        *("systemd-analyze", "verify", "--man=no", *map(str, sorted(tmp_path.iterdir()))),
+        *("systemd-analyze", "verify", "--man=no", *map(str, units)),
         stderr=asyncio.subprocess.PIPE,
     )
     _, said = await process.communicate()
