@@ -233,8 +233,9 @@ class Registry:
             start_seconds=record.start_seconds,
             frozen=any(one.state is State.FROZEN for one in record.replicas.values()),
             ends_silent=self._ends_silent(service, record.desired),
+            draining=_draining(record),
         )
-        if snapshot == former:
+        if snapshot == former or _only_forgets(snapshot, former):
             return
         record.snapshot = replace(snapshot, version=former.version + 1)
         for listener in self._on_snapshot:
@@ -257,6 +258,17 @@ def _endpoints(record: _Record) -> tuple[Endpoint, ...]:
         for replica in record.replicas.values()
         if replica.state is State.READY and replica.address and replica.id not in record.ejected
     )
+
+
+def _draining(record: _Record) -> tuple[str, ...]:
+    states = record.replicas.values()
+    return tuple(replica.id for replica in states if replica.state is State.DRAINING)
+
+
+def _only_forgets(snapshot: EndpointSnapshot, former: EndpointSnapshot) -> bool:
+    """That a drained replica has ended is no news for a gateway, which had nothing of it left."""
+    same = replace(snapshot, draining=former.draining) == former
+    return same and set(snapshot.draining) <= set(former.draining)
 
 
 def _trouble_to_tell(record: _Record) -> Trouble | None:
