@@ -30,7 +30,7 @@ from cluster.rollouts import Rollouts
 from cluster.runtime import InstanceRuntime
 from cluster.tasks import Tasks
 from config.settings import Settings
-from gateway.gateway import Gateway
+from gateway.gateway import Gateway, GatewayEvents
 from gateway.sweep import OnSweep
 from health.ejector import Ejector
 from health.metrics import HealthMetrics
@@ -43,6 +43,7 @@ from tidegate.lease_book import LeaseBook
 from tidegate.lease_key import LeaseKey
 from tidegate.metrics import GatewayCollector, TidegateMetrics
 from tidegate.spine import Spine
+from tidegate.succession import Succession
 from tidegate.token_file import TokenFile
 from tidegate.workers import Workers
 
@@ -61,8 +62,9 @@ class System:
     measuring: Measuring
     leasing: Leasing
     reconciler: Reconciler
+    placing: Placing
     discovery: Discovery
-    gateway: Front
+    gateway: Succession
     prober: Prober
     ejector: Ejector
     control: Control
@@ -128,7 +130,8 @@ def build(
         registry, runtime, failures, events, cluster_metrics, clock,
         adopt=scaler.adopt, discard=placing.discard, keeping=keeping, jitter=jitter,
     )  # fmt: skip
-    gateway = front_of(settings, spine, events, tasks, rng, log_arguments, on_sweep)
+    gateway = Succession(spine, events, tasks)
+    gateway.lead(front_of(settings, gateway, events, tasks, rng, log_arguments, on_sweep))
     registry.on_snapshot(gateway.apply)
 
     metrics = TidegateMetrics(collectors)
@@ -145,14 +148,15 @@ def build(
     tokens = TokenFile(admin, events)
     control.on_reload(lambda result: tokens.look(control.settings.admin) if result.ok else None)
     return System(
-        settings, registry, runtime, events, scaler, measuring, leasing, reconciler, discovery,
+        settings, registry, runtime, events, scaler, measuring, leasing, reconciler, placing,
+        discovery,
         gateway, prober, ejector, control, admin, metrics, expiry, equipment,
     )  # fmt: skip
 
 
 def front_of(
     settings: Settings,
-    spine: Spine,
+    told: GatewayEvents,
     events: Events,
     tasks: Tasks,
     rng: random.Random,
@@ -160,8 +164,16 @@ def front_of(
     on_sweep: OnSweep | None,
 ) -> Front:
     if settings.gateway.workers == 0:
-        return Inside(Gateway(settings.gateway, spine, rng, on_sweep=on_sweep))
-    return Workers(settings.gateway, spine, events, tasks, log_arguments)
+        return Inside(Gateway(settings.gateway, told, rng, on_sweep=on_sweep))
+    return Workers(
+        settings.gateway, told, events, tasks, log_arguments, offers_of(settings),
+        settings.orphan_timeout,
+    )  # fmt: skip
+
+
+def offers_of(settings: Settings) -> Path:
+    """The folder in which gateways wait for the next control process."""
+    return Path(settings.state_dir) / "gateways"
 
 
 def runtime_of(settings: Settings, folder: Path) -> InstanceRuntime:
@@ -176,7 +188,12 @@ def runtime_of(settings: Settings, folder: Path) -> InstanceRuntime:
         return DockerRuntime(settings.owner, docker.url, docker.network, docker.publish)
     from runtimes.process import ProcessRuntime
 
-    return ProcessRuntime(settings.owner, Path(settings.state_dir), folder)
+    return ProcessRuntime(
+        settings.owner,
+        Path(settings.state_dir),
+        folder,
+        orphan_timeout=settings.orphan_timeout,
+    )
 
 
 def replica_names(rng: random.Random) -> Callable[[str], str]:

@@ -2,10 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from admin.ports import ReloadResult
+from admin.ports import ReloadResult, UpgradeResult
 from admin.views import LeaseView, ReplicaView, RolloutView, ServiceView, TroubleView, moment
 from autoscaler.leases import Lease
 from autoscaler.leasing import Leasing
@@ -13,6 +13,7 @@ from autoscaler.measuring import Measuring
 from autoscaler.scaler import Scaler
 from cluster.events import Events
 from cluster.lifecycle import State
+from cluster.messages import EndpointSnapshot
 from cluster.model import Replica, Trouble
 from cluster.reconciler import Reconciler
 from cluster.registry import Registry
@@ -67,6 +68,7 @@ class Control:
         self._phase: str | None = "starting"
         self._problems: tuple[str, ...] = ()
         self._reloading = asyncio.Lock()
+        self.replace: Callable[[], Awaitable[UpgradeResult]] | None = None
         self._on_reload: list[Callable[[ReloadResult], None]] = []
 
     # Phases of life, told by `run`
@@ -133,6 +135,11 @@ class Control:
     def release(self, name: str, id: str) -> LeaseView | None:
         lease = self._leasing.release(name, id)
         return self._shown(lease) if lease else None
+
+    async def upgrade(self) -> UpgradeResult:
+        if self.replace is None:
+            return UpgradeResult(False, 0, f"not now: {self._phase or 'it starts'}")
+        return await self.replace()
 
     def restart(self, name: str) -> None:
         self._rollouts.restart(self._registry.specs[name])
@@ -224,10 +231,15 @@ class Control:
     def open_routes(self, settings: Settings) -> None:
         """What was published of a service before its route was there is told again."""
         self._gateway.configure(settings.services, settings.gateway)
+        for snapshot in self.snapshots():
+            self._gateway.apply(snapshot)
+
+    def snapshots(self) -> Iterator[EndpointSnapshot]:
+        """Of all services that have something to tell."""
         for service in self._registry.used_services():
             snapshot = self._registry.snapshot(service)
             if snapshot.trouble or snapshot.endpoints:
-                self._gateway.apply(snapshot)
+                yield snapshot
 
     # Views
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from admin.ports import ReloadResult
+from admin.ports import ReloadResult, UpgradeResult
 from cluster.runtime import RuntimeFailure
 from tests.support.operated_plane import asleep, awake
 from tests.support.served_plane import Served, serving
@@ -193,6 +193,19 @@ def test_status_shows_what_a_service_waits_for_and_what_has_completed(
 def test_reload_tells_what_changed(tidegate: Said, served: Served) -> None:
     assert tidegate("reload", "--admin", served.url) == 0
     assert tidegate.out == "reloaded\nchanged: web\n"
+
+
+def test_an_upgrade_names_the_process_that_took_over(tidegate: Said, served: Served) -> None:
+    assert tidegate("upgrade", "--admin", served.url) == 0
+    assert "process 4711 " in tidegate.out
+    assert tidegate("upgrade", "--json", "--admin", served.url) == 0
+    assert json.loads(tidegate.out) == {"pid": 4711}
+
+
+def test_a_failed_upgrade_says_why_and_is_exit_code_1(tidegate: Said, served: Served) -> None:
+    served.plane.upgraded = UpgradeResult(False, 0, "tidegate.yaml:3: nonsense")
+    assert tidegate("upgrade", "--admin", served.url) == 1
+    assert "tidegate.yaml:3: nonsense" in tidegate.err
 
 
 def test_a_refused_reload_tells_all_problems_and_is_exit_code_2(
