@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cluster.backoff import FORGET_AFTER, LONGEST, PROVEN_AFTER, Backoff
+from cluster.backoff import FORGET_AFTER, KILLED_AT_ONCE, LONGEST, PROVEN_AFTER, Backoff
 
 
 def test_the_pause_doubles_up_to_a_minute() -> None:
@@ -19,6 +19,18 @@ def test_the_first_loss_of_a_proven_replica_is_made_good_at_once() -> None:
     backoff = Backoff().failed(PROVEN_AFTER, 1000.0)
     assert backoff.remaining(1000.0) == 0
     assert backoff.failed(PROVEN_AFTER, 1001.0).remaining(1001.0) == 2
+
+
+def test_a_kill_from_outside_costs_no_pause() -> None:
+    backoff = Backoff().failed(0.0, 1000.0)
+    assert backoff.killed(KILLED_AT_ONCE, 1000.5) is backoff
+
+
+def test_but_one_that_comes_at_once_does() -> None:
+    """As the kernel does it for a machine without memory."""
+    backoff = Backoff().killed(KILLED_AT_ONCE / 2, 1000.0)
+    assert backoff.remaining(1000.0) == 1
+    assert backoff.killed(0.0, 1001.0).remaining(1001.0) == 2
 
 
 def test_ten_quiet_minutes_forget_everything() -> None:

@@ -4,7 +4,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from cluster.events import Events
-from cluster.failures import Failures
+from cluster.failures import KILLED, Failures
 from cluster.lifecycle import Event, State
 from cluster.metrics import ClusterMetrics
 from cluster.model import Desired
@@ -99,6 +99,29 @@ def test_a_known_cause_keeps_its_name() -> None:
         account.failures.why(name, "image-missing")
         account.ends(name)
     assert account.code == "image-missing"
+
+
+def test_a_replica_that_somebody_killed_is_replaced_at_once_however_often() -> None:
+    account = Account()
+    for name in "abcde":
+        account.has(name, State.READY)
+        account.now += 2
+        account.failures.why(name, KILLED)
+        account.ends(name, "killed by signal 9")
+        assert account.failures.wait("web") == 0.0
+        assert account.code is None, "requests wait for the next one"
+    evictions = account.collectors.get_sample_value(
+        "tidegate_evictions_total", {"service": "web", "reason": KILLED}
+    )
+    assert evictions == 5
+
+
+def test_a_start_that_somebody_killed_has_failed() -> None:
+    account = Account()
+    account.has("a", State.STARTING)
+    account.failures.why("a", KILLED)
+    account.ends("a", "killed by signal 9")
+    assert (account.code, account.failures.wait("web")) == (KILLED, 1.0)
 
 
 def test_a_new_revision_starts_with_a_clean_slate() -> None:
