@@ -10,6 +10,7 @@ FIRST = 1.0
 LONGEST = 60.0
 FORGET_AFTER = 600.0
 PROVEN_AFTER = 10.0
+KILLED_AT_ONCE = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,11 @@ class Backoff:
             return Backoff(1, now, now)
         delay = min(LONGEST, FIRST * 2.0 ** min(failures - 1, 10))
         return Backoff(failures, max(self.until, now + delay), now)
+
+    def killed(self, served_for: float, now: float) -> "Backoff":
+        """After somebody else killed a replica: that says nothing about the next one, unless it
+        goes on as soon as one is ready."""
+        return self.failed(served_for, now) if served_for < KILLED_AT_ONCE else self
 
     def remaining(self, now: float) -> float:
         return max(0.0, self.until - now)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 from cluster.calls import Calls
 from cluster.events import Events
-from cluster.failures import Failures
+from cluster.failures import KILLED, Failures
 from cluster.keeping import Keeping
 from cluster.lifecycle import Event, State, may
 from cluster.metrics import ClusterMetrics
@@ -172,7 +172,8 @@ class Discovery:
         if end.code == 0 and self._registry.is_one_shot(known.service):
             self._complete(known)
             return
-        self._failures.why(instance.replica, "out-of-memory" if end.oom else "", end.message)
+        code = "out-of-memory" if end.oom else KILLED if end.by_somebody else ""
+        self._failures.why(instance.replica, code, end.message)
         self._registry.advance(instance.replica, Event.EXITED, end.cause, self._clock())
 
     def _complete(self, replica: Replica) -> None:

@@ -14,6 +14,7 @@ from cluster.model import Replica, Trouble
 from cluster.registry import Registry
 
 LOOPING_AFTER = 3
+KILLED = "replica-killed"
 _NONE = Backoff()
 
 
@@ -80,12 +81,13 @@ class Failures:
         if self._engine_owns_count and self._can_be_spared(replica.service):
             return
         served_for = 0.0 if ready_since is None else now - ready_since
-        backoff = self._backoff.get(replica.service, _NONE).failed(served_for, now)
-        self._backoff[replica.service] = backoff
         known, detail = self._causes.pop(replica.id, ("", ""))
+        former = self._backoff.get(replica.service, _NONE)
+        fail = former.killed if known == KILLED else former.failed
+        backoff = self._backoff[replica.service] = fail(served_for, now)
         code = known or ("start-failed" if ready_since is None else "replica-died")
         self._metrics.evictions.labels(replica.service, code).inc()
-        self._tell(replica, code, detail, backoff)
+        self._tell(replica, code, detail, backoff, is_trouble=backoff is not former)
 
     def _can_be_spared(self, service: str) -> bool:
         """Such an engine takes surplus replicas away by itself: that is no failure."""
@@ -93,7 +95,10 @@ class Failures:
         capable = sum(replica.state in (State.STARTING, State.READY) for replica in present)
         return capable >= self._registry.desired(service).replicas
 
-    def _tell(self, replica: Replica, code: str, detail: str, backoff: Backoff) -> None:
+    def _tell(
+        self, replica: Replica, code: str, detail: str, backoff: Backoff, *, is_trouble: bool
+    ) -> None:
+        """Without trouble, requests wait for the next one as for any that starts."""
         wait = backoff.remaining(self._clock())
         if backoff.failures >= LOOPING_AFTER and code in ("start-failed", "replica-died"):
             code = "crash-looping"
@@ -102,7 +107,8 @@ class Failures:
             message = f"{message} ({backoff.failures} failures in a row)"
         retry_after = wait + (self._registry.start_seconds(replica.service) or 1.0)
         trouble = Trouble(code, message, retry_after, detail)
-        self._registry.set_trouble(replica.service, trouble)
+        if is_trouble:
+            self._registry.set_trouble(replica.service, trouble)
         self._events.emit(
             "replica-failed",
             f"{replica.id} failed: {trouble}; next start in {wait:.0f} s",

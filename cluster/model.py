@@ -43,10 +43,17 @@ class Exit:
     message: str = ""
 
     @property
+    def by_somebody(self) -> bool:
+        """SIGKILL, and not for its memory: somebody else ended it, not a fault of its own."""
+        return self.code == -9 and not self.oom
+
+    @property
     def cause(self) -> str:
         """Without the words of the instance itself, which are not for everybody."""
         if self.oom:
             return "killed: out of memory"
+        if self.by_somebody:
+            return "killed by signal 9"
         return "ended" if self.code is None else f"exited with code {self.code}"
 
     def __str__(self) -> str:
