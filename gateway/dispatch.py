@@ -36,7 +36,7 @@ class Slot:
     held: int = 0
     leaving: bool = False
     failed: bool = False
-    connecting: int = 0
+    connecting: "dict[Upstream, None]" = field(default_factory=dict)
     idle: "list[Upstream]" = field(default_factory=list)
     parked: "OrderedDict[Exchange, None]" = field(default_factory=OrderedDict)
 

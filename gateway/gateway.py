@@ -215,6 +215,10 @@ class Gateway:
             for exchange in reversed(slot.parked):
                 exchange.requeue()
             slot.parked.clear()
+            # Nothing of theirs was sent yet. And an address may be another's by the time the
+            # connection is made: engines give those of the dead to the next one.
+            for upstream in reversed(list(slot.connecting)):
+                upstream.retreat()
         for replica in drained:
             context.events.drained(Drained(destination.name, replica))
         if destination.door is not None:
