@@ -6,7 +6,7 @@ import pytest
 
 from tests.faults.ground import Containers, Ground, Processes
 from tests.faults.scenario import LONG
-from tests.support.docker_engine import docker_app, docker_engine
+from tests.support.docker_engine import App, docker_app, docker_engine
 
 __all__ = ["docker_app", "docker_engine"]
 
@@ -18,6 +18,11 @@ def ground(request: pytest.FixtureRequest, tmp_path: Path) -> Ground:
     if request.param == "process":
         return Processes(tmp_path)
     return Containers(tmp_path, request.getfixturevalue("docker_app"))
+
+
+@pytest.fixture
+def docker_ground(tmp_path: Path, docker_app: App) -> Ground:
+    return Containers(tmp_path, docker_app)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -87,6 +87,7 @@ class Containers:
     folder: Path
     app: App
     name: str = "docker"
+    url: str | None = None  # of the engine; None is the usual one
     runtime: Any = "docker"
     mounts: list[str] = field(default_factory=list)
 
@@ -115,20 +116,20 @@ class Containers:
 
     async def pid(self, running: Running, replica: str) -> int:
         """As the host sees it."""
-        async with engine() as docker:
+        async with engine(self.url) as docker:
             return int((await (await _container(docker, replica)).show())["State"]["Pid"])
 
     async def hang(self, running: Running, replica: str) -> None:
-        async with engine() as docker:
+        async with engine(self.url) as docker:
             await (await _container(docker, replica)).pause()
 
     async def present(self, owner: str) -> list[str]:
-        return await containers_of(owner)
+        return await containers_of(owner, self.url)
 
     async def start_alone(self) -> float:
         """Seconds from asking the engine for a container to its open port."""
         loop = asyncio.get_running_loop()
-        async with engine() as docker:
+        async with engine(self.url) as docker:
             spec: dict[str, Any] = {
                 "Image": self.app.image,
                 "Cmd": self._command(),

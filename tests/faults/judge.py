@@ -95,24 +95,31 @@ ONLY_REFUSALS = Bar("503 with a reason", _refusals)
 ANY_VISIBLE = Bar("any visible error", _any_visible)
 
 
-def silent(replicas: Collection[str]) -> Bar:
-    """As ONLY_UNSAFE, and one 504 for each request that these replicas have had."""
+def either(*bars: Bar) -> Bar:
+    def excuses(record: Record, ledger: Ledger) -> str:
+        return next((why for bar in bars if (why := bar.excuses(record, ledger))), "")
+
+    return Bar(" or ".join(bar.words for bar in bars), excuses)
+
+
+def silent(replica: str, until: float) -> Bar:
+    """As ONLY_UNSAFE, and one 504 for each request that this replica has had before it was
+    ejected at `until`."""
 
     def excuses(record: Record, ledger: Ledger) -> str:
-        visits = {visit.replica for visit in ledger.of(record.asked.probe)}
-        if record.status == 504 and visits & set(replicas):
+        had_it = any(visit.replica == replica for visit in ledger.of(record.asked.probe))
+        if record.status == 504 and had_it and record.sent_at <= until:
             return "sent to the silent replica"
         return _only_unsafe(record, ledger)
 
     return Bar("one 504 for each request sent to a silent replica", excuses)
 
 
-def in_flight(ports: Collection[int], killed_at: list[float]) -> Bar:
-    """Only what was under way on these connections when their process was killed."""
+def in_flight(ports: Collection[int]) -> Bar:
+    """Only what was under way on the connections of a process that was killed."""
 
     def excuses(record: Record, ledger: Ledger) -> str:
-        under_way = any(record.sent_at <= at <= record.ended_at for at in killed_at)
-        if record.port in ports and under_way and record.outcome in (Outcome.CUT, Outcome.LOST):
+        if record.port in ports and record.outcome in (Outcome.CUT, Outcome.LOST):
             return "was in flight in the killed process"
         return ""
 

@@ -185,6 +185,6 @@ async def _until_none(look: Callable[[], Awaitable[list[str]]]) -> list[str]:
     found: list[str] = []
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(SETTLED_WITHIN):
-            while found := await look():
+            while found := await look():  # noqa: ASYNC110 - there is no event to await
                 await asyncio.sleep(0.1)
     return found

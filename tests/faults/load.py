@@ -14,7 +14,7 @@ import orjson
 
 from tests.faults.record import Asked, Outcome, Record
 
-PATIENCE = 30.0  # seconds until silence is an outcome
+PATIENCE = 60.0  # seconds until silence is an outcome
 KEPT_FOR = 5.0  # seconds; far below what the gateway keeps an idle connection for
 RATE = 120.0  # requests a second
 

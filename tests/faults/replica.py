@@ -11,10 +11,10 @@ ledger (LEDGER/<replica>.txt, one line for each fact, written before anybody can
     did <id> <method> <bytes> <seconds>      its side effect has happened; POST, PUT, DELETE
     ans <id> <method> <bytes> <seconds>      the first byte of an answer leaves now
 
-Seconds are the machine's monotonic clock. `/fault/<how>`, asked of a replica's own address, makes it
-sick from the next request on: error (answers 500), silent (reads and never answers), reset (resets
-after the request), cut (resets after its answer's head), memory (takes it until it is killed), exit.
-`/fault/none` heals it. `/live` is always answered; `/facts` is its process id.
+Seconds are the machine's monotonic clock. `/fault/<how>`, asked of a replica's own address, makes
+it sick from the next request on: error (answers 500), silent (reads and never answers), reset
+(resets after the request), cut (resets after its answer's head), memory (takes it until it is
+killed), exit. `/fault/none` heals it. `/live` is always answered; `/facts` is its process id.
 
 From the environment: PORT; TIDEGATE_REPLICA; LEDGER; START=exit (ends with 3 at once), deaf (never
 listens) or ill (ends with 4 after EXIT_AFTER seconds).

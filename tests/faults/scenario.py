@@ -9,7 +9,7 @@ asserted always.
 
 import contextlib
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -90,7 +90,7 @@ async def staged(
     bar: Callable[[Stage], Bar] | Bar,
     services: dict[str, Any],
     *,
-    settle: Callable[[Stage], Awaitable[None]] | None = None,
+    env: Mapping[str, str] | None = None,
     **top: Any,
 ) -> AsyncIterator[Stage]:
     """A Tidegate with these services, the load's being `web`. Afterwards: nothing has leaked, what
@@ -99,12 +99,10 @@ async def staged(
     file = ground.file(services, **{"gateway": gateway, **top})
     stage = None
     try:
-        async with tidegate(file) as running, watching(running) as watch:
+        async with tidegate(file, env=env) as running, watching(running) as watch:
             stage = Stage(ground, fault, running, watch, Load(running.gateway, "web.localhost"))
             await _begin(stage, services)
             yield stage
-            if settle is not None:
-                await settle(stage)
             await _look_for_leaks(stage)
         stage.troubles += [
             f"left: {one}" for one in await leaks.left(ground, grounds.owner_of(file))

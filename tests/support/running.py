@@ -92,13 +92,16 @@ class Running:
 
 
 @contextlib.asynccontextmanager
-async def tidegate(file: Path, *arguments: str) -> AsyncIterator[Running]:
-    """`tidegate run` on a configuration file."""
+async def tidegate(
+    file: Path, *arguments: str, env: Mapping[str, str] | None = None
+) -> AsyncIterator[Running]:
+    """`tidegate run` on a configuration file. `env` comes on top of our own environment."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "tidegate", "run", "--config", str(file)),
         *("--log-format", "json", *arguments),
         stderr=asyncio.subprocess.PIPE,
         limit=2**20,
+        env={**os.environ, **(env or {})},
     )
     connector = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(connector=connector, auto_decompress=False) as client:
