@@ -21,6 +21,13 @@ def ground(request: pytest.FixtureRequest, tmp_path: Path) -> Ground:
 
 
 @pytest.fixture
+def other_ground(ground: Ground, tmp_path: Path) -> Ground:
+    """Of the same kind, in a folder of its own."""
+    (folder := tmp_path / "other").mkdir()
+    return Containers(folder, ground.app) if isinstance(ground, Containers) else Processes(folder)
+
+
+@pytest.fixture
 def docker_ground(tmp_path: Path, docker_app: App) -> Ground:
     return Containers(tmp_path, docker_app)
 

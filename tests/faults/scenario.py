@@ -91,6 +91,7 @@ async def staged(
     services: dict[str, Any],
     *,
     env: Mapping[str, str] | None = None,
+    descriptors: int | None = None,
     **top: Any,
 ) -> AsyncIterator[Stage]:
     """A Tidegate with these services, the load's being `web`. Afterwards: nothing has leaked, what
@@ -99,7 +100,7 @@ async def staged(
     file = ground.file(services, **{"gateway": gateway, **top})
     stage = None
     try:
-        async with tidegate(file, env=env) as running, watching(running) as watch:
+        async with tidegate(file, env=env, descriptors=descriptors) as running, watching(running) as watch:
             stage = Stage(ground, fault, running, watch, Load(running.gateway, "web.localhost"))
             await _begin(stage, services)
             yield stage
