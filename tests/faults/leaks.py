@@ -13,7 +13,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tests.faults.ground import Ground, owner_of
-from tests.support.docker_engine import engine
 from tests.support.running import Running, cpu_seconds, descendants
 
 SETTLED_WITHIN = 15.0
@@ -31,7 +30,6 @@ class Held:
     mib: float
     processes: int
     state_files: tuple[str, ...]
-    networks: int
     replicas: int
 
     def as_facts(self) -> dict[str, object]:
@@ -46,7 +44,6 @@ async def held(ground: Ground, running: Running) -> Held:
         mib=round(sum(map(mib, pids)), 1),
         processes=len(descendants(running.process.pid)),
         state_files=tuple(state_files(ground.folder)),
-        networks=await _networks() if ground.name == "docker" else 0,
         replicas=len(await ground.present(owner_of(running.file))),
     )
 
@@ -100,11 +97,6 @@ def state_files(folder: Path) -> list[str]:
     return sorted(str(one.relative_to(folder)) for one in (folder / "state").rglob("*"))
 
 
-async def _networks() -> int:
-    async with engine() as docker:
-        return len(await docker.networks.list())
-
-
 async def leaks(ground: Ground, running: Running, before: Held) -> list[str]:
     """What is more than it was, also after a while; empty when all is as before."""
 
@@ -120,8 +112,6 @@ def compared(before: Held, after: Held) -> list[str]:
         found.append(f"descriptors: {before.descriptors} before, {after.descriptors} after")
     if after.mib > max(before.mib * MORE_MEMORY, before.mib + MORE_MIB):
         found.append(f"memory: {before.mib} MiB before, {after.mib} MiB after")
-    if after.networks > before.networks:
-        found.append(f"networks: {before.networks} before, {after.networks} after")
     if new := temporary(set(after.state_files) - set(before.state_files)):
         found.append(f"files in the state folder: {sorted(new)}")
     return found
