@@ -15,6 +15,7 @@ from cluster.model import Address, Desired, Mode, Replica, Trouble
 from config.links import one_shots
 from config.service import Service
 
+_LIVING = (State.STARTING, State.READY, State.UNHEALTHY)
 ASLEEP = Desired(0, reason="never used")
 
 
@@ -138,6 +139,17 @@ class Registry:
         if known and (known.instance, known.address) != (instance, address):
             self._put(replace(known, instance=instance, address=address))
 
+    def claimants(self, address: Address) -> list[str]:
+        """Living replicas of ours that we believe at that address."""
+        return [
+            replica.id
+            for record in self._records.values()
+            for replica in record.replicas.values()
+            if replica.address == address
+            and replica.instance is not None
+            and replica.state in _LIVING
+        ]
+
     def complete(self, replica: str) -> None:
         """A one-shot has ended well. Once nobody wants it any more, it is to run again."""
         known = self.replica(replica)
@@ -253,6 +265,6 @@ def _trouble_to_tell(record: _Record) -> Trouble | None:
     if record.desired.refusal is not None:
         return record.desired.refusal
     on_its_way = any(replica.state is State.STARTING for replica in record.replicas.values())
-    if on_its_way or record.trouble is None:
+    if on_its_way or record.trouble is None or record.trouble.at_once:
         return None
     return replace(record.trouble, detail="")

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry
@@ -85,13 +86,14 @@ def build(
     spine = Spine()
 
     cluster_metrics = ClusterMetrics(collectors)
-    failures = Failures(registry, events, cluster_metrics, clock)
+    jitter = partial(rng.uniform, 0.7, 1.3)
+    failures = Failures(registry, events, cluster_metrics, clock, jitter=jitter)
     key = LeaseKey.of(Path(settings.state_dir))
     equipment = Equipment(key, settings.runtime)
     names = replica_names(rng)
     placing = Placing(
         registry, runtime, tasks, failures, events, cluster_metrics, clock, wall, names,
-        equipment.of,
+        equipment.of, jitter=jitter,
     )  # fmt: skip
     static = StaticEndpoints(registry, clock, wall)
     scaler = Scaler(registry, events, clock, wall, AutoscalerMetrics(collectors))
@@ -112,7 +114,7 @@ def build(
 
     discovery = Discovery(
         registry, runtime, failures, events, cluster_metrics, clock,
-        adopt=scaler.adopt, discard=placing.discard, keeping=keeping,
+        adopt=scaler.adopt, discard=placing.discard, keeping=keeping, jitter=jitter,
     )  # fmt: skip
     gateway = front_of(settings, spine, events, tasks, rng, log_arguments, on_sweep)
     registry.on_snapshot(gateway.apply)

@@ -3,15 +3,13 @@ otherwise answers as the real one behind it."""
 
 import asyncio
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
 from cluster.runtime import Hint, RuntimeFailure
 from cluster.workload import Workload
 from runtimes.docker import DockerRuntime
-from runtimes.docker_engine import Deadlines
-from tests.support.docker_engine import containers_of
+from tests.support.docker_engine import containers_of, engine
 from tests.support.faulty_engine import (
     Deaf,
     Dropped,
@@ -24,30 +22,9 @@ from tests.support.faulty_engine import (
     Refused,
     Silent,
     Slow,
-    faulty_engine,
 )
 
 pytestmark = pytest.mark.docker
-SOON = Deadlines(call=0.5, create=2.0, start=10.0, remove=10.0)
-
-
-@pytest.fixture
-async def faulty(docker_engine: str, tmp_path: Path) -> AsyncIterator[FaultyEngine]:
-    async with faulty_engine(tmp_path / "docker.sock") as engine:
-        yield engine
-
-
-@pytest.fixture
-async def through(
-    faulty: FaultyEngine, owner: str, runtime: DockerRuntime
-) -> AsyncIterator[DockerRuntime]:
-    """A runtime that speaks to it; `runtime` is the same owner's, and clears up."""
-    one = DockerRuntime(owner, url=faulty.url, deadlines=SOON)
-    await one.open()
-    try:
-        yield one
-    finally:
-        await one.close()
 
 
 async def test_without_faults_it_is_the_engine(
@@ -111,13 +88,18 @@ async def test_what_was_lost_was_done(
 
 
 async def test_a_stale_list_is_what_it_was(
-    faulty: FaultyEngine, through: DockerRuntime, busybox_image: str
+    faulty: FaultyEngine, through: DockerRuntime, busybox_image: str, owner: str
 ) -> None:
-    assert await through.instances() == []
-    await through.start("a", Workload("web", "r1", image=busybox_image))
+    async def listed() -> list[str]:
+        async with engine(faulty.url) as docker:
+            filters = {"label": [f"tidegate.owner={owner}"]}
+            return [one.id for one in await docker.containers.list(all=True, filters=filters)]
+
+    assert await listed() == []
+    started = await through.start("a", Workload("web", "r1", image=busybox_image))
     with faulty.on("list", Frozen()):
-        assert await through.instances() == []
-    assert len(await through.instances()) == 1
+        assert await listed() == []
+    assert await listed() == [started.id]
 
 
 async def test_news_are_kept_back_and_streams_are_cut(

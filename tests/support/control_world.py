@@ -9,6 +9,7 @@ import contextlib
 import random
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from prometheus_client import CollectorRegistry
 
@@ -111,7 +112,8 @@ async def control_world(
     collectors = CollectorRegistry()
     registry, events = Registry(), Events(clock)
     metrics = ClusterMetrics(collectors)
-    failures = Failures(registry, events, metrics, clock, engine_owns_count=counted)
+    uneven = partial(random.Random(11).uniform, 0.7, 1.3)
+    failures = Failures(registry, events, metrics, clock, engine_owns_count=counted, jitter=uneven)
     collectors.register(ReplicaLedger(registry, clock))
     rng = random.Random(7)
 
@@ -130,6 +132,7 @@ async def control_world(
             performer = Placing(
                 registry, runtime, tasks, failures, events, metrics, clock, clock,
                 lambda service: f"{service}-{rng.getrandbits(24):06x}",
+                jitter=uneven,
             )  # fmt: skip
         static = StaticEndpoints(registry, clock, clock)
         scaler = Scaler(registry, events, clock, clock, AutoscalerMetrics(collectors))
@@ -146,6 +149,7 @@ async def control_world(
         discovery = Discovery(
             registry, runtime, failures, events, metrics, clock,
             adopt=scaler.adopt, discard=performer.discard, keeping=keeping,
+            jitter=uneven,
         )  # fmt: skip
         world = ControlWorld(
             registry, engine, scaler, reconciler, discovery, events, collectors, leasing
