@@ -29,6 +29,7 @@ class _Record:
     completed: str | None = None  # the revision of a one-shot that has ended well
     replicas: dict[str, Replica] = field(default_factory=dict)
     ejected: set[str] = field(default_factory=set)
+    withheld: set[str] = field(default_factory=set)
     snapshot: EndpointSnapshot | None = None
 
 
@@ -150,6 +151,15 @@ class Registry:
             and replica.state in _LIVING
         ]
 
+    def withhold(self, replica: str, withheld: bool) -> None:
+        """Keep it out of the snapshot: it is said to have ended, and what that means for it is
+        not known yet. Its address may be another's already."""
+        service = self._service_of.get(replica)
+        if service is not None:
+            record = self._records[service]
+            (record.withheld.add if withheld else record.withheld.discard)(replica)
+            self._publish(service, record)
+
     def complete(self, replica: str) -> None:
         """A one-shot has ended well. Once nobody wants it any more, it is to run again."""
         known = self.replica(replica)
@@ -163,6 +173,7 @@ class Registry:
         record = self._records[service]
         del record.replicas[replica]
         record.ejected.discard(replica)
+        record.withheld.discard(replica)
         self._publish(service, record)
         self._announce(service)
 
@@ -255,7 +266,10 @@ def _endpoints(record: _Record) -> tuple[Endpoint, ...]:
     return tuple(
         Endpoint(replica.id, replica.address, replica.revision)
         for replica in record.replicas.values()
-        if replica.state is State.READY and replica.address and replica.id not in record.ejected
+        if replica.state is State.READY
+        and replica.address
+        and replica.id not in record.ejected
+        and replica.id not in record.withheld
     )
 
 

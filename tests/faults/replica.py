@@ -17,7 +17,7 @@ it sick from the next request on: error (answers 500), silent (reads and never a
 killed), exit. `/fault/none` heals it. `/live` is always answered; `/facts` is its process id.
 
 From the environment: PORT; TIDEGATE_REPLICA; LEDGER; START=exit (ends with 3 at once), deaf (never
-listens) or ill (ends with 4 after EXIT_AFTER seconds).
+listens) or ill (ends with 4 after EXIT_AFTER seconds); TALK: it writes to its output each time.
 """
 
 import os
@@ -109,6 +109,8 @@ class Connection:
     def work(self, method: bytes, probe: str, body: bytes, asked: dict[str, str]) -> None:
         ledger, sickness = self.shared.ledger, self.shared.sickness
         ledger.note("got", probe, method, len(body))
+        if "TALK" in os.environ:
+            print(probe * 100, flush=True)  # as careless as programs are
         if sickness == "silent":
             threading.Event().wait()
         elif sickness == "reset":

@@ -100,7 +100,10 @@ async def staged(
     file = ground.file(services, **{"gateway": gateway, **top})
     stage = None
     try:
-        async with tidegate(file, env=env, descriptors=descriptors) as running, watching(running) as watch:
+        async with (
+            tidegate(file, env=env, descriptors=descriptors) as running,
+            watching(running) as watch,
+        ):
             stage = Stage(ground, fault, running, watch, Load(running.gateway, "web.localhost"))
             await _begin(stage, services)
             yield stage

@@ -1,5 +1,5 @@
-"""The Docker engine is restarted, is away for long, or is slow (faults F11, F12): the data path goes
-on without it. Engines of the tests' own: the one that others use is left alone."""
+"""The Docker engine is restarted, is away for long, or is slow (faults F11, F12, F31): the data
+path goes on without it. Engines of the tests' own: the one that others use is left alone."""
 
 import asyncio
 import os

@@ -78,20 +78,21 @@ async def test_the_disk_for_state_and_logs_is_full(ground: Ground) -> None:
     with small_disk(ground.folder / "disk", 2) as disk:
         web = ground.service(scaling={"min": 2, "max": 5}, env={"TALK": "1"})
         state = str(disk / "state")
-        async with staged(ground, "disk-full", NOTHING, {"web": web}, state_dir=state) as stage:
-            async with stage.loaded():
-                filler = fill(disk)
-                answer = await stage.running.api(
-                    "/v1/services/web/scale", "POST", json={"replicas": 4}
-                )
-                assert answer.status == 200
-                await stage.calm(2)
-                told = stage.watch.of("replica-failed")
-                stage.notes.append(
-                    f"a start on a full disk: {told[0].message if told else 'works'}"
-                )
-                filler.unlink()
-                await until_ready(stage.running, 4)
-                await stage.running.api("/v1/services/web/scale", "DELETE")
-                await stage.running.api("/v1/services/web/scale", "POST", json={"replicas": 2})
-                await until_ready(stage.running, 2)
+        async with (
+            staged(ground, "disk-full", NOTHING, {"web": web}, state_dir=state) as stage,
+            stage.loaded(),
+        ):
+            filler = fill(disk)
+            await scale(stage, 4)
+            await stage.calm(2)
+            told = stage.watch.of("replica-failed")
+            stage.notes.append(f"a start on a full disk: {told[0].message if told else 'works'}")
+            filler.unlink()
+            await until_ready(stage.running, 4)
+            await scale(stage, 2)
+            await until_ready(stage.running, 2)
+
+
+async def scale(stage: Stage, count: int) -> None:
+    answer = await stage.running.api("/v1/services/web/scale", "POST", json={"replicas": count})
+    assert answer.status == 200, answer.body

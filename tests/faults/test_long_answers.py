@@ -61,7 +61,9 @@ async def test_they_outlive_a_scale_down(ground: Ground) -> None:
         path = f"/?parts={PARTS}&pause={PAUSE}"
         async with stage.loaded(), tunnels(stage) as opened, asyncio.TaskGroup() as group:
             for _ in range(MANY):
-                group.create_task(downloads.one(downloads.asked("GET", path, fresh=True)), name="download")
+                group.create_task(
+                    downloads.one(downloads.asked("GET", path, fresh=True)), name="download"
+                )
             await stage.calm(0.5)
             await scale(stage, 1)
             await until_ready(stage.running, 1)

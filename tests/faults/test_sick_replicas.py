@@ -112,9 +112,7 @@ async def until_failures(stage: Stage, name: str, count: int) -> None:
 
     async def are_told() -> bool:
         metrics = (await stage.running.api("/metrics")).body.decode()
-        found = re.findall(
-            rf'tidegate_evictions_total\{{[^}}]*service="{name}"\}} (\d+)', metrics
-        )
+        found = re.findall(rf'tidegate_evictions_total\{{[^}}]*service="{name}"\}} (\d+)', metrics)
         told = [one for one in stage.watch.of("replica-failed") if one.replica.startswith(name)]
         return sum(map(int, found)) >= count and len(told) >= count
 
