@@ -17,6 +17,7 @@ from tests.support.running import Running, cpu_seconds, descendants
 
 SETTLED_WITHIN = 15.0
 MORE_DESCRIPTORS = 3  # a poll, a pooled connection of the admin API's or the engine's client
+MORE_TASKS = 2  # a request of the admin API's, a look that is under way
 MORE_MEMORY = 1.10
 MORE_MIB = 8.0  # caches fill once; a leak of a request's worth shows in the soak
 IDLE_CPU = 0.05
@@ -27,6 +28,7 @@ class Held:
     """Of the control process and its gateway processes, not of replicas."""
 
     descriptors: int
+    tasks: int
     mib: float
     processes: int
     state_files: tuple[str, ...]
@@ -41,11 +43,18 @@ async def held(ground: Ground, running: Running) -> Held:
     pooled = sum([await _pooled(running, pid) for pid in pids])
     return Held(
         descriptors=sum(len(sockets_and_files(pid)) for pid in pids) - pooled,
+        tasks=await tasks(running),
         mib=round(sum(map(mib, pids)), 1),
         processes=len(descendants(running.process.pid)),
         state_files=tuple(state_files(ground.folder)),
         replicas=len(await ground.present(owner_of(running.file))),
     )
+
+
+async def tasks(running: Running) -> int:
+    """Of the control process, as it tells itself."""
+    metrics = (await running.api("/metrics")).body
+    return int(float(metrics.partition(b"\ntidegate_tasks ")[2].split()[0]))
 
 
 def own_processes(running: Running) -> list[int]:
@@ -110,6 +119,8 @@ def compared(before: Held, after: Held) -> list[str]:
     found = []
     if after.descriptors > before.descriptors + MORE_DESCRIPTORS:
         found.append(f"descriptors: {before.descriptors} before, {after.descriptors} after")
+    if after.tasks > before.tasks + MORE_TASKS:
+        found.append(f"tasks: {before.tasks} before, {after.tasks} after")
     if after.mib > max(before.mib * MORE_MEMORY, before.mib + MORE_MIB):
         found.append(f"memory: {before.mib} MiB before, {after.mib} MiB after")
     if new := temporary(set(after.state_files) - set(before.state_files)):
@@ -122,8 +133,9 @@ def temporary(files: set[str]) -> set[str]:
     return {file for file in files if file.endswith((".tmp", "~")) or "/tmp" in file}
 
 
-async def drift(ground: Ground, running: Running) -> list[str]:
-    """Where Tidegate's picture and what runs differ, also after a while."""
+async def drift(ground: Ground, running: Running, *, at_rest: bool = True) -> list[str]:
+    """Where Tidegate's picture and what runs differ, also after a while. `at_rest`: nothing may be
+    in flight either."""
 
     async def look() -> list[str]:
         services = (await running.api("/v1/services")).json["services"]
@@ -131,7 +143,7 @@ async def drift(ground: Ground, running: Running) -> list[str]:
             f"{one['name']}: {one['desired']} wanted, {len(one['replicas'])} known, "
             f"{one['ready']} ready, {one['in_flight']} in flight"
             for one in services
-            if not one["trouble"] and not _is_settled(one)
+            if not one["trouble"] and not (_is_settled(one) and _is_quiet(one) >= at_rest)
         ]
         known = sum(len(one["replicas"]) for one in services)
         present = await ground.present(owner_of(running.file))
@@ -146,12 +158,11 @@ def _is_settled(service: dict[str, object]) -> bool:
     replicas = service["replicas"]
     assert isinstance(replicas, list)
     states = {one["state"] for one in replicas}
-    return (
-        len(replicas) == service["desired"]
-        and states <= {"ready", "frozen"}
-        and not service["in_flight"]
-        and not service["queued"]
-    )
+    return len(replicas) == service["desired"] and states <= {"ready", "frozen"}
+
+
+def _is_quiet(service: dict[str, object]) -> bool:
+    return not service["in_flight"] and not service["queued"]
 
 
 async def idle_cpu(running: Running, seconds: float = 1.0) -> float:

@@ -8,6 +8,8 @@ import json
 import os
 import statistics
 import time
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,19 +43,22 @@ class Facts:
     notes: list[str] = field(default_factory=list)
 
 
-def save(stage: "Stage", verdict: "Verdict") -> None:
-    from tests.faults.scenario import LONG
+def save(stage: "Stage", verdicts: Sequence["Verdict"]) -> None:
+    """The verdicts on all load of one scenario, together."""
+
+    def together(name: str) -> dict[str, int]:
+        return dict(sum((getattr(one, name) for one in verdicts), Counter[str]()))
 
     facts = Facts(
         fault=stage.fault,
         runtime=stage.ground.name,
         at=time.strftime("%Y-%m-%dT%H:%M:%S"),
-        long=LONG,
-        requests=verdict.requests,
-        outcomes=dict(verdict.outcomes),
-        failed=dict(verdict.failed),
-        excused=dict(verdict.excused),
-        offences=verdict.offences[:20],
+        long=stage.is_long,
+        requests=sum(one.requests for one in verdicts),
+        outcomes=together("outcomes"),
+        failed=together("failed"),
+        excused=together("excused"),
+        offences=[offence for one in verdicts for offence in one.offences[:20]],
         troubles=stage.troubles,
         detected=[_ms(one) for one in stage.detected],
         replaced=[_ms(one) for one in stage.replaced],

@@ -1,4 +1,4 @@
-"""A gateway process that is killed under load (contract: it costs only what was in flight in it)."""
+"""A gateway process that is killed under load costs only what was in flight in it (fault F16)."""
 
 import asyncio
 import os

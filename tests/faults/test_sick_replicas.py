@@ -2,6 +2,7 @@
 F2, F4, F6, F7, F10)."""
 
 import asyncio
+import contextlib
 import re
 from typing import Any
 
@@ -76,12 +77,13 @@ async def test_services_that_cannot_run_hurt_no_other(ground: Ground) -> None:
     sick = ("exits", "deaf", "ill")
     async with staged(ground, "cannot-run", NOTHING, services) as stage:
         loads = {name: other_load(stage, name) for name in sick}
-        async with stage.loaded(), running(loads["exits"], 20), running(loads["deaf"], 20):
-            async with running(loads["ill"], 20):
-                for name in ("exits", "deaf"):
-                    await stage.watch.first("replica-failed", since=0, within=20)
-                    await until_trouble(stage, name)
-                await until_failures(stage, "ill", 3)
+        async with contextlib.AsyncExitStack() as stack:
+            await stack.enter_async_context(stage.loaded())
+            for load in loads.values():
+                await stack.enter_async_context(running(load, 20))
+            for name in ("exits", "deaf"):
+                await until_trouble(stage, name)
+            await until_failures(stage, "ill", 3)
         for name in sick:
             bar = ONLY_REFUSALS if name != "ill" else either(ONLY_REFUSALS, ONLY_UNSAFE)
             verdict = stage.judged(bar, loads[name])
