@@ -24,7 +24,8 @@ def held(state_dir: Path, owner: str) -> Iterator[None]:
                 f'a Tidegate with the owner "{owner}" is running already (process '
                 f"{file.read().strip() or 'unknown'}); stop it, or set another `owner` in the file"
             ) from None
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
+        # It is for people to read: a full disk is no reason to stay away.
+        with contextlib.suppress(OSError):
+            file.truncate(0)
+            os.write(file.fileno(), str(os.getpid()).encode())
         yield

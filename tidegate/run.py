@@ -200,3 +200,4 @@ async def _watch_lag(system: System) -> None:
         due = loop.time() + LAG_EVERY
         await asyncio.sleep(LAG_EVERY)
         system.metrics.lag.observe(max(0.0, loop.time() - due))
+        logs.flush()
