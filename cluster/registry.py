@@ -29,6 +29,7 @@ class _Record:
     completed: str | None = None  # the revision of a one-shot that has ended well
     replicas: dict[str, Replica] = field(default_factory=dict)
     ejected: dict[str, str] = field(default_factory=dict)  # each with the reason
+    withheld: set[str] = field(default_factory=set)
     snapshot: EndpointSnapshot | None = None
 
 
@@ -166,6 +167,15 @@ class Registry:
             and replica.state in _LIVING
         ]
 
+    def withhold(self, replica: str, withheld: bool) -> None:
+        """Keep it out of the snapshot: it is said to have ended, and what that means for it is
+        not known yet. Its address may be another's already."""
+        service = self._service_of.get(replica)
+        if service is not None:
+            record = self._records[service]
+            (record.withheld.add if withheld else record.withheld.discard)(replica)
+            self._publish(service, record)
+
     def complete(self, replica: str) -> None:
         """A one-shot has ended well. Once nobody wants it any more, it is to run again."""
         known = self.replica(replica)
@@ -179,6 +189,7 @@ class Registry:
         record = self._records[service]
         del record.replicas[replica]
         record.ejected.pop(replica, None)
+        record.withheld.discard(replica)
         self._publish(service, record)
         self._announce(service)
 
@@ -275,7 +286,10 @@ def _endpoints(record: _Record) -> tuple[Endpoint, ...]:
     return tuple(
         Endpoint(replica.id, replica.address, replica.revision)
         for replica in record.replicas.values()
-        if replica.state is State.READY and replica.address and replica.id not in record.ejected
+        if replica.state is State.READY
+        and replica.address
+        and replica.id not in record.ejected
+        and replica.id not in record.withheld
     )
 
 

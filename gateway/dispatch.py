@@ -43,7 +43,7 @@ class Slot:
     failed: bool = False
     is_heeded: bool = False
     conduct: Conduct | None = None
-    connecting: int = 0
+    connecting: "dict[Upstream, None]" = field(default_factory=dict)
     idle: "list[Upstream]" = field(default_factory=list)
     parked: "OrderedDict[Exchange, None]" = field(default_factory=OrderedDict)
 

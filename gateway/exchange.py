@@ -133,7 +133,7 @@ class Exchange:
         """On a new connection, when not too many are being made."""
         self.phase = Phase.CONNECTING
         now = self.client.context.loop.time()
-        if slot.connecting >= MAX_CONNECTING:
+        if len(slot.connecting) >= MAX_CONNECTING:
             slot.parked[self] = None
             self.client.deadline = now + self.destination.queue_timeout
             return

@@ -258,6 +258,10 @@ class Gateway:
             for exchange in reversed(slot.parked):
                 exchange.requeue()
             slot.parked.clear()
+            # Nothing of theirs was sent yet. And an address may be another's by the time the
+            # connection is made: engines give those of the dead to the next one.
+            for upstream in reversed(list(slot.connecting)):
+                upstream.retreat()
         if dispatcher.retire(snapshot.draining):
             farewell.tell_all(context.connections)
         for replica in drained:
