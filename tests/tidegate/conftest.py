@@ -31,3 +31,12 @@ class Said:
 @pytest.fixture
 def tidegate(capsys: pytest.CaptureFixture[str]) -> Said:
     return Said(capsys)
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No file and no variable of whoever runs the tests."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("TIDEGATE_CONFIG", "TIDEGATE_ADMIN", "TIDEGATE_TRACEBACK"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
