@@ -1,6 +1,7 @@
 """The command line in this process, and a control plane that it talks to."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
