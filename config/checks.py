@@ -32,6 +32,7 @@ NOT_FOR_ENDPOINTS = (
     "resources",
     "scaling",
     "stop_grace",
+    "priority",
     "rollout",
     "depends_on",
     "group",
