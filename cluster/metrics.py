@@ -6,7 +6,7 @@ Children exist only for services that were used; nothing here is on the request 
 from collections import Counter as Tally
 from collections.abc import Callable, Iterator
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -52,6 +52,28 @@ class ClusterMetrics:
             "tidegate_runtime_errors",
             "Calls to the engine that failed.",
             ["call"],
+            registry=registry,
+        )
+        self.starts_under_way = Gauge(
+            "tidegate_starts_under_way",
+            "Replicas that hold one of the host's places for starts (host.starts).",
+            registry=registry,
+        )
+        self.starts_waiting = Gauge(
+            "tidegate_starts_waiting",
+            "Replicas that wait for one of the host's places for starts.",
+            registry=registry,
+        )
+        self.host_memory = Gauge(
+            "tidegate_host_memory_bytes",
+            "What host.memory allows all replicas together, and how much of it is taken.",
+            ["kind"],
+            registry=registry,
+        )
+        self.host_full = Counter(
+            "tidegate_host_full",
+            "How often replicas were not started because host.memory was used up.",
+            ["service"],
             registry=registry,
         )
 
