@@ -22,7 +22,7 @@ from autoscaler.manual import override
 from autoscaler.measurements import Measurements
 from autoscaler.memories import Memories
 from autoscaler.metrics import AutoscalerMetrics
-from autoscaler.needs import Links, Need
+from autoscaler.needs import Links, Need, is_awake
 from autoscaler.policy import Policy
 from autoscaler.record import Record
 from autoscaler.schedules import standing
@@ -171,6 +171,10 @@ class Scaler:
         """Wake it for somebody other than a request; nothing happens when it is awake."""
         self._rouse(service, by, self._clock())
 
+    def policy(self, service: str) -> Policy | None:
+        """None: there is nothing to decide about it now."""
+        return self._policies.get(service)
+
     def keep_until(self, service: str, until: float) -> None:
         """It is leased until then (loop time): it neither freezes nor stops, nor does it wake.
 
@@ -298,7 +302,7 @@ class Scaler:
     def _start_up(self, service: str, decision: Decision, now: float) -> None:
         if decision.before == 0 and decision.replicas > 0:
             self._metrics.cold_start(service)
-        self._act(service, decision, now)
+        self.act(service, decision, now)
 
     def _note_needs(self, service: str, now: float) -> None:
         """Who of those linked with it must be awake, from the whole state; wakes them at once."""
@@ -309,7 +313,7 @@ class Scaler:
         try:
             known = ((name, self._policies.get(name)) for name in company)
             used = [name for name, policy in known if policy and policy.is_used(now)]
-            awake = [name for name in company if _is_awake(self._registry.desired(name))]
+            awake = [name for name in company if is_awake(self._registry.desired(name))]
             needs = self._links.needs(used, awake)
             for name in company:
                 self._need(name, needs.get(name), now)
@@ -328,9 +332,9 @@ class Scaler:
     def _decide(self, service: str, now: float) -> None:
         self._note_needs(service, now)
         decision = self._policy(service).decide(self._census.counts(service), now)
-        self._act(service, decision, now)
+        self.act(service, decision, now)
 
-    def _act(self, service: str, decision: Decision, now: float) -> None:
+    def act(self, service: str, decision: Decision, now: float) -> None:
         """The wish is the last to be written: whoever is told of it may look at all the rest."""
         former = self._registry.desired(service)
         policy = self._policies[service]
@@ -392,7 +396,3 @@ class Scaler:
             self._census.follow(service)
         known.tell_time(self._wall(), self._clock())
         return known
-
-
-def _is_awake(wanted: Desired) -> bool:
-    return wanted.replicas > 0 and not wanted.frozen

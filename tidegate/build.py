@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry
 
 from admin.access import read_token
 from admin.app import AdminServer
+from autoscaler.hurry import Hurry
 from autoscaler.leasing import Leasing
 from autoscaler.measuring import Measuring
 from autoscaler.metrics import AutoscalerMetrics
@@ -19,12 +20,14 @@ from cluster.discovery import Discovery
 from cluster.endpoints import StaticEndpoints
 from cluster.events import Events
 from cluster.failures import Failures
+from cluster.host import HostMemory
 from cluster.keeping import Keeping
 from cluster.metrics import ClusterMetrics, ReplicaLedger
 from cluster.placing import Placing
 from cluster.reconciler import Reconciler
 from cluster.registry import Registry
 from cluster.runtime import InstanceRuntime
+from cluster.starts import Starts
 from cluster.tasks import Tasks
 from config.settings import Settings
 from gateway.gateway import Gateway
@@ -36,6 +39,7 @@ from tidegate.control import Control
 from tidegate.equipment import Equipment
 from tidegate.expiry import Expiry
 from tidegate.front import Front, Inside
+from tidegate.host_limits import HostLimits, levels_of
 from tidegate.lease_key import LeaseKey
 from tidegate.metrics import GatewayCollector, TidegateMetrics
 from tidegate.spine import Spine
@@ -64,6 +68,7 @@ class System:
     metrics: TidegateMetrics
     expiry: Expiry
     equipment: Equipment
+    limits: HostLimits
 
 
 def build(
@@ -91,7 +96,7 @@ def build(
     names = replica_names(rng)
     placing = Placing(
         registry, runtime, tasks, failures, events, cluster_metrics, clock, wall, names,
-        equipment.of,
+        equipment.of, starts := Starts(registry, cluster_metrics),
     )  # fmt: skip
     static = StaticEndpoints(registry, clock, wall)
     scaler = Scaler(registry, events, clock, wall, AutoscalerMetrics(collectors))
@@ -101,14 +106,21 @@ def build(
     )
     leasing = Leasing(scaler, events, clock, lambda: f"{rng.getrandbits(48):012x}")
     keeping = Keeping(registry, clock, can=runtime.capabilities.keep)
+    hurry = Hurry(scaler, registry, clock)
+    host = HostMemory(
+        registry, failures, events, cluster_metrics, clock,
+        hurry.idle_since, hurry.put_to_sleep, usage, lambda: levels_of(gateway, clock), tasks,
+    )  # fmt: skip
+    limits = HostLimits(starts, host)
     reconciler = Reconciler(
-        registry, placing, static, failures, spine.pending, leasing.replicas, keeping=keeping
-    )
+        registry, placing, static, failures, spine.pending, leasing.replicas, keeping=keeping,
+        host=host,
+    )  # fmt: skip
 
     health_metrics = HealthMetrics(collectors)
     prober = Prober(registry, runtime.execute, tasks, events, clock, rng, health_metrics)
     ejector = Ejector(registry, events, clock, health_metrics, prober.confirm)
-    spine.connect(scaler, ejector, reconciler)
+    spine.connect(scaler, ejector, reconciler, host)
 
     discovery = Discovery(
         registry, runtime, failures, events, cluster_metrics, clock,
@@ -122,7 +134,7 @@ def build(
     collectors.register(GatewayCollector(lambda: gateway.stats(clock())))
     control = Control(
         file, settings, registry, runtime, events, scaler, measuring, reconciler, gateway, leasing,
-        clock, wall,
+        clock, wall, limits,
     )  # fmt: skip
     control.on_reload(metrics.reloaded)
     expiry = Expiry(events, metrics, wall)
@@ -130,7 +142,7 @@ def build(
     admin = AdminServer(settings.admin.listen, token, control, collectors, lease_token=key.token)
     return System(
         settings, registry, runtime, events, scaler, measuring, reconciler, discovery, gateway,
-        prober, ejector, control, admin, metrics, expiry, equipment,
+        prober, ejector, control, admin, metrics, expiry, equipment, limits,
     )  # fmt: skip
 
 

@@ -7,11 +7,12 @@ counters that follow the law of the messages.
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry
 
+from autoscaler.hurry import Hurry
 from autoscaler.leasing import Leasing
 from autoscaler.metrics import AutoscalerMetrics
 from autoscaler.scaler import Scaler
@@ -20,6 +21,7 @@ from cluster.discovery import Discovery
 from cluster.endpoints import StaticEndpoints
 from cluster.events import Events
 from cluster.failures import Failures
+from cluster.host import HostMemory
 from cluster.keeping import Keeping
 from cluster.lifecycle import State
 from cluster.messages import Drained, EndpointSnapshot, LoadReport, Wake
@@ -28,6 +30,7 @@ from cluster.model import Replica
 from cluster.placing import Placing
 from cluster.reconciler import Reconciler
 from cluster.registry import Registry
+from cluster.starts import Starts
 from cluster.tasks import Tasks
 from config.service import Service
 from health.duties import Check
@@ -49,6 +52,9 @@ class ControlWorld:
     events: Events
     collectors: CollectorRegistry
     leasing: Leasing
+    host: HostMemory
+    starts: Starts
+    busy: dict[str, int]  # requests that no report has told of yet, by service
     holding: set[str] = field(default_factory=set)
     _seen: dict[str, set[str]] = field(default_factory=dict)
 
@@ -75,6 +81,8 @@ class ControlWorld:
         self.scaler.report(
             LoadReport(service, now, 1.0, concurrency, round(concurrency), 0, round(concurrency), 0)
         )
+        if not concurrency:
+            self.host.fell_idle()
 
     # Looking
 
@@ -104,6 +112,8 @@ async def control_world(
     engine: SimulatedEngine | None = None,
     counted: bool = False,
     choose_victim: bool = True,
+    starts: int = 0,
+    memory: int | None = None,
 ) -> AsyncIterator[ControlWorld]:
     """Started, with everything on the engine already discovered."""
     engine = engine or SimulatedEngine()
@@ -113,12 +123,15 @@ async def control_world(
     metrics = ClusterMetrics(collectors)
     failures = Failures(registry, events, metrics, clock, engine_owns_count=counted)
     collectors.register(ReplicaLedger(registry, clock))
-    rng = random.Random(7)
+    rng, busy = random.Random(7), dict[str, int]()
+
+    async def levels() -> Mapping[str, int]:
+        return busy
 
     async def attempt(check: Check, replica: Replica, timeout: float) -> Finding:
-        heard = replica.address is not None and engine.answers(replica.address)
-        return Finding(Result.PASSED if heard else Result.FAILED, "asked the engine")
+        return _asked(engine, replica)
 
+    budget = Starts(registry, metrics, starts)
     async with Tasks() as tasks:
         runtime: SimulatedRuntime | SimulatedCountRuntime
         performer: Placing | Counting
@@ -128,16 +141,21 @@ async def control_world(
         else:
             runtime = SimulatedRuntime("us", engine)
             performer = Placing(
-                registry, runtime, tasks, failures, events, metrics, clock, clock,
-                lambda service: f"{service}-{rng.getrandbits(24):06x}",
+                registry, runtime, tasks, failures, events, metrics, clock, clock, _named(rng),
+                starts=budget,
             )  # fmt: skip
-        static = StaticEndpoints(registry, clock, clock)
         scaler = Scaler(registry, events, clock, clock, AutoscalerMetrics(collectors))
         leasing = Leasing(scaler, events, clock, lambda: f"{rng.getrandbits(24):06x}")
         keeping = Keeping(registry, clock, can=runtime.capabilities.keep)
+        hurry = Hurry(scaler, registry, clock)
+        host = HostMemory(
+            registry, failures, events, metrics, clock,
+            hurry.idle_since, hurry.put_to_sleep, runtime.usage, levels, tasks,
+        )  # fmt: skip
+        host.configure(memory)
         reconciler = Reconciler(
-            registry, performer, static, failures, lambda service: {}, leasing.replicas,
-            keeping=keeping,
+            registry, performer, StaticEndpoints(registry, clock, clock), failures,
+            lambda service: {}, leasing.replicas, keeping=keeping, host=host,
         )  # fmt: skip
         prober = Prober(
             registry, runtime.execute, tasks, events, clock, rng, HealthMetrics(collectors),
@@ -148,21 +166,36 @@ async def control_world(
             adopt=scaler.adopt, discard=performer.discard, keeping=keeping,
         )  # fmt: skip
         world = ControlWorld(
-            registry, engine, scaler, reconciler, discovery, events, collectors, leasing
-        )
-        registry.on_snapshot(world.follow)
-        specs = {service.name: service for service in services}
-        registry.configure(specs)
-        scaler.configure(specs)
-        await discovery.sync()
-        reconciler.begin()
-        tasks.start(discovery.run(), "discovery")
-        tasks.start(scaler.run(), "autoscaler")
+            registry, engine, scaler, reconciler, discovery, events, collectors, leasing,
+            host, budget, busy,
+        )  # fmt: skip
+        await _begin(world, tasks, {service.name: service for service in services})
         try:
             yield world
         finally:
             prober.close()
             reconciler.halt()
+
+
+async def _begin(world: ControlWorld, tasks: Tasks, specs: Mapping[str, Service]) -> None:
+    """As `run` does it."""
+    world.registry.on_snapshot(world.follow)
+    world.registry.configure(specs)
+    world.scaler.configure(specs)
+    await world.discovery.sync()
+    world.reconciler.begin()
+    tasks.start(world.discovery.run(), "discovery")
+    tasks.start(world.scaler.run(), "autoscaler")
+    tasks.start(world.host.run(), "measure memory")
+
+
+def _asked(engine: SimulatedEngine, replica: Replica) -> Finding:
+    heard = replica.address is not None and engine.answers(replica.address)
+    return Finding(Result.PASSED if heard else Result.FAILED, "asked the engine")
+
+
+def _named(rng: random.Random) -> Callable[[str], str]:
+    return lambda service: f"{service}-{rng.getrandbits(24):06x}"
 
 
 def reconfigure(world: ControlWorld, *services: Service) -> None:

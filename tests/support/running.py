@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -92,10 +92,12 @@ class Running:
 
 
 @contextlib.asynccontextmanager
-async def tidegate(file: Path, *arguments: str) -> AsyncIterator[Running]:
-    """`tidegate run` on a configuration file."""
+async def tidegate(
+    file: Path, *arguments: str, before: Sequence[str] = ()
+) -> AsyncIterator[Running]:
+    """`tidegate run` on a configuration file; `before` is a command that runs it (prlimit, …)."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tidegate", "run", "--config", str(file)),
+        *(*before, sys.executable, "-m", "tidegate", "run", "--config", str(file)),
         *("--log-format", "json", *arguments),
         stderr=asyncio.subprocess.PIPE,
         limit=2**20,
