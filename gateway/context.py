@@ -15,9 +15,11 @@ from config.settings import Limits
 from gateway.access_log import AccessLog, access_log
 from gateway.admission import Admission
 from gateway.bulk import LONG
+from gateway.crowd import Crowd
 from gateway.destination import Destination, Route
 from gateway.dispatch import Slot
 from gateway.fields import Peer
+from gateway.held import Held
 from gateway.ignored import Network
 from gateway.peers import Everyone
 from gateway.problems import Problem
@@ -68,10 +70,10 @@ class Context:
     """The shared state of one gateway."""
 
     __slots__ = (
-        "access_log", "admission", "connections", "date", "draining", "emptied", "events",
-        "everyone", "id_line", "id_prefix", "idle_timeout", "ids", "limits", "loop", "paused",
-        "read_buffer", "rng", "routes", "silence", "source", "sweep", "table", "tasks", "trusted",
-        "unrouted",
+        "access_log", "admission", "connections", "crowd", "date", "draining", "emptied", "events",
+        "everyone", "held", "id_line", "id_prefix", "idle_timeout", "ids", "limits", "loop",
+        "paused", "read_buffer", "rng", "routes", "silence", "source", "sweep", "table", "tasks",
+        "trusted", "unrouted",
     )  # fmt: skip
 
     loop: asyncio.AbstractEventLoop
@@ -91,6 +93,8 @@ class Context:
         self.source = source
         self.connections: set[Connection] = set()
         self.admission = Admission(self)
+        self.crowd = Crowd(self)
+        self.held = Held(everyone.held if everyone is not None else None)
         self.limit(settings.limits)
         self.table: Table[Route] = Table()
         self.routes: Mapping[str, Route] = {}  # by the service's name
@@ -112,6 +116,7 @@ class Context:
         """What clients may ask from now on."""
         self.limits = limits
         self.idle_timeout = limits.idle_timeout or math.inf
+        self.held.limit = limits.most_held
         self.admission.limited()
 
     def refresh_date(self) -> None:
@@ -123,7 +128,7 @@ class Context:
         if destination is None:
             now = self.loop.time()
             destination = route.destination = Destination(
-                route.service, self.rng, now, self.everyone
+                route.service, self.rng, now, self.everyone, self.held
             )
             destination.snapshot = route.snapshot
             if route.snapshot is not None:
