@@ -20,11 +20,13 @@ from config.scaling import Scaling
 @dataclass(frozen=True, slots=True)
 class Windows:
     """Seconds that the two means of an observation reach back; `by_age`: never further than the
-    service has been awake."""
+    service has been awake. `since_served`: the shorter one no further than a replica has served
+    after a wake, where that tells of more."""
 
     stable: float
     panic: float
     by_age: bool = False
+    since_served: bool = False
 
     @property
     def longest(self) -> float:

@@ -103,7 +103,7 @@ class Decider:
 
     @property
     def windows(self) -> Windows:
-        return Windows(self.scaling.stable_window, self.scaling.panic_window)
+        return Windows(self.scaling.stable_window, self.scaling.panic_window, since_served=True)
 
     @property
     def stop_after(self) -> float | None:

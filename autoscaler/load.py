@@ -67,13 +67,14 @@ class Source:
 class Load:
     """Means over windows of up to `longest` seconds, and what is in flight right now."""
 
-    __slots__ = ("_expected", "_first", "_longest", "_sources", "last_activity")
+    __slots__ = ("_expected", "_first", "_longest", "_served_from", "_sources", "last_activity")
 
     def __init__(self, longest: float) -> None:
         self._longest = longest
         self._sources: dict[str, Source] = {}
         self._expected = -math.inf
         self._first = math.inf
+        self._served_from = -math.inf
         self.last_activity = -math.inf  # loop time
 
     def resize(self, longest: float) -> None:
@@ -86,6 +87,8 @@ class Load:
             self._forget(report.at)
             source = self._sources[report.source] = Source(report, self._longest)
         source.record(report)
+        if report.at - report.span < self._served_from <= report.at:
+            self._served_from = report.at  # it tells of the time before as well
         self._first = min(self._first, report.at - report.span)
         if report.active_at is not None:
             self.last_activity = max(self.last_activity, report.active_at)
@@ -97,6 +100,14 @@ class Load:
         """A request waits of which no report told yet: the service is busy until one comes."""
         self.last_activity = max(self.last_activity, now)
         self._expected = now
+
+    def begin(self) -> None:
+        """It wakes: what comes is held until something serves."""
+        self._served_from = math.inf
+
+    def serve(self, now: float) -> None:
+        """A replica is ready; after a wake the first one counts."""
+        self._served_from = min(self._served_from, now)
 
     def is_busy(self, now: float) -> bool:
         """Something is in flight or queued that keeps the service awake."""
@@ -131,6 +142,20 @@ class Load:
             of_one = source.means(window, now)
             busy, requests = busy + of_one[0], requests + of_one[1]
         return Means(window, busy, requests)
+
+    def lately(self, window: float, now: float) -> Means:
+        """Over the last `window` seconds; soon after a wake over the time since a replica served,
+        if that tells of more: the silence before says nothing about a load that has come to stay,
+        and what was held meanwhile is no load of that time."""
+        whole = self.means(window, now)
+        age = self._newest(now) - self._served_from
+        if not SHORTEST_WINDOW <= age < window:
+            return whole
+        young = self.means(age, now)
+        if young.concurrency <= whole.concurrency and young.rps <= whole.rps:
+            return whole
+        more = max(young.concurrency, whole.concurrency), max(young.rps, whole.rps)
+        return Means(young.window, *more)
 
     def _newest(self, now: float) -> float:
         return max((source.edge(now) for source in self._sources.values()), default=now)

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
-from cluster.model import Desired
 from config.service import Service
 
 
@@ -116,8 +115,3 @@ def _reachable(first: str, linked: Mapping[str, set[str]]) -> tuple[str, ...]:
         seen.update(fresh)
         reached += fresh
     return tuple(reached)
-
-
-def is_awake(wanted: Desired) -> bool:
-    """Or on its way."""
-    return wanted.replicas > 0 and not wanted.frozen

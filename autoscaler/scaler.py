@@ -10,8 +10,9 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from autoscaler import sparing
+from autoscaler.active import Active
 from autoscaler.agenda import Agenda
-from autoscaler.census import Census
 from autoscaler.chronicle import Chronicle
 from autoscaler.clocks import COMPARE_EVERY, Clocks
 from autoscaler.decider import TICK, configured
@@ -19,16 +20,15 @@ from autoscaler.decision import Bounds, Decision
 from autoscaler.explain import explain_asleep, explain_awake
 from autoscaler.gauges import Gauge
 from autoscaler.manual import override
-from autoscaler.measurements import Measurements
-from autoscaler.memories import Memories
 from autoscaler.metrics import AutoscalerMetrics
-from autoscaler.needs import Links, Need, is_awake
+from autoscaler.needs import Links, Need
 from autoscaler.policy import Policy
 from autoscaler.record import Record
 from autoscaler.schedules import standing
 from cluster.events import Events
+from cluster.lifecycle import State
 from cluster.messages import LoadReport, Wake
-from cluster.model import Desired, Mode
+from cluster.model import Desired, Mode, Replica
 from cluster.registry import Registry
 from config.rules import MetricRule
 from config.service import Service
@@ -62,18 +62,15 @@ class Scaler:
         self._wall = wall
         self._metrics = metrics
         self._configured: Mapping[str, Service] = {}
-        self._policies: dict[str, Policy] = {}
+        self._active = Active(registry)
         self._chronicle = Chronicle(registry, events, clock, wall, metrics)
         self._scheduled: set[str] = set()
         self._clocks = Clocks(wall(), clock())
-        self._measurements = Measurements()
-        self._memories = Memories()
         self._agenda = Agenda(clock)
         self._links = Links()
-        self._leased_until: dict[str, float] = {}
         self._is_noting_needs = False
         self._at_length = 0
-        self._census = Census(registry)
+        registry.on_replica(self._follow)
 
     # What is told
 
@@ -81,27 +78,19 @@ class Scaler:
         """Services with `min` or a schedule are decided about at once, changed rules apply at once,
         services that left the file (or whose endpoints others run now) are wanted no more."""
         former, now = self._configured, self._clock()
-        renewed = self._memories.renewed(specs)
         self._configured = specs
         self._links = Links.of(specs)
-        for service in {*self._chronicle, *self._policies}:
+        for service in {*self._chronicle, *self._active}:
             if not self._is_scaled(service):
                 self._forget(service)
-        self._measurements.configure(
-            {name: spec.scaling.metric_rules for name, spec in specs.items() if not spec.endpoints}
-        )
-        for service, policy in tuple(self._policies.items()):
-            if service in renewed:
-                policy.relearn()
-            if policy.scaling != specs[service].scaling:
-                policy.configure(specs[service].scaling)
-                self._decide(service, now)
+        for service in self._active.configure(specs):
+            self._decide(service, now)
         self._scheduled = {name for name, spec in specs.items() if spec.scaling.schedules}
         self._agenda.plan(_CLOCKS, now + COMPARE_EVERY if self._scheduled else math.inf)
         for service, spec in specs.items():
-            if service not in self._policies and self._is_due(service, spec, former.get(service)):
+            if service not in self._active and self._is_due(service, spec, former.get(service)):
                 self._decide(service, now)
-        for service in tuple(self._policies):
+        for service in self._active:
             self._note_needs(service, now)
             if not self._links.company(service):
                 self._need(service, None, now)
@@ -115,7 +104,7 @@ class Scaler:
         """Also wakes a service that should have been awake: demand has nowhere to go."""
         service = message.service
         demand = message.keeping_awake + message.rejected > 0
-        if not self._is_scaled(service) or (service not in self._policies and not demand):
+        if not self._is_scaled(service) or (service not in self._active and not demand):
             return
         policy, now = self._policy(service), self._clock()
         policy.record(message)
@@ -130,11 +119,11 @@ class Scaler:
         """What was found for a rule by other means than reports; an active one wakes."""
         if not self._is_scaled(service):
             return
-        if service not in self._policies and not gauge.is_active:
-            self._measurements.note(service, rule, gauge)
+        if service not in self._active and not gauge.is_active:
+            self._active.measured(service, rule, gauge)
             return
         policy, now = self._policy(service), self._clock()
-        self._measurements.keep(service, policy.use.gauges)
+        self._active.keep_gauges(service, policy)
         policy.measured(rule, gauge, now)
         if gauge.is_active and policy.is_asleep(now):
             self._rouse(service, f"{rule.metric}, which {gauge.cause}", now)
@@ -162,7 +151,7 @@ class Scaler:
 
     def automatic(self, service: str) -> None:
         """Back to the rules, at once. Nothing happens when it is automatic already."""
-        policy = self._policies.get(service)
+        policy = self._active.get(service)
         if policy and policy.override:
             policy.let_go(self._clock())
             self._decide(service, self._clock())
@@ -171,9 +160,16 @@ class Scaler:
         """Wake it for somebody other than a request; nothing happens when it is awake."""
         self._rouse(service, by, self._clock())
 
-    def policy(self, service: str) -> Policy | None:
-        """None: there is nothing to decide about it now."""
-        return self._policies.get(service)
+    def idle_since(self, service: str) -> float | None:
+        """When it was in use last (loop time); None while it may not be put to sleep."""
+        policy = self._active.get(service)
+        return sparing.idle_since(policy, self._clock()) if policy else None
+
+    def put_to_sleep(self, service: str, why: str) -> None:
+        """Before its time, for others that need its room; nothing happens when it must stay."""
+        policy, now, counts = self._active.get(service), self._clock(), self._active.counts(service)
+        if policy and (decision := sparing.put_to_sleep(policy, why, counts, now)):
+            self._act(service, decision, now)
 
     def keep_until(self, service: str, until: float) -> None:
         """It is leased until then (loop time): it neither freezes nor stops, nor does it wake.
@@ -182,9 +178,7 @@ class Scaler:
         """
         if self._specs[service].endpoints:
             raise ValueError(f"{service} cannot be leased: {_NEVER_SCALED}")
-        self._leased_until[service] = until
-        if (policy := self._policies.get(service)) is not None:
-            policy.lease(until)
+        if self._active.lease(service, until):
             self._agenda.hasten(service, self._clock())
 
     # What is asked
@@ -210,13 +204,15 @@ class Scaler:
         """
         spec = self._specs[service]
         desired = self._registry.desired(service)
-        policy = self._policies.get(service)
+        policy = self._active.get(service)
         if policy:
-            story = explain_awake(policy, self._census.counts(service), now)
+            story = explain_awake(policy, self._active.counts(service), now)
         else:
             why = _NEVER_SCALED if spec.endpoints else ""
             change_in = self._agenda.moment(service) - now
-            story = explain_asleep(desired, why, change_in, self._measurements.wishes(service, now))
+            story = explain_asleep(
+                desired, why, change_in, self._active.measured_wishes(service, now)
+            )
         # One who sleeps is not decided about: its last decision stands.
         last = None if policy else self.last_decision(service)
         return {"service": service, "at": last.at if last else self._wall(), **story}
@@ -256,7 +252,7 @@ class Scaler:
     def _look(self, service: str, now: float) -> None:
         """A bug about one service must not stop the others: it is looked at again later."""
         try:
-            policy = self._policies.get(service)
+            policy = self._active.get(service)
             if policy is not None and self._confirms(service, policy, now):
                 self._agenda.plan(service, policy.planned)
             elif policy is not None or self._is_scaled(service):
@@ -275,7 +271,7 @@ class Scaler:
             return False
         if self._links.company(service):
             return False
-        return policy.confirms(self._census.counts(service), now)
+        return policy.confirms(self._active.counts(service), now)
 
     def _renews(self) -> bool:
         """A few in each round are decided at length, so that no record gets old."""
@@ -287,7 +283,7 @@ class Scaler:
     def _wake(self, service: str) -> None:
         now = self._clock()
         policy = self._policy(service)
-        decision = policy.wake(self._census.counts(service), now)
+        decision = policy.wake(self._active.counts(service), now)
         if decision is None:
             self._agenda.hasten(service, policy.next_look(now))
             self._note_needs(service, now)
@@ -295,14 +291,14 @@ class Scaler:
         self._start_up(service, decision, now)
 
     def _rouse(self, service: str, by: str, now: float) -> None:
-        decision = self._policy(service).rouse(by, self._census.counts(service), now)
+        decision = self._policy(service).rouse(by, self._active.counts(service), now)
         if decision is not None and decision.replicas > 0:
             self._start_up(service, decision, now)
 
     def _start_up(self, service: str, decision: Decision, now: float) -> None:
         if decision.before == 0 and decision.replicas > 0:
             self._metrics.cold_start(service)
-        self.act(service, decision, now)
+        self._act(service, decision, now)
 
     def _note_needs(self, service: str, now: float) -> None:
         """Who of those linked with it must be awake, from the whole state; wakes them at once."""
@@ -311,9 +307,9 @@ class Scaler:
             return
         self._is_noting_needs = True
         try:
-            known = ((name, self._policies.get(name)) for name in company)
+            known = ((name, self._active.get(name)) for name in company)
             used = [name for name, policy in known if policy and policy.is_used(now)]
-            awake = [name for name in company if is_awake(self._registry.desired(name))]
+            awake = [name for name in company if _is_awake(self._registry.desired(name))]
             needs = self._links.needs(used, awake)
             for name in company:
                 self._need(name, needs.get(name), now)
@@ -321,7 +317,7 @@ class Scaler:
             self._is_noting_needs = False
 
     def _need(self, service: str, need: Need | None, now: float) -> None:
-        policy = self._policies.get(service)
+        policy = self._active.get(service)
         if need is not None:
             self._policy(service).need(need, now)
             self._rouse(service, need.why, now)
@@ -331,13 +327,13 @@ class Scaler:
 
     def _decide(self, service: str, now: float) -> None:
         self._note_needs(service, now)
-        decision = self._policy(service).decide(self._census.counts(service), now)
-        self.act(service, decision, now)
+        decision = self._policy(service).decide(self._active.counts(service), now)
+        self._act(service, decision, now)
 
-    def act(self, service: str, decision: Decision, now: float) -> None:
+    def _act(self, service: str, decision: Decision, now: float) -> None:
         """The wish is the last to be written: whoever is told of it may look at all the rest."""
         former = self._registry.desired(service)
-        policy = self._policies[service]
+        policy = self._policy(service)
         wanted = Desired(
             decision.replicas, decision.mode, decision.reason, decision.frozen, policy.refusal()
         )
@@ -346,9 +342,7 @@ class Scaler:
         policy.confirmed = 0
         self._agenda.plan(service, policy.next_look(now))
         if policy.is_over():
-            self._memories.keep(service, policy.memory)
-            del self._policies[service]
-            self._census.leave(service)
+            self._active.rest(service)
             self._chronicle.rest(service)
             self._agenda.plan(service, policy.next_change(now))
         self._chronicle.tell(service, former, wanted)
@@ -358,15 +352,17 @@ class Scaler:
         self._note_needs(service, now)
 
     def _forget(self, service: str) -> None:
-        self._policies.pop(service, None)
-        self._census.leave(service)
+        self._active.forget(service)
         self._chronicle.forget(service)
-        self._memories.forget(service)
-        self._leased_until.pop(service, None)
         self._agenda.plan(service, math.inf)
         self._registry.want(service, Desired(0, Mode.IDLE, "no longer in the configuration"))
 
     # Facts
+
+    def _follow(self, replica: Replica) -> None:
+        policy = self._active.get(replica.service)
+        if policy is not None and replica.state is State.READY:
+            policy.serve(self._clock())
 
     @property
     def _specs(self) -> Mapping[str, Service]:
@@ -386,13 +382,11 @@ class Scaler:
         return service in self._scheduled and (not former or former.scaling != spec.scaling)
 
     def _policy(self, service: str) -> Policy:
-        """Made at its first use after a sleep."""
-        known = self._policies.get(service)
-        if known is None:
-            spec, gauges = self._specs[service], self._measurements.of(service)
-            known = Policy(spec.scaling, gauges, self._memories.of(service))
-            self._policies[service] = known
-            known.lease(self._leased_until.get(service, -math.inf))
-            self._census.follow(service)
-        known.tell_time(self._wall(), self._clock())
-        return known
+        """Told what time it is."""
+        policy = self._active.begin(self._specs[service])
+        policy.tell_time(self._wall(), self._clock())
+        return policy
+
+
+def _is_awake(wanted: Desired) -> bool:
+    return wanted.replicas > 0 and not wanted.frozen

@@ -74,7 +74,7 @@ class HostMemory:
         self._registry = registry
         self._failures = failures
         self._events = events
-        self._metrics = metrics
+        self._metrics = metrics.host
         self._clock = clock
         self._idle_since = idle_since
         self._put_to_sleep = put_to_sleep
@@ -145,7 +145,7 @@ class HostMemory:
         if known is None:
             self._number += 1
             known = self._waiting[need.service] = _Wait(need.priority, self._number, self._clock())
-            self._metrics.host_full.labels(need.service).inc()
+            self._metrics.full.labels(need.service).inc()
         known.promised = verdict.coming * need.each
         why = self._why(need)
         patience = known.since + PATIENCE - self._clock()
@@ -296,8 +296,8 @@ class HostMemory:
             self._count(service)
 
     def _tell_metrics(self) -> None:
-        self._metrics.host_memory.labels("budget").set(self._budget or 0)
-        self._metrics.host_memory.labels("taken").set(self._held)
+        self._metrics.memory.labels("budget").set(self._budget or 0)
+        self._metrics.memory.labels("taken").set(self._held)
 
 
 def shown(size: int) -> str:

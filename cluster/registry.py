@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from cluster.lifecycle import Event, State, advance, may
 from cluster.messages import Endpoint, EndpointSnapshot
-from cluster.model import Address, Desired, Mode, Replica, Trouble
+from cluster.model import Address, Desired, InstanceHealth, Mode, Replica, Trouble
 from config.links import one_shots
 from config.service import Service
 
@@ -132,11 +132,23 @@ class Registry:
         self._service_of[replica.id] = replica.service
         self._put(replica)
 
-    def locate(self, replica: str, instance: str, address: Address | None) -> None:
+    def locate(
+        self,
+        replica: str,
+        instance: str,
+        address: Address | None,
+        health: InstanceHealth | None = None,
+    ) -> None:
         """The instance behind a replica, once the runtime told it."""
         known = self.replica(replica)
         if known and (known.instance, known.address) != (instance, address):
-            self._put(replace(known, instance=instance, address=address))
+            self._put(replace(known, instance=instance, address=address, health=health))
+
+    def note_health(self, replica: str, instance: str, health: InstanceHealth | None) -> None:
+        """What the engine's own check says of it; late news of another instance is ignored."""
+        known = self.replica(replica)
+        if known and known.instance == instance and known.health is not health:
+            self._put(replace(known, health=health))
 
     def complete(self, replica: str) -> None:
         """A one-shot has ended well. Once nobody wants it any more, it is to run again."""
@@ -221,8 +233,9 @@ class Registry:
             start_seconds=record.start_seconds,
             frozen=any(one.state is State.FROZEN for one in record.replicas.values()),
             ends_silent=self._ends_silent(service, record.desired),
+            draining=_draining(record),
         )
-        if snapshot == former:
+        if snapshot == former or _only_forgets(snapshot, former):
             return
         record.snapshot = replace(snapshot, version=former.version + 1)
         for listener in self._on_snapshot:
@@ -245,6 +258,17 @@ def _endpoints(record: _Record) -> tuple[Endpoint, ...]:
         for replica in record.replicas.values()
         if replica.state is State.READY and replica.address and replica.id not in record.ejected
     )
+
+
+def _draining(record: _Record) -> tuple[str, ...]:
+    states = record.replicas.values()
+    return tuple(replica.id for replica in states if replica.state is State.DRAINING)
+
+
+def _only_forgets(snapshot: EndpointSnapshot, former: EndpointSnapshot) -> bool:
+    """That a drained replica has ended is no news for a gateway, which had nothing of it left."""
+    same = replace(snapshot, draining=former.draining) == former
+    return same and set(snapshot.draining) <= set(former.draining)
 
 
 def _trouble_to_tell(record: _Record) -> Trouble | None:

@@ -28,8 +28,8 @@ class Starts:
         self._turns = Turns(limit)
         self._called: dict[str, asyncio.Future[None]] = {}
         self._booting: dict[str, asyncio.TimerHandle] = {}
-        metrics.starts_under_way.set_function(lambda: self.under_way)
-        metrics.starts_waiting.set_function(lambda: self._turns.waiting)
+        metrics.host.starts_under_way.set_function(lambda: self.under_way)
+        metrics.host.starts_waiting.set_function(lambda: self._turns.waiting)
         registry.on_replica(self._follow)
 
     @property

@@ -14,6 +14,7 @@ _OUTSIDE_SERVICES = ("owner", "state_dir", "runtime", "docker", "host", "gateway
 # What is taken over while it runs; everything else out there is read once, at the start.
 _LIVE = re.compile(
     r"(?:host|gateway\.(?:limits|trusted_proxies|access_log|tls\[\d+\]\.certificates))(?![a-z_])"
+    r"|admin\.token_file\Z"
 )
 
 

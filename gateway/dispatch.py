@@ -28,7 +28,8 @@ W = TypeVar("W")
 
 @dataclass(slots=True, eq=False)
 class Slot:
-    """One endpoint and what it is doing. `leaving`: it is no longer in the snapshot.
+    """One endpoint and what it is doing. `leaving`: it is no longer in the snapshot; `draining`: it
+    will not come back.
 
     `held` of what is in flight has one of the `tokens`: all of it, or nothing without a limit.
     """
@@ -38,6 +39,7 @@ class Slot:
     in_flight: int = 0
     held: int = 0
     leaving: bool = False
+    draining: bool = False
     failed: bool = False
     connecting: int = 0
     open: int = 0  # connections to it
@@ -182,6 +184,14 @@ class Dispatcher(Generic[W]):
                 drained.append(replica)
         return gone, drained
 
+    def retire(self, replicas: Iterable[str]) -> bool:
+        """These leave for good; whether that is news of any that has something in flight."""
+        found = [self._leaving[one] for one in replicas if one in self._leaving]
+        news = [slot for slot in found if not slot.draining]
+        for slot in news:
+            slot.draining = True
+        return bool(news)
+
     def shun(self, slot: Slot) -> None:
         """Bind nothing to it until `reopen`: it refuses connections."""
         if slot in self._open:
@@ -261,7 +271,7 @@ class Dispatcher(Generic[W]):
         back = self._leaving.get(endpoint.replica)
         if slot is None and back is not None and back.endpoint.address == endpoint.address:
             del self._leaving[endpoint.replica]
-            back.leaving = False
+            back.leaving = back.draining = False
             back.endpoint = endpoint
             return back
         self._leaving.pop(endpoint.replica, None)

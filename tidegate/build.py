@@ -9,13 +9,13 @@ from prometheus_client import CollectorRegistry
 
 from admin.access import read_token
 from admin.app import AdminServer
-from autoscaler.hurry import Hurry
 from autoscaler.leasing import Leasing
 from autoscaler.measuring import Measuring
 from autoscaler.metrics import AutoscalerMetrics
 from autoscaler.scaler import Scaler
 from autoscaler.source_metrics import SourceMetrics
 from cluster.calls import Calls
+from cluster.courses import Courses
 from cluster.discovery import Discovery
 from cluster.endpoints import StaticEndpoints
 from cluster.events import Events
@@ -26,6 +26,7 @@ from cluster.metrics import ClusterMetrics, ReplicaLedger
 from cluster.placing import Placing
 from cluster.reconciler import Reconciler
 from cluster.registry import Registry
+from cluster.rollouts import Rollouts
 from cluster.runtime import InstanceRuntime
 from cluster.starts import Starts
 from cluster.tasks import Tasks
@@ -40,9 +41,11 @@ from tidegate.equipment import Equipment
 from tidegate.expiry import Expiry
 from tidegate.front import Front, Inside
 from tidegate.host_limits import HostLimits, levels_of
+from tidegate.lease_book import LeaseBook
 from tidegate.lease_key import LeaseKey
 from tidegate.metrics import GatewayCollector, TidegateMetrics
 from tidegate.spine import Spine
+from tidegate.token_file import TokenFile
 from tidegate.workers import Workers
 
 Clock = Callable[[], float]
@@ -58,6 +61,7 @@ class System:
     events: Events
     scaler: Scaler
     measuring: Measuring
+    leasing: Leasing
     reconciler: Reconciler
     discovery: Discovery
     gateway: Front
@@ -88,37 +92,38 @@ def build(
     events = Events(wall)
     registry = Registry()
     spine = Spine()
-
-    cluster_metrics = ClusterMetrics(collectors)
+    cluster_metrics, health_metrics = ClusterMetrics(collectors), HealthMetrics(collectors)
     failures = Failures(registry, events, cluster_metrics, clock)
     key = LeaseKey.of(Path(settings.state_dir))
     equipment = Equipment(key, settings.runtime)
-    names = replica_names(rng)
     placing = Placing(
-        registry, runtime, tasks, failures, events, cluster_metrics, clock, wall, names,
-        equipment.of, starts := Starts(registry, cluster_metrics),
+        registry, runtime, tasks, failures, events, cluster_metrics, clock, wall,
+        replica_names(rng), equipment.of, starts := Starts(registry, cluster_metrics),
     )  # fmt: skip
-    static = StaticEndpoints(registry, clock, wall)
     scaler = Scaler(registry, events, clock, wall, AutoscalerMetrics(collectors))
     usage = Calls(cluster_metrics, clock).around("usage", runtime.usage)
     measuring = Measuring(
         registry, usage, scaler.measured, tasks, events, SourceMetrics(collectors), clock, rng
     )
-    leasing = Leasing(scaler, events, clock, lambda: f"{rng.getrandbits(48):012x}")
+    book = LeaseBook(Path(settings.state_dir))
+    leasing = Leasing(scaler, events, clock, wall, lambda: f"{rng.getrandbits(48):012x}", book)
     keeping = Keeping(registry, clock, can=runtime.capabilities.keep)
-    hurry = Hurry(scaler, registry, clock)
     host = HostMemory(
         registry, failures, events, cluster_metrics, clock,
-        hurry.idle_since, hurry.put_to_sleep, usage, lambda: levels_of(gateway, clock), tasks,
+        scaler.idle_since, scaler.put_to_sleep, usage, lambda: levels_of(gateway, clock), tasks,
     )  # fmt: skip
     limits = HostLimits(starts, host)
+    courses = Courses(Path(settings.state_dir) / "revisions", events)
+    rollouts = Rollouts(registry, events, cluster_metrics, failures, courses, clock)
     reconciler = Reconciler(
-        registry, placing, static, failures, spine.pending, leasing.replicas, keeping=keeping,
-        host=host,
+        registry, placing, StaticEndpoints(registry, clock, wall), failures, spine.pending,
+        rollouts, leasing.replicas, keeping=keeping, host=host,
     )  # fmt: skip
 
-    health_metrics = HealthMetrics(collectors)
-    prober = Prober(registry, runtime.execute, tasks, events, clock, rng, health_metrics)
+    prober = Prober(
+        registry, runtime.execute, tasks, events, clock, rng, health_metrics,
+        evicted=failures.evicted,
+    )  # fmt: skip
     ejector = Ejector(registry, events, clock, health_metrics, prober.confirm)
     spine.connect(scaler, ejector, reconciler, host)
 
@@ -133,17 +138,24 @@ def build(
     collectors.register(ReplicaLedger(registry, clock))
     collectors.register(GatewayCollector(lambda: gateway.stats(clock())))
     control = Control(
-        file, settings, registry, runtime, events, scaler, measuring, reconciler, gateway, leasing,
-        clock, wall, limits,
+        file, settings, registry, runtime, events, scaler, measuring, reconciler, rollouts,
+        gateway, leasing, clock, wall, limits,
     )  # fmt: skip
-    control.on_reload(metrics.reloaded)
     expiry = Expiry(events, metrics, wall)
-    control.on_reload(lambda result: expiry.look(control.settings.gateway) if result.ok else None)
     admin = AdminServer(settings.admin.listen, token, control, collectors, lease_token=key.token)
+    follow_reloads(control, metrics, expiry, TokenFile(admin, events))
     return System(
-        settings, registry, runtime, events, scaler, measuring, reconciler, discovery, gateway,
-        prober, ejector, control, admin, metrics, expiry, equipment, limits,
+        settings, registry, runtime, events, scaler, measuring, leasing, reconciler, discovery,
+        gateway, prober, ejector, control, admin, metrics, expiry, equipment, limits,
     )  # fmt: skip
+
+
+def follow_reloads(
+    control: Control, metrics: TidegateMetrics, expiry: Expiry, tokens: TokenFile
+) -> None:
+    control.on_reload(metrics.reloaded)
+    control.on_reload(lambda result: expiry.look(control.settings.gateway) if result.ok else None)
+    control.on_reload(lambda result: tokens.look(control.settings.admin) if result.ok else None)
 
 
 def front_of(

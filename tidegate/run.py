@@ -136,6 +136,7 @@ async def _start(system: System, tasks: Tasks) -> None:
     system.scaler.configure(settings.services)
     system.limits.configure(settings.host)
     await system.discovery.sync()
+    system.leasing.restore(settings.services)
     system.reconciler.begin()
     system.measuring.configure(settings.services)
     system.control.open_routes(settings)

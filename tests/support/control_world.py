@@ -7,16 +7,17 @@ counters that follow the law of the messages.
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
-from autoscaler.hurry import Hurry
 from autoscaler.leasing import Leasing
 from autoscaler.metrics import AutoscalerMetrics
 from autoscaler.scaler import Scaler
 from cluster.counting import Counting
+from cluster.courses import Courses
 from cluster.discovery import Discovery
 from cluster.endpoints import StaticEndpoints
 from cluster.events import Events
@@ -30,6 +31,7 @@ from cluster.model import Replica
 from cluster.placing import Placing
 from cluster.reconciler import Reconciler
 from cluster.registry import Registry
+from cluster.rollouts import Rollouts
 from cluster.starts import Starts
 from cluster.tasks import Tasks
 from config.service import Service
@@ -40,6 +42,7 @@ from health.verdict import Finding, Result
 from runtimes.simulated import SimulatedRuntime
 from runtimes.simulated_count import SimulatedCountRuntime
 from runtimes.simulated_engine import SimulatedEngine
+from tests.support.scaling_facts import Page
 
 
 @dataclass(slots=True)
@@ -52,6 +55,7 @@ class ControlWorld:
     events: Events
     collectors: CollectorRegistry
     leasing: Leasing
+    rollouts: Rollouts
     host: HostMemory
     starts: Starts
     busy: dict[str, int]  # requests that no report has told of yet, by service
@@ -112,10 +116,17 @@ async def control_world(
     engine: SimulatedEngine | None = None,
     counted: bool = False,
     choose_victim: bool = True,
+    passes: Callable[[Check, Replica], bool] = lambda check, replica: True,
+    state: Path | None = None,
+    seed: int = 7,
     starts: int = 0,
     memory: int | None = None,
 ) -> AsyncIterator[ControlWorld]:
-    """Started, with everything on the engine already discovered."""
+    """Started, with everything on the engine already discovered.
+
+    `passes` says what a probe of a replica that answers comes to. `state`: what is remembered of
+    revisions lies there; `seed`: a second one on the same engine needs names of its own.
+    """
     engine = engine or SimulatedEngine()
     clock = asyncio.get_running_loop().time
     collectors = CollectorRegistry()
@@ -123,13 +134,8 @@ async def control_world(
     metrics = ClusterMetrics(collectors)
     failures = Failures(registry, events, metrics, clock, engine_owns_count=counted)
     collectors.register(ReplicaLedger(registry, clock))
-    rng, busy = random.Random(7), dict[str, int]()
-
-    async def levels() -> Mapping[str, int]:
-        return busy
-
-    async def attempt(check: Check, replica: Replica, timeout: float) -> Finding:
-        return _asked(engine, replica)
+    rollouts = Rollouts(registry, events, metrics, failures, Courses(state, events), clock)
+    rng, busy = random.Random(seed), dict[str, int]()
 
     budget = Starts(registry, metrics, starts)
     async with Tasks() as tasks:
@@ -137,7 +143,9 @@ async def control_world(
         performer: Placing | Counting
         if counted:
             runtime = SimulatedCountRuntime("us", engine, choose_victim=choose_victim)
-            performer = Counting(registry, runtime, tasks, failures, events, metrics, clock)
+            performer = Counting(
+                registry, runtime, tasks, failures, events, metrics, clock, rollouts.target
+            )
         else:
             runtime = SimulatedRuntime("us", engine)
             performer = Placing(
@@ -145,21 +153,22 @@ async def control_world(
                 starts=budget,
             )  # fmt: skip
         scaler = Scaler(registry, events, clock, clock, AutoscalerMetrics(collectors))
-        leasing = Leasing(scaler, events, clock, lambda: f"{rng.getrandbits(24):06x}")
+        leasing = Leasing(
+            scaler, events, clock, clock, lambda: f"{rng.getrandbits(24):06x}", Page()
+        )
         keeping = Keeping(registry, clock, can=runtime.capabilities.keep)
-        hurry = Hurry(scaler, registry, clock)
         host = HostMemory(
             registry, failures, events, metrics, clock,
-            hurry.idle_since, hurry.put_to_sleep, runtime.usage, levels, tasks,
+            scaler.idle_since, scaler.put_to_sleep, runtime.usage, _known(busy), tasks,
         )  # fmt: skip
         host.configure(memory)
         reconciler = Reconciler(
             registry, performer, StaticEndpoints(registry, clock, clock), failures,
-            lambda service: {}, leasing.replicas, keeping=keeping, host=host,
+            lambda service: {}, rollouts, leasing.replicas, keeping=keeping, host=host,
         )  # fmt: skip
         prober = Prober(
             registry, runtime.execute, tasks, events, clock, rng, HealthMetrics(collectors),
-            attempt=attempt,
+            attempt=_asking(engine, passes), evicted=failures.evicted,
         )  # fmt: skip
         discovery = Discovery(
             registry, runtime, failures, events, metrics, clock,
@@ -167,7 +176,7 @@ async def control_world(
         )  # fmt: skip
         world = ControlWorld(
             registry, engine, scaler, reconciler, discovery, events, collectors, leasing,
-            host, budget, busy,
+            rollouts, host, budget, busy,
         )  # fmt: skip
         await _begin(world, tasks, {service.name: service for service in services})
         try:
@@ -189,13 +198,25 @@ async def _begin(world: ControlWorld, tasks: Tasks, specs: Mapping[str, Service]
     tasks.start(world.host.run(), "measure memory")
 
 
-def _asked(engine: SimulatedEngine, replica: Replica) -> Finding:
-    heard = replica.address is not None and engine.answers(replica.address)
-    return Finding(Result.PASSED if heard else Result.FAILED, "asked the engine")
+def _known(busy: Mapping[str, int]) -> Callable[[], Awaitable[Mapping[str, int]]]:
+    async def levels() -> Mapping[str, int]:
+        return busy
+
+    return levels
 
 
 def _named(rng: random.Random) -> Callable[[str], str]:
     return lambda service: f"{service}-{rng.getrandbits(24):06x}"
+
+
+def _asking(
+    engine: SimulatedEngine, passes: Callable[[Check, Replica], bool]
+) -> Callable[[Check, Replica, float], Awaitable[Finding]]:
+    async def attempt(check: Check, replica: Replica, timeout: float) -> Finding:
+        heard = replica.address and engine.answers(replica.address) and passes(check, replica)
+        return Finding(Result.PASSED if heard else Result.FAILED, "asked the engine")
+
+    return attempt
 
 
 def reconfigure(world: ControlWorld, *services: Service) -> None:
