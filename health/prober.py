@@ -254,15 +254,18 @@ class Prober:
         news = None
         if spec is not None and is_judged_by_engine(replica, spec.health):
             news = replica.health
-        if news is watch.heard:
+        former, watch.heard = watch.heard, news
+        if news is former:
             return False
-        watch.heard = news
         if news is InstanceHealth.HEALTHY:
             self._lives(watch)
             reason = f"the HEALTHCHECK of its image passes, {self._clock() - watch.began:.1f} s on"
             return self._apply(watch, Verdict(Event.PASSED, reason))
         if news is InstanceHealth.UNHEALTHY and replica.state is State.STARTING:
-            return self._apply(watch, Verdict(Event.CONDEMNED, IMAGE_SAYS_NO))
+            # Where that is the first we hear, it was adopted: it has served, and others may be as
+            # it is. It goes when its turn comes.
+            event = Event.PASSED if former is None else Event.CONDEMNED
+            return self._apply(watch, Verdict(event, IMAGE_SAYS_NO))
         return False
 
     def _mind(self, watch: Watch, check: Probe) -> None:

@@ -165,7 +165,9 @@ class Opening:
     def _overdue(self, finding: Finding, replica: Replica, health: Health) -> Verdict | None:
         reason = _late(finding, self.check(health), replica, health)
         if not is_static(replica):
-            return Verdict(Event.CONDEMNED, reason)
+            # What was adopted has served before, and its like may all be waiting for the same: none
+            # is removed before a replacement is ready.
+            return Verdict(Event.UNREADY if replica.adopted else Event.CONDEMNED, reason)
         verdict = None if self.told else Verdict(None, reason)
         self.told = True
         return verdict

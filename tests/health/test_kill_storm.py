@@ -226,3 +226,29 @@ def test_one_that_passes_again_before_it_is_replaced_stays(count: int) -> None:
             assert sick in world.running()
 
     run(story())
+
+
+@pytest.mark.parametrize("probes", [{"readiness": "/live"}, {"startup": "/live"}])
+def test_a_restart_of_tidegate_while_the_dependency_is_away_removes_nobody(
+    probes: dict[str, str],
+) -> None:
+    """What is adopted has a start's deadline to get ready; then it is out, but not gone."""
+    health = Health.model_validate({kind: {"http": path} for kind, path in probes.items()})
+
+    async def story() -> None:
+        fault, simulated = Fault(), engine()
+        service = a_service(scaling=Scaling(min=4), health=health)
+        async with control_world(service, engine=simulated) as world:
+            first = await whole(world, 4)
+        fault.hits = lambda replica: True
+        async with control_world(service, engine=simulated, passes=fault.passes) as world:
+            await asyncio.sleep(600)
+            assert set(first) <= set(world.running())
+            condemned = {text.split(":")[0] for text in world.happened("replica-condemned")}
+            assert not condemned & set(first)
+            fault.hits = lambda replica: False
+            await world.until(lambda: world.ready() >= 4, within=30)
+            await asyncio.sleep(5)
+            assert len(set(first) & set(world.running())) >= 3
+
+    run(story())

@@ -117,7 +117,7 @@ async def control_world(
     metrics = ClusterMetrics(collectors)
     failures = Failures(registry, events, metrics, clock, engine_owns_count=counted)
     collectors.register(ReplicaLedger(registry, clock))
-    rng = random.Random(7)
+    rng = random.Random(7 + len(list(engine.running())))  # the names of a former world are taken
 
     async def attempt(check: Check, replica: Replica, timeout: float) -> Finding:
         heard = replica.address and engine.answers(replica.address) and passes(check, replica)
