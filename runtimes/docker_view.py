@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from cluster.model import Address, Exit, Instance, InstanceHealth, InstanceStatus, Usage
-from runtimes.docker_spec import PORT_LABEL
+from runtimes.docker_spec import PORT_LABEL, container_name
 from runtimes.labels import Mark, mark_of
 
 Facts = Mapping[str, Any]
@@ -29,10 +29,24 @@ _RETRIES = 3  # where the HEALTHCHECK names none
 NEVER_STARTED = Exit(message="it was created but never started")
 
 
-def our_mark(labels: Mapping[str, str] | None, owner: str) -> Mark | None:
-    """The marks of a container, when it is this owner's."""
+def our_mark(
+    labels: Mapping[str, str] | None, names: Iterable[str] | None, owner: str
+) -> Mark | None:
+    """The marks of a container, when it is this owner's.
+
+    Labels alone prove nothing: whoever starts a container from an image that was committed from
+    one of ours, or copies what an inspection shows, has them too. A name is there only once.
+    """
     mark = mark_of(labels or {})
-    return mark if mark and mark.owner == owner else None
+    if mark is None or mark.owner != owner:
+        return None
+    ours = container_name(owner, mark.replica)
+    return mark if any(name.removeprefix("/") == ours for name in names or ()) else None
+
+
+def mark_in(facts: Facts, owner: str) -> Mark | None:
+    """That of an inspected container."""
+    return our_mark(facts["Config"].get("Labels"), [facts.get("Name") or ""], owner)
 
 
 def listed(entry: Facts, owner: str, publish_on: str | None) -> Instance | None:
@@ -40,7 +54,7 @@ def listed(entry: Facts, owner: str, publish_on: str | None) -> Instance | None:
 
     How an ended one ended is not told there.
     """
-    mark = our_mark(entry.get("Labels"), owner)
+    mark = our_mark(entry.get("Labels"), entry.get("Names"), owner)
     status = _STATUS.get(entry["State"])
     if mark is None or status is None:
         return None
@@ -68,7 +82,7 @@ def listed(entry: Facts, owner: str, publish_on: str | None) -> Instance | None:
 def inspected(facts: Facts, owner: str, publish_on: str | None) -> Instance | None:
     """The answer of `GET /containers/{id}/json`; None when it is not ours or is being removed."""
     labels = facts["Config"].get("Labels") or {}
-    mark = our_mark(labels, owner)
+    mark = mark_in(facts, owner)
     status = _STATUS.get(facts["State"]["Status"])
     if mark is None or status is None:
         return None
@@ -155,8 +169,8 @@ def _address(
     for port in published:
         return Address(publish_on or "", int(port))
     host = _host(facts)
-    port_told = labels.get(PORT_LABEL)
-    return Address(host, int(port_told)) if host and port_told else None
+    port_told = labels.get(PORT_LABEL, "")
+    return Address(host, int(port_told)) if host and port_told.isdecimal() else None
 
 
 def _host(facts: Facts) -> str | None:

@@ -33,6 +33,7 @@ def entry(**changes: Any) -> dict[str, Any]:
 def inspection(status: str = "running", **state: Any) -> dict[str, Any]:
     return {
         "Id": "c1",
+        "Name": "/tidegate-me-web-1",
         "Config": {"Labels": LABELS},
         "Created": "2023-11-14T22:13:20.987654321Z",
         "State": {"Status": status, "ExitCode": 0, "OOMKilled": False, "Error": "", **state},
@@ -71,6 +72,19 @@ def test_what_is_being_removed_is_gone() -> None:
 def test_without_all_marks_it_is_not_ours(missing: str) -> None:
     labels = {label: value for label, value in LABELS.items() if label != missing}
     assert listed(entry(Labels=labels), "me", None) is None
+
+
+@pytest.mark.parametrize(
+    "names", [["/tidegate-me-web-2"], ["/web"], [], None, ["/x-tidegate-me-web-1"]]
+)
+def test_copied_marks_under_another_name_are_not_ours(names: list[str] | None) -> None:
+    assert listed(entry(Names=names), "me", None) is None
+    name = names[0] if names else None
+    assert inspected({**inspection(), "Name": name}, "me", None) is None
+
+
+def test_a_link_gives_a_container_more_names() -> None:
+    assert listed(entry(Names=["/other/alias", "/tidegate-me-web-1"]), "me", None) is not None
 
 
 def test_another_owners_is_not_ours_nor_is_one_without_labels() -> None:

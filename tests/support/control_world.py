@@ -37,6 +37,7 @@ from health.verdict import Finding, Result
 from runtimes.simulated import SimulatedRuntime
 from runtimes.simulated_count import SimulatedCountRuntime
 from runtimes.simulated_engine import SimulatedEngine
+from tests.support.scaling_facts import Page
 
 
 @dataclass(slots=True)
@@ -137,7 +138,9 @@ async def control_world(
             )  # fmt: skip
         static = StaticEndpoints(registry, clock, clock)
         scaler = Scaler(registry, events, clock, clock, AutoscalerMetrics(collectors))
-        leasing = Leasing(scaler, events, clock, lambda: f"{rng.getrandbits(24):06x}")
+        leasing = Leasing(
+            scaler, events, clock, clock, lambda: f"{rng.getrandbits(24):06x}", Page()
+        )
         keeping = Keeping(registry, clock, can=runtime.capabilities.keep)
         reconciler = Reconciler(
             registry, performer, static, failures, lambda service: {}, leasing.replicas,
