@@ -227,7 +227,8 @@ class Prober:
 
     async def _confirm(self, watch: Watch) -> None:
         timeout = watch.health.startup.timeout
-        finding = await self._probe(watch, Duty.CONFIRM, _TCP, timeout)
+        async with self._starts.of(watch.replica.service):
+            finding = await self._probe(watch, Duty.CONFIRM, _TCP, timeout)
         if finding.result is Result.FAILED:
             watch.vitals.readiness.record(finding)
             reason = f"a request was refused and a probe confirms it: {finding.text}"
@@ -300,7 +301,7 @@ class Prober:
             if watch.replica.state in _JUDGED
         ]
         return Ward(
-            watched=len(watches),
+            watched=sum(watch.is_known for watch in watches),
             failing=sum(watch.is_failing for watch in watches),
             settled=sum(not self._evictor.is_out(watch.replica.id) for watch in watches),
             wanted=self._registry.desired(service).replicas,

@@ -33,6 +33,13 @@ class Watch:
             return self.replica.health is InstanceHealth.UNHEALTHY
         return self.vitals.liveness.failures > 0
 
+    @property
+    def is_known(self) -> bool:
+        """Its liveness, or what stands in for it, has said something already."""
+        if is_judged_by_engine(self.replica, self.health):
+            return self.replica.health is not InstanceHealth.STARTING
+        return self.vitals.liveness.failures + self.vitals.liveness.successes > 0
+
     def is_at(self, duty: Duty) -> bool:
         task = self.tasks.get(duty)
         return task is not None and not task.done()

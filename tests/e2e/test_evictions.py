@@ -1,11 +1,13 @@
 """Replicas that fail their liveness under load, on local processes."""
 
 import asyncio
+import os
+import signal
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from tests.support.running import Running, app, configuration, tidegate
+from tests.support.running import Running, app, configuration, descendants, is_alive, tidegate
 
 LIVENESS = {"http": "/ready", "every": "200ms", "failures": 2}
 
@@ -88,3 +90,39 @@ async def test_a_liveness_that_asks_a_broken_dependency_does_not_end_the_service
 
         await running.until(resumed)
         assert len(first & await ids(running)) >= 3
+
+
+def process_of(running: Running, replica: str) -> int:
+    """Its command: the process that was told its name and listens, so not the shell before it."""
+    told = f"TIDEGATE_REPLICA={replica}".encode()
+    pids = descendants(running.process.pid)
+    [pid] = [one for one in pids if told in Path(f"/proc/{one}/environ").read_bytes().split(b"\0")]
+    return pid
+
+
+async def test_one_that_hangs_is_found_by_its_liveness_and_nothing_is_left_of_it(
+    tmp_path: Path,
+) -> None:
+    """Source: a stopped process, whose port the kernel still opens."""
+    liveness = {"http": "/live", "every": "200ms", "timeout": "200ms", "failures": 2}
+    service = app(
+        scaling={"min": 2}, health={"liveness": liveness}, drain="200ms", stop_grace="200ms"
+    )
+    async with tidegate(configuration(tmp_path, {"web": service})) as running:
+        await running.until(lambda: ready(running, 2))
+        sick, well = sorted(await ids(running))
+        pid = process_of(running, sick)
+        os.kill(pid, signal.SIGSTOP)
+        try:
+
+            async def replaced() -> bool:
+                present = await ids(running)
+                return sick not in present and well in present and await ready(running, 2)
+
+            await running.until(replaced)
+        finally:
+            if is_alive(pid):
+                os.kill(pid, signal.SIGCONT)
+        assert not is_alive(pid)
+        assert len(running.said("replica-evicted")) == 1
+        assert {(await running.get("web")).status for _ in range(10)} == {200}

@@ -168,13 +168,14 @@ def test_while_no_replacement_starts_only_one_is_lost() -> None:
     run(story())
 
 
-def test_a_single_replica_is_replaced_at_once_and_a_loop_of_it_slows_down() -> None:
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_few_replicas_are_replaced_at_once_and_a_loop_of_it_slows_down(count: int) -> None:
     async def story() -> None:
         fault = Fault()
-        async with control_world(fleet(1), engine=engine(), passes=fault.passes) as world:
-            (first,) = await whole(world, 1)
+        async with control_world(fleet(count), engine=engine(), passes=fault.passes) as world:
+            first = await whole(world, count)
             fault.hits = lambda replica: True
-            await world.until(lambda: first not in world.running(), within=45)
+            await world.until(lambda: set(first) - set(world.running()), within=45)
             assert len(world.happened("replica-evicted")) == 1
             await asyncio.sleep(1800)
             assert len(world.happened("replica-evicted")) <= 12
