@@ -162,8 +162,8 @@ class DockerRuntime:
                 return
             await _end(engine, facts, grace)
             await engine.remove(instance)
-        self._sightings.is_removed(instance)
         self._commands.forget(instance)
+        self._sightings.is_removed(instance)
 
     async def freeze(self, instance: str) -> None:
         await self._engine.pause(instance)
