@@ -142,6 +142,9 @@ class Service(Model):
     )
     queue: Queue = Field(Queue(), description="Requests that wait for a replica.")
     balance: Balance = Field("least_in_flight", description="Which replica gets a request.")
+    slow_start: Duration = Field(
+        0.0, description="A replica that becomes ready gets a share growing to a whole one so long."
+    )
     timeouts: Timeouts = Field(Timeouts(), description="How long a replica may be silent.")
     retries: Retries = Field(Retries(), description="Trying again on another replica.")
     scaling: Scaling = Field(Scaling(), description="How many replicas.")

@@ -235,6 +235,11 @@ class File(Model):
     )
     gateway: Gateway = Field(Gateway(), description="Where clients come in.")
     admin: Admin = Field(Admin(), description="Where operators come in.")
+    orphan_timeout: Duration = Field(
+        60.0,
+        description="When Tidegate is killed: how long its gateway processes and local replicas "
+        "go on and wait for the next Tidegate; 0 ends them at once.",
+    )
     runtime: Runtime = Field(Runtime(), description="What runs replicas.")
     host: Host = Field(Host(), description="What replicas may ask of the machine.")
     defaults: dict[str, Any] = Field({}, description="Any key of a service, for all of them.")
@@ -251,6 +256,7 @@ class Settings(Model):
     state_dir: str
     gateway: Gateway = Gateway()
     admin: Admin = Admin()
+    orphan_timeout: float = 60.0
     runtime: str = "process"
     docker: Docker = Docker()
     host: Host = Host()

@@ -72,6 +72,7 @@ class Context:
     __slots__ = (
         "access_log", "admission", "connections", "crowd", "date", "draining", "emptied", "events",
         "everyone", "held", "id_line", "id_prefix", "idle_timeout", "ids", "limits", "loop",
+        "patience",
         "paused", "read_buffer", "rng", "routes", "silence", "source", "sweep", "table", "tasks",
         "trusted", "unrouted",
     )  # fmt: skip
@@ -92,6 +93,8 @@ class Context:
         self.rng = rng
         self.source = source
         self.connections: set[Connection] = set()
+        self.draining = False
+        self.patience = math.inf  # seconds for a client between two requests
         self.admission = Admission(self)
         self.crowd = Crowd(self)
         self.held = Held(everyone.held if everyone is not None else None)
@@ -102,7 +105,6 @@ class Context:
         self.access_log: AccessLog | None = access_log(settings.access_log)
         self.paused: set[Downstream] = set()  # those that are not read now
         self.emptied = asyncio.Event()
-        self.draining = False
         self.silence = Silence()
         self.unrouted: defaultdict[int, int] = defaultdict(int)
         self.tasks: set[asyncio.Task[None]] = set()
@@ -116,6 +118,8 @@ class Context:
         """What clients may ask from now on."""
         self.limits = limits
         self.idle_timeout = limits.idle_timeout or math.inf
+        if not self.draining:
+            self.patience = self.idle_timeout
         self.held.limit = limits.most_held
         self.admission.limited()
 
@@ -175,6 +179,7 @@ class Context:
                 latencies=times.latencies,
                 service_times=times.service_times,
                 waits=times.waits,
+                served=destination.dispatcher.served() if destination.service.compared else (),
             )
         )
 
@@ -182,7 +187,7 @@ class Context:
         """How a request ended: a success only matters after a failure."""
         ok = kind is OutcomeKind.OK
         if not ok or slot.failed:
-            slot.failed = not ok
+            slot.has_failed(not ok)
             self.events.outcome(Outcome(destination.name, slot.endpoint.replica, kind))
 
     def tell_drained(self, destination: Destination, slot: Slot) -> None:

@@ -72,7 +72,7 @@ class Crowd:
         """Whether its service may have one more connection to a replica."""
         free = self._all - self._own - len(self._context.connections) - self.upstreams
         slots = destination.dispatcher.slots
-        own = sum([slot.open + slot.connecting for slot in slots])
+        own = sum([slot.open + len(slot.connecting) for slot in slots])
         return own < max(1, free)
 
     def _has_room(self, destination: "Destination", now: float) -> bool:

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry
@@ -31,7 +32,7 @@ from cluster.runtime import InstanceRuntime
 from cluster.starts import Starts
 from cluster.tasks import Tasks
 from config.settings import Settings
-from gateway.gateway import Gateway
+from gateway.gateway import Gateway, GatewayEvents
 from gateway.sweep import OnSweep
 from health.ejector import Ejector
 from health.metrics import HealthMetrics
@@ -45,6 +46,7 @@ from tidegate.lease_book import LeaseBook
 from tidegate.lease_key import LeaseKey
 from tidegate.metrics import GatewayCollector, TidegateMetrics
 from tidegate.spine import Spine
+from tidegate.succession import Succession
 from tidegate.token_file import TokenFile
 from tidegate.workers import Workers
 
@@ -63,8 +65,9 @@ class System:
     measuring: Measuring
     leasing: Leasing
     reconciler: Reconciler
+    placing: Placing
     discovery: Discovery
-    gateway: Front
+    gateway: Succession
     prober: Prober
     ejector: Ejector
     control: Control
@@ -93,12 +96,13 @@ def build(
     registry = Registry()
     spine = Spine()
     cluster_metrics, health_metrics = ClusterMetrics(collectors), HealthMetrics(collectors)
-    failures = Failures(registry, events, cluster_metrics, clock)
+    jitter = partial(rng.uniform, 0.7, 1.3)
+    failures = Failures(registry, events, cluster_metrics, clock, jitter=jitter)
     key = LeaseKey.of(Path(settings.state_dir))
     equipment = Equipment(key, settings.runtime)
     placing = Placing(
         registry, runtime, tasks, failures, events, cluster_metrics, clock, wall,
-        replica_names(rng), equipment.of, starts := Starts(registry, cluster_metrics),
+        replica_names(rng), equipment.of, jitter, starts := Starts(registry, cluster_metrics),
     )  # fmt: skip
     scaler = Scaler(registry, events, clock, wall, AutoscalerMetrics(collectors))
     usage = Calls(cluster_metrics, clock).around("usage", runtime.usage)
@@ -129,9 +133,10 @@ def build(
 
     discovery = Discovery(
         registry, runtime, failures, events, cluster_metrics, clock,
-        adopt=scaler.adopt, discard=placing.discard, keeping=keeping,
+        adopt=scaler.adopt, discard=placing.discard, keeping=keeping, jitter=jitter,
     )  # fmt: skip
-    gateway = front_of(settings, spine, events, tasks, rng, log_arguments, on_sweep)
+    gateway = Succession(spine, events, tasks)
+    gateway.lead(front_of(settings, gateway, events, tasks, rng, log_arguments, on_sweep))
     registry.on_snapshot(gateway.apply)
 
     metrics = TidegateMetrics(collectors)
@@ -145,8 +150,8 @@ def build(
     admin = AdminServer(settings.admin.listen, token, control, collectors, lease_token=key.token)
     follow_reloads(control, metrics, expiry, TokenFile(admin, events))
     return System(
-        settings, registry, runtime, events, scaler, measuring, leasing, reconciler, discovery,
-        gateway, prober, ejector, control, admin, metrics, expiry, equipment, limits,
+        settings, registry, runtime, events, scaler, measuring, leasing, reconciler, placing,
+        discovery, gateway, prober, ejector, control, admin, metrics, expiry, equipment, limits,
     )  # fmt: skip
 
 
@@ -160,7 +165,7 @@ def follow_reloads(
 
 def front_of(
     settings: Settings,
-    spine: Spine,
+    told: GatewayEvents,
     events: Events,
     tasks: Tasks,
     rng: random.Random,
@@ -168,8 +173,16 @@ def front_of(
     on_sweep: OnSweep | None,
 ) -> Front:
     if settings.gateway.workers == 0:
-        return Inside(Gateway(settings.gateway, spine, rng, on_sweep=on_sweep))
-    return Workers(settings.gateway, spine, events, tasks, log_arguments)
+        return Inside(Gateway(settings.gateway, told, rng, on_sweep=on_sweep))
+    return Workers(
+        settings.gateway, told, events, tasks, log_arguments, offers_of(settings),
+        settings.orphan_timeout,
+    )  # fmt: skip
+
+
+def offers_of(settings: Settings) -> Path:
+    """The folder in which gateways wait for the next control process."""
+    return Path(settings.state_dir) / "gateways"
 
 
 def runtime_of(settings: Settings, folder: Path) -> InstanceRuntime:
@@ -184,7 +197,12 @@ def runtime_of(settings: Settings, folder: Path) -> InstanceRuntime:
         return DockerRuntime(settings.owner, docker.url, docker.network, docker.publish)
     from runtimes.process import ProcessRuntime
 
-    return ProcessRuntime(settings.owner, Path(settings.state_dir), folder)
+    return ProcessRuntime(
+        settings.owner,
+        Path(settings.state_dir),
+        folder,
+        orphan_timeout=settings.orphan_timeout,
+    )
 
 
 def replica_names(rng: random.Random) -> Callable[[str], str]:

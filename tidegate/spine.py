@@ -44,6 +44,7 @@ class Spine:
         else:
             self._pending.pop(key, None)
         self._scaler.report(message)
+        self._ejector.report(message)
         if not message.keeping_awake:
             self._host.fell_idle()
 

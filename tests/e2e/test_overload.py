@@ -307,8 +307,7 @@ async def test_when_descriptors_run_out_admin_and_probes_go_on(
     services = {"web": app(scaling={"min": 1, "max": 1}, health={"readiness": probe})}
     gateway = {**MANY, "workers": workers}
     file = configuration(tmp_path, services, gateway=gateway)
-    few = ["prlimit", "--nofile=256:256"]
-    async with tidegate(file, before=few) as running:
+    async with tidegate(file, descriptors=256) as running:
         await running.until(lambda: running.replicas("web", "ready"))
         host, _, port = running.gateway.rpartition(":")
         process = await asyncio.create_subprocess_exec(

@@ -9,6 +9,7 @@ import contextlib
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry
@@ -132,7 +133,8 @@ async def control_world(
     collectors = CollectorRegistry()
     registry, events = Registry(), Events(clock)
     metrics = ClusterMetrics(collectors)
-    failures = Failures(registry, events, metrics, clock, engine_owns_count=counted)
+    uneven = partial(random.Random(11).uniform, 0.7, 1.3)
+    failures = Failures(registry, events, metrics, clock, engine_owns_count=counted, jitter=uneven)
     collectors.register(ReplicaLedger(registry, clock))
     rollouts = Rollouts(registry, events, metrics, failures, Courses(state, events), clock)
     rng, busy = random.Random(seed), dict[str, int]()
@@ -150,7 +152,7 @@ async def control_world(
             runtime = SimulatedRuntime("us", engine)
             performer = Placing(
                 registry, runtime, tasks, failures, events, metrics, clock, clock, _named(rng),
-                starts=budget,
+                jitter=uneven, starts=budget,
             )  # fmt: skip
         scaler = Scaler(registry, events, clock, clock, AutoscalerMetrics(collectors))
         leasing = Leasing(
@@ -173,6 +175,7 @@ async def control_world(
         discovery = Discovery(
             registry, runtime, failures, events, metrics, clock,
             adopt=scaler.adopt, discard=performer.discard, keeping=keeping,
+            jitter=uneven,
         )  # fmt: skip
         world = ControlWorld(
             registry, engine, scaler, reconciler, discovery, events, collectors, leasing,
