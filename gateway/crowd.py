@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from gateway.destination import Destination
     from gateway.exchange import Exchange
 
-_OWN = 32  # descriptors that are for neither clients nor replicas: sockets, pipes, files
+_OWN = 32  # descriptors for neither clients nor replicas; of few descriptors, one in sixteen
 _COUNTED_FOR = 0.01  # seconds
 
 
@@ -30,7 +30,7 @@ class Crowd:
     """`is_dense`: from now on shares matter. `upstreams` are connections to replicas."""
 
     __slots__ = (
-        "_all", "_busy", "_context", "_counted_at", "_for_clients", "_places", "is_dense",
+        "_all", "_busy", "_context", "_counted_at", "_for_clients", "_own", "_places", "is_dense",
         "upstreams",
     )  # fmt: skip
 
@@ -38,6 +38,7 @@ class Crowd:
         self._context = context
         self._all = descriptors.limit()
         self._for_clients = descriptors.for_clients()
+        self._own = min(_OWN, self._all // 16)
         self._places: float = math.inf
         self._busy = 0
         self._counted_at = -math.inf
@@ -47,7 +48,7 @@ class Crowd:
     def look(self) -> None:
         """Connections have come or gone."""
         context, here = self._context, len(self._context.connections)
-        places: float = self._for_clients - _OWN - self.upstreams
+        places: float = self._for_clients - self._own
         if (limit := context.limits.connections) and here:
             everyone = context.everyone
             total = here if everyone is None else max(here, everyone.connections.total())
@@ -69,7 +70,7 @@ class Crowd:
 
     def may_connect(self, destination: "Destination") -> bool:
         """Whether its service may have one more connection to a replica."""
-        free = self._all - _OWN - len(self._context.connections) - self.upstreams
+        free = self._all - self._own - len(self._context.connections) - self.upstreams
         slots = destination.dispatcher.slots
         own = sum([slot.open + len(slot.connecting) for slot in slots])
         return own < max(1, free)

@@ -198,6 +198,51 @@ def test_what_is_freed_for_one_is_not_given_to_another() -> None:
     run(story())
 
 
+def test_half_of_what_is_freed_is_not_given_away_either() -> None:
+    """Two make room for a large one, one after the other, and a small one asks in between."""
+
+    async def story() -> None:
+        engine = SimulatedEngine()
+        engine.script("slow", Behaviour(stop_delay=3.0))
+        services = sized("quick"), sized("slow"), sized("large", 200), sized("small")
+        async with (
+            control_world(*services, engine=engine, memory=200 * MIB) as world,
+            asyncio.TaskGroup() as group,
+        ):
+            await used(world, "quick")
+            await used(world, "slow")
+            await asyncio.sleep(10)
+            world.wake("large")
+            asking = group.create_task(keep_busy(world, "large"))
+            await world.until(lambda: not world.replicas(service="quick"), within=1)
+            world.wake("small")
+            world.load(1, "small")
+            await world.until(lambda: world.ready("large") or world.ready("small"), within=10)
+            assert (world.ready("small"), world.ready("large")) == (0, 1)
+            asking.cancel()
+
+    run(story())
+
+
+def test_whoever_is_needed_by_one_that_is_awake_stays() -> None:
+    async def story() -> None:
+        db = sized("db")
+        web = a_service("web", depends_on={"db": {}}, resources=Resources(memory=100 * MIB))
+        async with control_world(db, web, sized("new"), memory=200 * MIB) as world:
+            world.wake("web")
+            world.load(1, "web")
+            await world.until(lambda: world.ready("web") and world.ready("db"), within=10)
+            async with asyncio.TaskGroup() as group:
+                busy = group.create_task(keep_busy(world, "web"))
+                await asyncio.sleep(10)
+                world.wake("new")
+                await asyncio.sleep(PATIENCE + 1)
+                assert (world.ready("web"), world.ready("db"), world.ready("new")) == (1, 1, 0)
+                busy.cancel()
+
+    run(story())
+
+
 def test_as_many_as_fit_are_started() -> None:
     async def story() -> None:
         big = sized("big", scaling={"min": 5, "max": 10})

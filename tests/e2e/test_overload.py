@@ -222,17 +222,23 @@ async def test_a_service_that_hangs_does_not_hurt_another(tmp_path: Path) -> Non
 
 
 @pytest.mark.timeout(120)
-async def test_no_service_gets_all_connections(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("places", "connections", "few"),
+    [(900, 900, None), (428, 10_000, 512)],
+    ids=["connections", "descriptors"],
+)
+async def test_no_service_gets_all_connections(
+    tmp_path: Path, places: int, connections: int, few: int | None
+) -> None:
     """More requests than there may be clients: the sick one has its share, and no more."""
-    places = 900
     async with silent_server() as silent:
         services = {
             "sick": {"endpoints": [silent]},
             "other": app(scaling={"min": 1, "max": 1}),
         }
-        limits = {"connections": places}
+        limits = {"connections": connections}
         file = configuration(tmp_path, services, gateway={**MANY, "limits": limits})
-        async with tidegate(file) as running:
+        async with tidegate(file, descriptors=few) as running:
             async with herd(running, "sick", 3000) as many:
                 await many.all_asked()
 

@@ -74,13 +74,14 @@ async def small(replica: int, *files: Path) -> AsyncIterator[Small]:
 
 @pytest.mark.rule("Tidegate: descriptors", side="client")
 async def test_clients_never_hold_the_last_descriptors() -> None:
-    """Those who come when nine tenths are taken hear 503; all others are still answered."""
+    """Those who come when nine tenths are taken hear 503, and those beyond the share of their
+    service (four fifths of it); all others are still answered."""
     async with stage(say_hello) as s, small(s.replicas[0].address.port) as gateway:
         clients = [await gateway.client() for _ in range(LIMIT * 2)]
         async with asyncio.TaskGroup() as group:
             asking = [group.create_task(_status(client)) for client in clients]
         served = [c for c, task in zip(clients, asking, strict=True) if task.result() == 200]
-        assert FOR_CLIENTS - 20 < len(served) < FOR_CLIENTS
+        assert FOR_CLIENTS - 30 < len(served) < FOR_CLIENTS
         assert {task.result() for task in asking} <= {200, 503, 0}
         assert 503 in {task.result() for task in asking}
         for client in served:
