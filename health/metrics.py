@@ -19,6 +19,12 @@ class HealthMetrics:
             ["service"],
             registry=registry,
         )
+        self.held = Counter(
+            "tidegate_evictions_held_total",
+            "Evictions put off because most replicas of a service failed at the same time",
+            ["service"],
+            registry=registry,
+        )
         self._ejected = Gauge(
             "tidegate_ejected",
             "Replicas that are out of service now because of how they answered",
