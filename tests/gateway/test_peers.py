@@ -2,6 +2,7 @@
 
 import random
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -188,18 +189,19 @@ def test_a_service_that_loses_its_limit_gives_every_place_back() -> None:
     assert pools["a"].free == LIMIT
 
 
-def test_a_request_goes_to_a_new_replica_when_peers_have_all_places_of_the_old_one() -> None:
+@pytest.mark.parametrize("theirs", range(LIMIT + 1))
+def test_a_request_goes_to_a_new_replica_when_the_old_one_has_no_place(theirs: int) -> None:
+    """Whether peers have its places or we do."""
     pools = {name: Pool() for name in NAMES}
     dispatcher: Dispatcher[int] = Dispatcher(random.Random(1))
     dispatcher.configure(
-        concurrency=LIMIT, queue_size=4, balance="least_in_flight", slow_start=30.0
+        concurrency=LIMIT, queue_size=4, balance="first_available", slow_start=30.0
     )
     dispatcher.share(Peers([], pools, [1]))
     dispatcher.update(endpoints({"a"}))
     dispatcher.update(endpoints({"a", "b"}), 100.0)
-    pools["a"].free = 0
-    for _ in range(LIMIT):
-        slot = dispatcher.acquire()
-        assert slot is not None
-        assert slot.endpoint.replica == "b"
+    pools["a"].free -= theirs
+    free = 2 * LIMIT - theirs
+    slots = [slot for _ in range(free) if (slot := dispatcher.acquire()) is not None]
+    assert len(slots) == free
     assert dispatcher.acquire() is None
