@@ -13,6 +13,7 @@ import orjson
 
 from cluster.lifecycle import State
 from cluster.model import Mode, Replica, Trouble
+from cluster.rollout import Phase
 from cluster.runtime import LogLine
 
 if TYPE_CHECKING:
@@ -71,12 +72,32 @@ class LeaseView:
 
 
 @dataclass(frozen=True, slots=True)
+class RolloutView:
+    """How replicas are being replaced, or that the file's revision is pinned out.
+
+    `revision` is what is started now, `former` what it replaces, `filed` what the file says;
+    `available` counts new replicas that were ready for `healthy_for`, `old` those still to leave.
+    `reason` says why the file's revision is not run; `since` when the rollout under way began.
+    """
+
+    phase: Phase
+    revision: str
+    former: str
+    filed: str
+    available: int
+    old: int
+    since: datetime | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceView:
     """One service now. `desired` is what the autoscaler wants, `ready` how many may serve.
 
     `waits_for` names what must be there before its first replica; `completed` says that a service
     that runs once has ended well. `min` and `max` are those in force now, by a schedule or as
-    configured.
+    configured. `revision` is what runs; where it is not the file's, or is not yet, `rollout` says
+    so.
     """
 
     name: str
@@ -95,6 +116,7 @@ class ServiceView:
     leases: tuple[LeaseView, ...] = ()
     waits_for: tuple[str, ...] = ()
     completed: bool = False
+    rollout: RolloutView | None = None
 
     @property
     def is_used(self) -> bool:

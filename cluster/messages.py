@@ -29,7 +29,8 @@ class EndpointSnapshot:
     now: with no endpoint left, waiting requests are answered at once. `start_seconds` is the
     measured time of a cold start, None when none was seen yet; `frozen` says that a replica need
     only be thawed. With `ends_silent` the service falls asleep: of replicas that leave, tunnels and
-    answers on which no byte has moved for so many seconds are to be ended.
+    answers on which no byte has moved for so many seconds are to be ended. Replicas that left in
+    order to be stopped are `draining`; others may come back.
     """
 
     service: str
@@ -39,6 +40,7 @@ class EndpointSnapshot:
     start_seconds: float | None = None
     frozen: bool = False
     ends_silent: float | None = None
+    draining: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

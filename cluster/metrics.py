@@ -6,7 +6,7 @@ Children exist only for services that were used; nothing here is on the request 
 from collections import Counter as Tally
 from collections.abc import Callable, Iterator
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -16,6 +16,34 @@ from cluster.registry import Registry
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 _ENDED = (State.STOPPED, State.FAILED)
+
+
+class HostMetrics:
+    """What replicas ask of the machine, all services together."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.starts_under_way = Gauge(
+            "tidegate_starts_under_way",
+            "Replicas that hold one of the host's places for starts (host.starts).",
+            registry=registry,
+        )
+        self.starts_waiting = Gauge(
+            "tidegate_starts_waiting",
+            "Replicas that wait for one of the host's places for starts.",
+            registry=registry,
+        )
+        self.memory = Gauge(
+            "tidegate_host_memory_bytes",
+            "What host.memory allows all replicas together, and how much of it is taken.",
+            ["kind"],
+            registry=registry,
+        )
+        self.full = Counter(
+            "tidegate_host_full",
+            "How often replicas were not started because host.memory was used up.",
+            ["service"],
+            registry=registry,
+        )
 
 
 class ClusterMetrics:
@@ -52,6 +80,19 @@ class ClusterMetrics:
             "tidegate_runtime_errors",
             "Calls to the engine that failed.",
             ["call"],
+            registry=registry,
+        )
+        self.host = HostMetrics(registry)
+        self.rollouts = Counter(
+            "tidegate_rollouts",
+            "Rollouts that ended, by outcome: completed or failed.",
+            ["service", "outcome"],
+            registry=registry,
+        )
+        self.rolling = Gauge(
+            "tidegate_rollout_under_way",
+            "1 while replicas of a service are being replaced.",
+            ["service"],
             registry=registry,
         )
 

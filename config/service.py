@@ -89,9 +89,14 @@ class Rollout(Model):
 
     max_surge: Share = Field(0.25, description="Replicas there may be more than desired.")
     max_unavailable: Share = Field(0, description="Replicas there may be fewer than desired.")
-    healthy_for: Duration = Field(5.0, description="A new replica counts when healthy so long.")
-    deadline: Positive = Field(600.0, description="A rollout without progress so long failed.")
-    on_failure: Literal["rollback", "pause"] = Field("rollback", description="What then?")
+    healthy_for: Duration = Field(
+        5.0, description="A new replica counts, and an old one leaves, when it was ready so long."
+    )
+    deadline: Positive = Field(600.0, description="A rollout without progress so long has failed.")
+    on_failure: Literal["rollback", "pause"] = Field(
+        "rollback",
+        description="Back to the revision that was healthy last, or leave it as far as it came.",
+    )
 
 
 Balance = Literal["least_in_flight", "first_available", "round_robin", "random_of_two"]
@@ -151,4 +156,9 @@ class Service(Model):
     health: Health = Field(Health(), description="Probes and ejection.")
     drain: Duration = Field(30.0, description="How long requests in flight may finish.")
     stop_grace: Duration = Field(10.0, description="From SIGTERM to SIGKILL.")
+    priority: Count = Field(
+        0,
+        description="Who comes first when the host is full; idle services of a higher one are not "
+        "put to sleep for those of a lower one.",
+    )
     rollout: Rollout = Field(Rollout(), description="How a new revision replaces the old one.")

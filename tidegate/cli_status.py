@@ -14,7 +14,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from tidegate.cli_words import Json, age, clean, clock, count, decision_of, state_of
+from tidegate.cli_words import Json, age, clean, clock, count, decision_of, rollout_of, state_of
 from tidegate.client import AdminClient, Unreachable
 
 # With more services than this, only those in use are shown unless all are asked for.
@@ -26,6 +26,9 @@ _COLOURS = {
     "starting": "cyan",
     "scaling up": "cyan",
     "scaling down": "cyan",
+    "rolling out": "cyan",
+    "restarting": "cyan",
+    "rolling back": "yellow",
     "waiting": "yellow",
     "degraded": "yellow",
     "draining": "yellow",
@@ -151,6 +154,8 @@ def _facts(service: Json, now: datetime) -> Iterator[tuple[str, str]]:
     yield "hosts", clean(", ".join(service["hosts"]))
     if service["revision"]:
         yield "revision", service["revision"]
+    if rollout := rollout_of(service):
+        yield "rollout", rollout
     if said := decision_of(service, now):
         yield "trouble" if service["trouble"] else "decision", said
 

@@ -7,8 +7,10 @@ counters that follow the law of the messages.
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
@@ -16,10 +18,12 @@ from autoscaler.leasing import Leasing
 from autoscaler.metrics import AutoscalerMetrics
 from autoscaler.scaler import Scaler
 from cluster.counting import Counting
+from cluster.courses import Courses
 from cluster.discovery import Discovery
 from cluster.endpoints import StaticEndpoints
 from cluster.events import Events
 from cluster.failures import Failures
+from cluster.host import HostMemory
 from cluster.keeping import Keeping
 from cluster.lifecycle import State
 from cluster.messages import Drained, EndpointSnapshot, LoadReport, Wake
@@ -28,6 +32,8 @@ from cluster.model import Replica
 from cluster.placing import Placing
 from cluster.reconciler import Reconciler
 from cluster.registry import Registry
+from cluster.rollouts import Rollouts
+from cluster.starts import Starts
 from cluster.tasks import Tasks
 from config.service import Service
 from health.duties import Check
@@ -50,6 +56,10 @@ class ControlWorld:
     events: Events
     collectors: CollectorRegistry
     leasing: Leasing
+    rollouts: Rollouts
+    host: HostMemory
+    starts: Starts
+    busy: dict[str, int]  # requests that no report has told of yet, by service
     holding: set[str] = field(default_factory=set)
     _seen: dict[str, set[str]] = field(default_factory=dict)
 
@@ -76,6 +86,8 @@ class ControlWorld:
         self.scaler.report(
             LoadReport(service, now, 1.0, concurrency, round(concurrency), 0, round(concurrency), 0)
         )
+        if not concurrency:
+            self.host.fell_idle()
 
     # Looking
 
@@ -106,70 +118,108 @@ async def control_world(
     counted: bool = False,
     choose_victim: bool = True,
     passes: Callable[[Check, Replica], bool] = lambda check, replica: True,
+    state: Path | None = None,
+    seed: int = 7,
+    starts: int = 0,
+    memory: int | None = None,
 ) -> AsyncIterator[ControlWorld]:
     """Started, with everything on the engine already discovered.
 
-    `passes` says what a probe of a replica that answers comes to.
+    `passes` says what a probe of a replica that answers comes to. `state`: what is remembered of
+    revisions lies there; `seed`: a second one on the same engine needs names of its own.
     """
     engine = engine or SimulatedEngine()
     clock = asyncio.get_running_loop().time
     collectors = CollectorRegistry()
     registry, events = Registry(), Events(clock)
     metrics = ClusterMetrics(collectors)
-    failures = Failures(registry, events, metrics, clock, engine_owns_count=counted)
+    uneven = partial(random.Random(11).uniform, 0.7, 1.3)
+    failures = Failures(registry, events, metrics, clock, engine_owns_count=counted, jitter=uneven)
     collectors.register(ReplicaLedger(registry, clock))
-    rng = random.Random(7)
+    rollouts = Rollouts(registry, events, metrics, failures, Courses(state, events), clock)
+    rng, busy = random.Random(seed), dict[str, int]()
 
-    async def attempt(check: Check, replica: Replica, timeout: float) -> Finding:
-        heard = replica.address and engine.answers(replica.address) and passes(check, replica)
-        return Finding(Result.PASSED if heard else Result.FAILED, "asked the engine")
-
+    budget = Starts(registry, metrics, starts)
     async with Tasks() as tasks:
         runtime: SimulatedRuntime | SimulatedCountRuntime
         performer: Placing | Counting
         if counted:
             runtime = SimulatedCountRuntime("us", engine, choose_victim=choose_victim)
-            performer = Counting(registry, runtime, tasks, failures, events, metrics, clock)
+            performer = Counting(
+                registry, runtime, tasks, failures, events, metrics, clock, rollouts.target
+            )
         else:
             runtime = SimulatedRuntime("us", engine)
             performer = Placing(
-                registry, runtime, tasks, failures, events, metrics, clock, clock,
-                lambda service: f"{service}-{rng.getrandbits(24):06x}",
+                registry, runtime, tasks, failures, events, metrics, clock, clock, _named(rng),
+                jitter=uneven, starts=budget,
             )  # fmt: skip
-        static = StaticEndpoints(registry, clock, clock)
         scaler = Scaler(registry, events, clock, clock, AutoscalerMetrics(collectors))
         leasing = Leasing(
             scaler, events, clock, clock, lambda: f"{rng.getrandbits(24):06x}", Page()
         )
         keeping = Keeping(registry, clock, can=runtime.capabilities.keep)
+        host = HostMemory(
+            registry, failures, events, metrics, clock,
+            scaler.idle_since, scaler.put_to_sleep, runtime.usage, _known(busy), tasks,
+        )  # fmt: skip
+        host.configure(memory)
         reconciler = Reconciler(
-            registry, performer, static, failures, lambda service: {}, leasing.replicas,
-            keeping=keeping,
+            registry, performer, StaticEndpoints(registry, clock, clock), failures,
+            lambda service: {}, rollouts, leasing.replicas, keeping=keeping, host=host,
         )  # fmt: skip
         prober = Prober(
             registry, runtime.execute, tasks, events, clock, rng, HealthMetrics(collectors),
-            attempt=attempt, evicted=failures.evicted,
+            attempt=_asking(engine, passes), evicted=failures.evicted,
         )  # fmt: skip
         discovery = Discovery(
             registry, runtime, failures, events, metrics, clock,
             adopt=scaler.adopt, discard=performer.discard, keeping=keeping,
+            jitter=uneven,
         )  # fmt: skip
         world = ControlWorld(
-            registry, engine, scaler, reconciler, discovery, events, collectors, leasing
-        )
-        registry.on_snapshot(world.follow)
-        specs = {service.name: service for service in services}
-        registry.configure(specs)
-        scaler.configure(specs)
-        await discovery.sync()
-        reconciler.begin()
-        tasks.start(discovery.run(), "discovery")
-        tasks.start(scaler.run(), "autoscaler")
+            registry, engine, scaler, reconciler, discovery, events, collectors, leasing,
+            rollouts, host, budget, busy,
+        )  # fmt: skip
+        await _begin(world, tasks, {service.name: service for service in services})
         try:
             yield world
         finally:
             prober.close()
             reconciler.halt()
+
+
+async def _begin(world: ControlWorld, tasks: Tasks, specs: Mapping[str, Service]) -> None:
+    """As `run` does it."""
+    world.registry.on_snapshot(world.follow)
+    world.registry.configure(specs)
+    world.scaler.configure(specs)
+    await world.discovery.sync()
+    world.reconciler.begin()
+    tasks.start(world.discovery.run(), "discovery")
+    tasks.start(world.scaler.run(), "autoscaler")
+    tasks.start(world.host.run(), "measure memory")
+
+
+def _known(busy: Mapping[str, int]) -> Callable[[], Awaitable[Mapping[str, int]]]:
+    async def levels() -> Mapping[str, int]:
+        return busy
+
+    return levels
+
+
+def _named(rng: random.Random) -> Callable[[str], str]:
+    return lambda service: f"{service}-{rng.getrandbits(24):06x}"
+
+
+def _asking(
+    engine: SimulatedEngine, passes: Callable[[Check, Replica], bool]
+) -> Callable[[Check, Replica, float], Awaitable[Finding]]:
+    async def attempt(check: Check, replica: Replica, timeout: float) -> Finding:
+        heard = replica.address and engine.answers(replica.address) and passes(check, replica)
+        return Finding(Result.PASSED if heard else Result.FAILED, "asked the engine")
+
+    return attempt
 
 
 def reconfigure(world: ControlWorld, *services: Service) -> None:

@@ -7,6 +7,7 @@ the time that Python itself needs. One thread for each connection; keep-alive.
     /sleep?ms=N      answers after N ms             /status/NNN   answers with that status
     /stream?chunks=N&ms=M&size=S   N chunks of S bytes, M ms apart
     /tunnel          switches protocols, and gives back every byte
+    /websocket       a WebSocket that gives back every frame, a Close included, and then ends
     /cut?size=S      promises more than it sends    /drop         closes without an answer
     /ready /live     200 or 503                     /toggle/ready /toggle/live
     /exit?code=N     ends at once                   /memory?mib=N takes N MiB and keeps it
@@ -160,6 +161,8 @@ class Connection:
                 self.open = False
             case "tunnel":
                 self.tunnel()
+            case "websocket":
+                self.websocket(asked["key"])
             case "cut":
                 size = int(asked.get("size", "10"))
                 self.peer.sendall(_head(200, f"Content-Length: {size + 1}") + b"x" * size)
@@ -178,6 +181,19 @@ class Connection:
         while data := self.peer.recv(4096):
             self.peer.sendall(data)
         self.open = False
+
+    def websocket(self, key: str) -> None:
+        """RFC 6455 §5, for short frames; the accepted key comes from whoever asks for it."""
+        accepted = f"Sec-WebSocket-Accept: {key}"
+        self.peer.sendall(_head(101, "Connection: Upgrade", "Upgrade: websocket", accepted))
+        self.open = False
+        while head := self.reader.read(2):
+            mask, size = self.reader.read(4), head[1] & 0x7F
+            masked = self.reader.read(size)
+            plain = bytes(byte ^ mask[at % 4] for at, byte in enumerate(masked))
+            self.peer.sendall(bytes((head[0], size)) + plain)
+            if head[0] & 0x0F == 8:
+                return
 
     def stream(self, chunks: int = 3, ms: int = 10, size: int = 10) -> None:
         self.peer.sendall(_head(200, "Transfer-Encoding: chunked"))
