@@ -25,7 +25,6 @@ class HealthMetrics:
             ["service"],
             registry=registry,
         )
-
         self._ejected = Gauge(
             "tidegate_ejected",
             "Replicas that are out of service now because of how they answered",

@@ -90,7 +90,7 @@ class Prober:
         registry.on_service(self._on_service)
 
     def confirm(self, replica: str) -> None:
-        """Traffic was refused: look at once, and take the replica out if it is true.
+        """Traffic met a refusal or silence: look at once, take the replica out if it is true.
 
         Does nothing for an endpoint that others run, or while a look is under way.
         """
@@ -238,7 +238,7 @@ class Prober:
             finding = await self._probe(watch, Duty.CONFIRM, _TCP, timeout)
         if finding.result is Result.FAILED:
             watch.vitals.readiness.record(finding)
-            reason = f"a request was refused and a probe confirms it: {finding.text}"
+            reason = f"requests failed and a probe confirms it: {finding.text}"
             self._apply(watch, Verdict(Event.UNREADY, reason))
 
     async def _wait_for_image(self, watch: Watch) -> None:

@@ -2,6 +2,7 @@
 
 import random
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -74,10 +75,13 @@ class Sharing(RuleBasedStateMachine):
         for _ in range(2):
             self.peers.append(Peers(self.peers, self.pools, clock))
             made: Dispatcher[int] = Dispatcher(random.Random(1))
-            made.configure(concurrency=LIMIT, queue_size=4, balance="least_in_flight")
+            made.configure(
+                concurrency=LIMIT, queue_size=4, balance="least_in_flight", slow_start=30.0
+            )
             made.share(self.peers[-1])
             made.update(endpoints(set(NAMES)))
             self.dispatchers.append(made)
+        self.now = 0.0
         self.bound: list[tuple[int, Slot]] = []
         self.number = 0
 
@@ -122,8 +126,14 @@ class Sharing(RuleBasedStateMachine):
 
     @rule(which=st.integers(0, 1), names=st.sets(st.sampled_from(NAMES)))
     def snapshot(self, which: int, names: set[str]) -> None:
-        self.dispatchers[which].update(endpoints(names))
+        self.now += 1
+        self.dispatchers[which].update(endpoints(names), self.now)
         self.admit()
+
+    @rule(which=st.integers(0, 1), seconds=st.sampled_from([1, 10, 100]))
+    def grow(self, which: int, seconds: int) -> None:
+        self.now += seconds
+        self.dispatchers[which].grow(self.now)
 
     @rule(which=st.integers(0, 1))
     def leave_the_queue(self, which: int) -> None:
@@ -137,6 +147,17 @@ class Sharing(RuleBasedStateMachine):
             held = sum(slot.endpoint.replica == name for _, slot in self.bound)
             assert 0 <= held <= LIMIT
             assert held + pool.free == LIMIT
+
+    @invariant()
+    def nobody_waits_while_the_oldest_could_go(self) -> None:
+        """However new the replica is that has room."""
+        waiting = [d for d in self.dispatchers if d.waiting]
+        for dispatcher in waiting:
+            if next(iter(dispatcher.waiting.values())) == min(
+                p.since for p in self.peers if p.since
+            ):
+                for slot in dispatcher.slots:
+                    assert not self.pools[slot.endpoint.replica].free
 
     @invariant()
     def peers_know_who_waits(self) -> None:
@@ -166,3 +187,21 @@ def test_a_service_that_loses_its_limit_gives_every_place_back() -> None:
     assert pools["a"].free == LIMIT - 1
     dispatcher.release(slot)
     assert pools["a"].free == LIMIT
+
+
+@pytest.mark.parametrize("theirs", range(LIMIT + 1))
+def test_a_request_goes_to_a_new_replica_when_the_old_one_has_no_place(theirs: int) -> None:
+    """Whether peers have its places or we do."""
+    pools = {name: Pool() for name in NAMES}
+    dispatcher: Dispatcher[int] = Dispatcher(random.Random(1))
+    dispatcher.configure(
+        concurrency=LIMIT, queue_size=4, balance="first_available", slow_start=30.0
+    )
+    dispatcher.share(Peers([], pools, [1]))
+    dispatcher.update(endpoints({"a"}))
+    dispatcher.update(endpoints({"a", "b"}), 100.0)
+    pools["a"].free -= theirs
+    free = 2 * LIMIT - theirs
+    slots = [slot for _ in range(free) if (slot := dispatcher.acquire()) is not None]
+    assert len(slots) == free
+    assert dispatcher.acquire() is None

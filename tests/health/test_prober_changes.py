@@ -127,7 +127,7 @@ def test_a_refused_request_is_confirmed_at_once() -> None:
         world.prober.confirm("web-1")
         await asyncio.sleep(0)
         assert world.state() is State.UNHEALTHY
-        text = "a request was refused and a probe confirms it: connection refused"
+        text = "requests failed and a probe confirms it: connection refused"
         assert world.known().reason == text
         assert len(world.looks) == 2
 
