@@ -17,6 +17,7 @@ from cluster.registry import Registry
 
 LOOPING_AFTER = 3
 AWAY = "engine-unavailable"
+ENDING = 5.0  # seconds that an engine may take to stop, when its replicas have ended already
 _NONE = Backoff()
 
 
@@ -55,17 +56,22 @@ class Failures:
         """Discovery says so after each look. What it missed is tried again when it is back."""
         now = self._clock()
         if not answers:
-            self._missed.went_away(now)
+            if self._missed.went_away(now):
+                self._forgive_since(now - ENDING)
         elif (back := self._missed.came_back(now)) is not None:
             since, services = back
             for service in services:
                 self._clear(service, AWAY)
-            # What failed while it was in trouble has failed because of that.
-            for service, backoff in list(self._backoff.items()):
-                if backoff.last >= since > -math.inf:
-                    self.forgive(service)
+            self._forgive_since(since)
             for service in services:
                 self._registry.touch(service)
+
+    def _forgive_since(self, since: float) -> None:
+        """What failed while the engine was in trouble, or just before, has failed because of that:
+        an engine that is stopped ends its replicas first."""
+        for service, backoff in list(self._backoff.items()):
+            if backoff.last >= since > -math.inf:
+                self.forgive(service)
 
     def why(self, replica: str, code: str, detail: str = "") -> None:
         """The stable code of the failure that this replica is about to have, if one is known, and
@@ -127,7 +133,7 @@ class Failures:
         self._backoff[replica.service] = backoff
         code = known or ("start-failed" if ready_since is None else "replica-died")
         self._metrics.evictions.labels(replica.service, code).inc()
-        self._tell(replica, code, detail, backoff)
+        self._tell(replica, code, detail, backoff, had_served=ready_since is not None)
 
     def _miss(self, replica: Replica, now: float) -> None:
         """A waiting request is told once it lasts: an engine that is restarted is soon back."""
@@ -156,7 +162,10 @@ class Failures:
         capable = sum(replica.state in (State.STARTING, State.READY) for replica in present)
         return capable >= self._registry.desired(service).replicas
 
-    def _tell(self, replica: Replica, code: str, detail: str, backoff: Backoff) -> None:
+    def _tell(
+        self, replica: Replica, code: str, detail: str, backoff: Backoff, *, had_served: bool
+    ) -> None:
+        """Not to clients, the first time that what served is lost: they can wait for a second."""
         wait = backoff.remaining(self._clock())
         if wait and backoff.failures >= LOOPING_AFTER and code in ("start-failed", "replica-died"):
             code = "crash-looping"
@@ -164,7 +173,8 @@ class Failures:
         if backoff.failures > 1 and wait:
             message = f"{message} ({backoff.failures} failures in a row)"
         retry_after = wait + (self._registry.start_seconds(replica.service) or 1.0)
-        trouble = Trouble(code, message, retry_after, detail, at_once=wait == 0)
+        soon = wait == 0 or (had_served and backoff.failures == 1)
+        trouble = Trouble(code, message, retry_after, detail, at_once=soon)
         self._registry.set_trouble(replica.service, trouble)
         self._events.emit(
             "replica-failed",
