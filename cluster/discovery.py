@@ -69,6 +69,7 @@ class Discovery:
         self._engine_answers = True
         self._jitter = jitter
         self._missing: set[str] = set()
+        self._withheld: set[str] = set()
 
     async def run(self) -> None:
         """For ever. An engine that is away is tried again with growing pauses."""
@@ -78,13 +79,17 @@ class Discovery:
 
     async def sync(self) -> bool:
         """One look; False when the engine did not answer."""
-        before = self._known_replicas()
+        before, withheld = self._known_replicas(), self._withheld
+        self._withheld = set()
         try:
             instances = await self._calls("list", self._runtime.instances())
         except RuntimeFailure as failure:
+            self._withheld |= withheld
             self._engine_is(False, failure.message)
             return False
         self._compare(instances, before)
+        for replica in withheld - self._withheld:
+            self._registry.withhold(replica, False)
         self._engine_is(True)
         return True
 
@@ -105,10 +110,19 @@ class Discovery:
 
     async def _until_it_breaks(self) -> None:
         try:
-            async for _ in self._runtime.watch():
+            async for hint in self._runtime.watch():
+                if hint.ended is not None:
+                    self._withhold(hint.ended)
                 self._hint.set()
         except RuntimeFailure as failure:
             self._engine_is(False, failure.message)
+
+    def _withhold(self, instance: str) -> None:
+        """Until the next look has told how it ended, or that it runs again."""
+        for replica in self._known_replicas().values():
+            if replica.instance == instance:
+                self._withheld.add(replica.id)
+                self._registry.withhold(replica.id, True)
 
     async def _reconnect(self) -> None:
         try:
@@ -156,7 +170,10 @@ class Discovery:
         for instance in instances:
             if instance.status is InstanceStatus.EXITED and instance.replica not in stopped:
                 self._note_end(instance)
-            elif (known := before.get(instance.replica)) is not None:
+                continue
+            if instance.status is InstanceStatus.RUNNING:
+                self._registry.note_health(instance.replica, instance.id, instance.health)
+            if (known := before.get(instance.replica)) is not None:
                 self._note_move(known, instance)
         self._take_in(
             [
@@ -267,6 +284,7 @@ class Discovery:
             instance=instance.id,
             address=instance.address,
             reason="adopted",
+            health=instance.health,
         )
 
     def _engine_is(self, answers: bool, why: str = "") -> None:

@@ -69,7 +69,7 @@ class Upstream(asyncio.Protocol):
 
     def connect(self) -> None:
         """Start to connect; the exchange is told how it ends."""
-        self.slot.connecting += 1
+        self.slot.connecting[self] = None
         name = f"connect to {self.slot.endpoint.replica}"
         task = self._context.loop.create_task(self._connect(), name=name)
         self._task = task
@@ -88,7 +88,7 @@ class Upstream(asyncio.Protocol):
         if self._task is None:
             return
         exchange, self.exchange, self._task = self.exchange, None, None
-        self.slot.connecting -= 1
+        self.slot.connecting.pop(self, None)
         if exchange is not None:
             recover(exchange)
 
@@ -98,7 +98,7 @@ class Upstream(asyncio.Protocol):
         if self._task is None or self.exchange is None:
             self.transport.abort()  # dropped while it connected
             return
-        self.slot.connecting -= 1
+        self.slot.connecting.pop(self, None)
         self._task = None
         self.exchange.transmit(self, self._context.loop.time())
         self._unpark()
@@ -187,7 +187,6 @@ class Upstream(asyncio.Protocol):
         self._informational += 1
         rest = data[response.end :]
         if response.status == 101:
-            self.body = UntilClose()
             tunnel.switch_protocols(exchange, response, rest)
             return
         if self._informational > _MAX_INFORMATIONAL:
@@ -235,7 +234,7 @@ class Upstream(asyncio.Protocol):
         if self._task is not None:
             self._task.cancel()
             self._task = None
-            self.slot.connecting -= 1
+            self.slot.connecting.pop(self, None)
             self._unpark()
             return
         self._forget()
@@ -246,6 +245,14 @@ class Upstream(asyncio.Protocol):
             self.idle_since = math.inf
             if self in self.slot.idle:
                 self.slot.idle.remove(self)
+
+    def retreat(self) -> None:
+        """The endpoint leaves while it connects: its exchange goes elsewhere."""
+        exchange = self.exchange
+        self.drop()
+        if exchange is not None:
+            exchange.upstream = None
+            exchange.requeue()
 
     @property
     def has_answered(self) -> bool:

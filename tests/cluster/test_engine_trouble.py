@@ -232,3 +232,36 @@ def asked(world: ControlWorld) -> float:
         for sample in metric.samples
         if sample.name.endswith("_count")
     )
+
+
+def test_one_that_is_said_to_have_ended_gets_no_requests_until_it_was_looked_at() -> None:
+    """Its address may be another's before the engine has told how it ended."""
+
+    async def story() -> None:
+        async with control_world(steady()) as world:
+            await world.until(lambda: world.ready() == 2)
+            runtime = world.discovery._runtime
+            truth = runtime.instances
+
+            async def slowly() -> Sequence[Instance]:
+                await asyncio.sleep(5)
+                return await truth()
+
+            runtime.instances = slowly  # type: ignore[method-assign]
+            victim = next(iter(world.engine.running())).instance
+
+            def routed() -> bool:
+                endpoints = world.registry.snapshot("web").endpoints
+                return victim.replica in [endpoint.replica for endpoint in endpoints]
+
+            assert routed()
+            world.discovery._withhold(victim.id)
+            assert not routed()
+            world.discovery.look()
+            await asyncio.sleep(4)
+            assert not routed()
+            await asyncio.sleep(2)
+            assert routed(), "it runs"
+            assert world.happened("replica-failed") == []
+
+    run(story())
