@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from autoscaler.metrics import AutoscalerMetrics
 from autoscaler.scaler import Scaler
+from cluster.courses import Courses
 from cluster.discovery import Discovery
 from cluster.endpoints import StaticEndpoints
 from cluster.events import Events
@@ -21,6 +22,7 @@ from cluster.metrics import ClusterMetrics
 from cluster.placing import Placing
 from cluster.reconciler import Reconciler
 from cluster.registry import Registry
+from cluster.rollouts import Rollouts
 from cluster.tasks import Tasks
 from config.scaling import Idle, Scaling
 from runtimes.simulated import SimulatedRuntime
@@ -66,6 +68,7 @@ def test_a_jump_of_the_wall_clock_scales_stops_and_restarts_nothing(jump: float)
                 StaticEndpoints(registry, loop.time, wall),
                 failures,
                 lambda name: {},
+                Rollouts(registry, events, metrics, failures, Courses(None, events), loop.time),
             )
             discovery = Discovery(
                 registry, runtime, failures, events, metrics, loop.time,
