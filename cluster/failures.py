@@ -75,6 +75,10 @@ class Failures:
             if backoff.last >= since > -math.inf:
                 self.forgive(service)
 
+    def is_engines(self, service: str) -> bool:
+        """Whether its last start was missed by the engine, which is no fault of the service."""
+        return self._missed.has(service)
+
     def why(self, replica: str, code: str, detail: str = "") -> None:
         """The stable code of the failure that this replica is about to have, if one is known, and
         what the replica said."""
@@ -138,6 +142,7 @@ class Failures:
         if known == AWAY:
             self._miss(replica, now)
             return
+        self._missed.forget(replica.service)
         backoff = self._backoff.get(replica.service, _NONE)
         was_killed = replica.id in self._killed
         self._killed.discard(replica.id)

@@ -46,6 +46,9 @@ class Missed:
         miss = self._misses.get(service)
         return max(0.0, miss.until - now) if miss else 0.0
 
+    def has(self, service: str) -> bool:
+        return service in self._misses
+
     def forget(self, service: str) -> None:
         self._misses.pop(service, None)
 

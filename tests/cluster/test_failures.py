@@ -227,3 +227,13 @@ def test_the_first_loss_of_what_served_is_not_told_to_clients_the_second_is() ->
     account.now += 3
     account.ends("b")
     assert account.registry.snapshot("web").trouble is not None
+
+
+def test_the_engine_is_to_blame_for_what_it_missed_and_for_nothing_after_that() -> None:
+    account = Account()
+    account.failures.engine_answers(True)
+    misses(account, "a")
+    assert account.failures.is_engines("web")
+    account.has("b", State.STARTING)
+    account.ends("b")
+    assert not account.failures.is_engines("web")
