@@ -10,7 +10,7 @@ FIRST = 1.0
 LONGEST = 60.0
 FORGET_AFTER = 600.0
 PROVEN_AFTER = 10.0
-# Proven replicas that are lost within a second are lost to one cause, which is none of theirs.
+# Replicas that are lost within a second are lost to one cause.
 ONE_INCIDENT = 1.0
 # Ready replicas that somebody kills from outside are no crash loop; but whoever kills that many, at
 # more than so many a second, does not want them to come back at once.
@@ -31,9 +31,12 @@ class Backoff:
     def failed(self, served_for: float, now: float) -> "Backoff":
         """After one more failure of a replica that had been ready for `served_for` seconds.
 
-        The first loss of replicas that had proved themselves is made good at once.
+        The first loss of replicas that had proved themselves is made good at once. Those that are
+        lost together, before anything was started anew, are one failure.
         """
         quiet = now - self.last
+        if served_for > 0 and now < self.until and quiet < ONE_INCIDENT:
+            return replace(self, last=now)
         failures = 1 if quiet >= FORGET_AFTER else self.failures + 1
         was_made_good = self.failures == 1 and self.until <= self.last
         if served_for >= PROVEN_AFTER and (

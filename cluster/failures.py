@@ -17,6 +17,7 @@ from cluster.registry import Registry
 
 LOOPING_AFTER = 3
 AWAY = "engine-unavailable"
+ENDING = 5.0  # seconds that an engine may take to stop, when its replicas have ended already
 _NONE = Backoff()
 
 
@@ -57,17 +58,26 @@ class Failures:
         """Discovery says so after each look. What it missed is tried again when it is back."""
         now = self._clock()
         if not answers:
-            self._missed.went_away(now)
+            if self._missed.went_away(now):
+                self._forgive_since(now - ENDING)
         elif (back := self._missed.came_back(now)) is not None:
             since, services = back
             for service in services:
                 self._clear(service, AWAY)
-            # What failed while it was in trouble has failed because of that.
-            for service, backoff in list(self._backoff.items()):
-                if backoff.last >= since > -math.inf:
-                    self.forgive(service)
+            self._forgive_since(since)
             for service in services:
                 self._registry.touch(service)
+
+    def _forgive_since(self, since: float) -> None:
+        """What failed while the engine was in trouble, or just before, has failed because of that:
+        an engine that is stopped ends its replicas first."""
+        for service, backoff in list(self._backoff.items()):
+            if backoff.last >= since > -math.inf:
+                self.forgive(service)
+
+    def is_engines(self, service: str) -> bool:
+        """Whether its last start was missed by the engine, which is no fault of the service."""
+        return self._missed.has(service)
 
     def why(self, replica: str, code: str, detail: str = "") -> None:
         """The stable code of the failure that this replica is about to have, if one is known, and
@@ -132,6 +142,7 @@ class Failures:
         if known == AWAY:
             self._miss(replica, now)
             return
+        self._missed.forget(replica.service)
         backoff = self._backoff.get(replica.service, _NONE)
         was_killed = replica.id in self._killed
         self._killed.discard(replica.id)
@@ -146,7 +157,7 @@ class Failures:
         if replica.id not in self._evicted:
             self._metrics.evictions.labels(replica.service, code).inc()
         self._evicted.discard(replica.id)
-        self._tell(replica, code, detail, backoff)
+        self._tell(replica, code, detail, backoff, had_served=ready_since is not None)
 
     def _miss(self, replica: Replica, now: float) -> None:
         """A waiting request is told once it lasts: an engine that is restarted is soon back."""
@@ -175,7 +186,10 @@ class Failures:
         capable = sum(replica.state in (State.STARTING, State.READY) for replica in present)
         return capable >= self._registry.desired(service).replicas
 
-    def _tell(self, replica: Replica, code: str, detail: str, backoff: Backoff) -> None:
+    def _tell(
+        self, replica: Replica, code: str, detail: str, backoff: Backoff, *, had_served: bool
+    ) -> None:
+        """Not to clients, the first time that what served is lost: they can wait for a second."""
         wait = backoff.remaining(self._clock())
         if wait and backoff.failures >= LOOPING_AFTER and code in ("start-failed", "replica-died"):
             code = "crash-looping"
@@ -183,7 +197,8 @@ class Failures:
         if backoff.failures > 1 and wait:
             message = f"{message} ({backoff.failures} failures in a row)"
         retry_after = wait + (self._registry.start_seconds(replica.service) or 1.0)
-        trouble = Trouble(code, message, retry_after, detail, at_once=wait == 0)
+        soon = wait == 0 or (had_served and backoff.failures == 1)
+        trouble = Trouble(code, message, retry_after, detail, at_once=soon)
         self._registry.set_trouble(replica.service, trouble)
         self._events.emit(
             "replica-failed",

@@ -98,7 +98,8 @@ class ClusterMetrics:
 
 
 class ReplicaLedger(Collector):
-    """`tidegate_replicas` and `tidegate_replica_seconds_total`, counted from the registry."""
+    """`tidegate_replicas`, `tidegate_replica_seconds_total` and `tidegate_trouble`, read from the
+    registry."""
 
     def __init__(self, registry: Registry, clock: Callable[[], float]) -> None:
         self._registry = registry
@@ -122,7 +123,14 @@ class ReplicaLedger(Collector):
         seconds = CounterMetricFamily(
             "tidegate_replica_seconds", "Time that replicas existed.", labels=["service"]
         )
+        troubles = GaugeMetricFamily(
+            "tidegate_trouble",
+            "1 while a service cannot have the replicas it wants, by the code of the reason.",
+            labels=["service", "code"],
+        )
         for service in self._registry.used_services():
+            if (trouble := self._registry.trouble(service)) is not None and not trouble.at_once:
+                troubles.add_metric([service, trouble.code], 1)
             present = self._registry.replicas(service)
             for state, count in Tally(replica.state for replica in present).items():
                 replicas.add_metric([service, state], count)
@@ -130,3 +138,4 @@ class ReplicaLedger(Collector):
             seconds.add_metric([service], self._spent[service] + alive)
         yield replicas
         yield seconds
+        yield troubles

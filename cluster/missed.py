@@ -46,6 +46,9 @@ class Missed:
         miss = self._misses.get(service)
         return max(0.0, miss.until - now) if miss else 0.0
 
+    def has(self, service: str) -> bool:
+        return service in self._misses
+
     def forget(self, service: str) -> None:
         self._misses.pop(service, None)
 
@@ -55,9 +58,12 @@ class Missed:
         since = self._away_since if self._away_since is not None else miss.since if miss else now
         return now - since >= PATIENCE
 
-    def went_away(self, now: float) -> None:
-        if self._away_since is None:
+    def went_away(self, now: float) -> bool:
+        """False: it was away already."""
+        is_news = self._away_since is None
+        if is_news:
             self._away_since = now
+        return is_news
 
     def came_back(self, now: float) -> tuple[float, list[str]] | None:
         """Since when it was away, and the services to try again; None when it was not away."""

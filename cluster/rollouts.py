@@ -38,7 +38,6 @@ from cluster.workload import Workload, workload_of
 from config.service import Service
 
 BY_HAND = "by hand"
-_NOT_ITS_FAULT = ("engine-unavailable",)
 
 
 class NothingToReturnTo(Exception):
@@ -246,8 +245,7 @@ class Rollouts:
         course = self._courses.get(replica.service, Course())
         if replica.revision != progress.revision or replica.id in course.outdated:
             return
-        trouble = self._registry.trouble(replica.service)
-        if trouble is None or trouble.code not in _NOT_ITS_FAULT:
+        if not self._failures.is_engines(replica.service):
             failures = progress.failures + 1
             self._progress[replica.service] = replace(progress, failures=failures)
 

@@ -27,6 +27,12 @@ _BAD_WORKLOAD = re.compile(
     r"|get \S+: no such volume",
     re.IGNORECASE,
 )
+# What an engine says of itself while it is stopped or starts: that is no fault of the workload.
+_NOT_WELL = re.compile(
+    r"transport is closing|error while dialing|: unavailable$|failed to update store"
+    r"|context canceled|cannot connect to containerd|shutting down",
+    re.IGNORECASE,
+)
 _NO_CONTAINER = re.compile(r"no such (?:container|exec)", re.IGNORECASE)
 _NOT_RUNNING = re.compile(r"is not running|is restarting", re.IGNORECASE)
 _FROZEN = re.compile(r"is paused", re.IGNORECASE)
@@ -53,7 +59,7 @@ def failure_of(call: str, status: int, words: str, image: str | None = None) -> 
         return RuntimeFailure("port-in-use", words, transient=True)
     if _BAD_WORKLOAD.search(words) or (call == "create" and status == 400):
         return RuntimeFailure("bad-workload", words)
-    if call in ("create", "start"):
+    if call in ("create", "start") and not (status >= 500 and _NOT_WELL.search(words)):
         return RuntimeFailure("start-failed", words, transient=status >= 500 or status == 409)
     if _NO_CONTAINER.search(words) or _NOT_RUNNING.search(words):
         return RuntimeFailure("unknown-instance", words)

@@ -65,3 +65,9 @@ def test_but_not_if_they_are_killed_faster_than_anybody_would_by_chance() -> Non
         now += 0.1 + waits[-1]
     assert waits[:20] == [0.0] * 20
     assert max(waits) >= 1
+
+
+def test_replicas_that_are_lost_together_are_one_failure() -> None:
+    backoff = Backoff().failed(2.0, 1000.0).failed(2.0, 1000.2).failed(3.0, 1000.4)
+    assert (backoff.failures, backoff.until) == (1, 1001.0)
+    assert backoff.failed(0.5, 1001.7).failures == 2

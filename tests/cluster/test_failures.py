@@ -190,7 +190,50 @@ def test_what_failed_before_the_engine_went_away_is_not_forgiven() -> None:
     account.failures.engine_answers(True)
     account.has("a", State.STARTING)
     account.ends("a")
-    account.now += 0.5
+    account.ends("a")
+    account.has("b", State.STARTING)
+    account.ends("b")
+    account.has("c", State.STARTING)
+    account.ends("c")
+    account.now += 6
     account.failures.engine_answers(False)
     account.failures.engine_answers(True)
-    assert account.failures.wait("web") == 0.5
+    account.has("d", State.STARTING)
+    account.ends("d")
+    assert account.code == "crash-looping"
+
+
+def test_replicas_that_end_just_before_the_engine_does_were_ended_by_it() -> None:
+    account = Account()
+    account.failures.engine_answers(True)
+    account.has("a", State.READY)
+    account.ends("a", "exited with code 0")
+    assert account.code == "replica-died"
+    account.now += 1
+    account.failures.engine_answers(False)
+    assert not account.registry.trouble("web")
+    assert account.failures.wait("web") == 0
+
+
+def test_the_first_loss_of_what_served_is_not_told_to_clients_the_second_is() -> None:
+    account = Account()
+    account.has("a", State.READY)
+    account.now += 3
+    account.ends("a")
+    assert account.failures.wait("web") == 1.0
+    assert account.registry.snapshot("web").trouble is None
+    account.now += 1
+    account.has("b", State.READY)
+    account.now += 3
+    account.ends("b")
+    assert account.registry.snapshot("web").trouble is not None
+
+
+def test_the_engine_is_to_blame_for_what_it_missed_and_for_nothing_after_that() -> None:
+    account = Account()
+    account.failures.engine_answers(True)
+    misses(account, "a")
+    assert account.failures.is_engines("web")
+    account.has("b", State.STARTING)
+    account.ends("b")
+    assert not account.failures.is_engines("web")

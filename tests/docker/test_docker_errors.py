@@ -28,6 +28,14 @@ WORDS = [
     ("pause", 404, "No such container: x", "unknown-instance", False),
     ("pause", 409, "Container x is not running", "unknown-instance", False),
     ("exec", 409, "Container x is paused, unpause the container before exec", "unsupported", True),
+    ("start", 500, "transport is closing: unavailable", "engine-unavailable", True),
+    (
+        "start",
+        500,
+        "failed to update store for object type *libnetwork.endpoint: open : no such file",
+        "engine-unavailable",
+        True,
+    ),
     ("list", 500, "", "engine-unavailable", True),
     ("create", 403, "forbidden", "engine-unavailable", False),
 ]

@@ -29,6 +29,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import aiodocker
 import pytest
 
 from tests.support.docker_engine import App, build_app, engine
@@ -132,9 +133,11 @@ class OwnEngine:
         """Take away all containers, then the engine, then its files."""
         if self._daemon is None:
             await self.start()
-        async with engine(self.url) as docker:
-            for container in await docker.containers.list(all=True):
-                await container.delete(force=True, v=True)
+        async with asyncio.timeout(DEADLINE), engine(self.url) as docker:
+            while left := await docker.containers.list(all=True):
+                for container in left:
+                    with contextlib.suppress(aiodocker.DockerError):  # being removed already
+                        await container.delete(force=True, v=True)
         await self.stop()
 
 
