@@ -11,7 +11,7 @@ from itertools import chain
 from config import confinement
 from config.addresses import is_loopback, overlap, split
 from config.errors import Finding, Place
-from config.health import KINDS, Health, Probe, StartupProbe
+from config.health import KINDS, OF_HTTP, Health, Probe, StartupProbe
 from config.rule_checks import of_rules
 from config.rules import CpuRule, MemoryRule
 from config.scaling import Scaling, Way
@@ -294,12 +294,17 @@ def _of_probe(place: Place, probe: Probe | StartupProbe) -> Iterator[Finding]:
     said = [kind for kind in KINDS if getattr(probe, kind)]
     every = tuple((*place, kind) for kind in KINDS)
     if not said:
-        yield Finding(place, "needs one of tcp: true, http: /path, exec: [command]", every)
+        yield Finding(
+            place, "needs one of tcp: true, http: /path, exec: [command], grpc: true", every
+        )
     if len(said) > 1:
-        message = f"must have only one of tcp, http, exec, got {' and '.join(said)}"
+        message = f"must have only one of tcp, http, exec, grpc, got {' and '.join(said)}"
         yield Finding(place, message, every)
     if probe.port is not None and said == ["exec"]:
         yield Finding((*place, "port"), "does not go with exec: remove it", every)
+    for key in OF_HTTP:
+        if said and said != ["http"] and key in probe.model_fields_set:
+            yield Finding((*place, key), f"does not go with {said[0]}: remove it", every)
 
 
 @lru_cache(maxsize=256)

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 from weakref import WeakValueDictionary
 
-from cluster.model import Instance, InstanceStatus, Usage
+from cluster.model import Instance, InstanceHealth, InstanceStatus, Usage
 from cluster.runtime import Capabilities, Hint, LogLine, RuntimeFailure
 from cluster.workload import Workload
 from runtimes.docker_cgroup import usage_of
@@ -240,7 +240,10 @@ class DockerRuntime:
             async with asyncio.TaskGroup() as group:
                 for one in found:
                     behind = self._news.pop(one.id, one.status) is not one.status
-                    if behind or (one.status is ended and one.id not in self._ended):
+                    is_news = one.status is ended and one.id not in self._ended
+                    # The listing calls also unhealthy what was paused (see docker_view.health_of).
+                    doubtful = one.health is InstanceHealth.UNHEALTHY
+                    if behind or is_news or doubtful:
                         group.create_task(self._look(one.id, looks), name=f"look at {one.id}")
         except* RuntimeFailure as failures:
             raise failures.exceptions[0] from None

@@ -3,11 +3,12 @@
 Pure. The engine has two shapes for the same thing: an entry of the listing, and an inspection.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from cluster.model import Address, Exit, Instance, InstanceStatus, Usage
+from cluster.model import Address, Exit, Instance, InstanceHealth, InstanceStatus, Usage
 from runtimes.docker_spec import PORT_LABEL, container_name
 from runtimes.labels import Mark, mark_of
 
@@ -22,6 +23,9 @@ _STATUS = {
     "exited": InstanceStatus.EXITED,
     "dead": InstanceStatus.EXITED,
 }
+# The listing tells it only in words for people, before API 1.52.
+_HEALTH = re.compile(r"\((?:health: )?(starting|healthy|unhealthy)\)")
+_RETRIES = 3  # where the HEALTHCHECK names none
 NEVER_STARTED = Exit(message="it was created but never started")
 
 
@@ -71,6 +75,7 @@ def listed(entry: Facts, owner: str, publish_on: str | None) -> Instance | None:
         if status is InstanceStatus.EXITED
         else _address(entry, entry["Labels"], published, publish_on),
         started_at=float(entry["Created"]),
+        health=_health_in(entry.get("Status") or ""),
     )
 
 
@@ -98,7 +103,31 @@ def inspected(facts: Facts, owner: str, publish_on: str | None) -> Instance | No
         # To the second, as the listing has it: both tell the same of one container.
         started_at=float(int(seconds(facts["Created"]))),
         exit=exit_of(facts) if ended else None,
+        health=None if ended else health_of(facts),
     )
+
+
+def health_of(facts: Facts) -> InstanceHealth | None:
+    """What the HEALTHCHECK of an inspected container says; None without one.
+
+    The engine calls whatever it pauses unhealthy and keeps that until the next check has passed,
+    without an event: only as many failures as it takes are believed.
+    """
+    health = facts["State"].get("Health") or {}
+    status = health.get("Status")
+    if status != "unhealthy":
+        return InstanceHealth(status) if status in ("starting", "healthy") else None
+    retries = (facts["Config"].get("Healthcheck") or {}).get("Retries") or _RETRIES
+    if health.get("FailingStreak", retries) >= retries:
+        return InstanceHealth.UNHEALTHY
+    passed = any(entry.get("ExitCode") == 0 for entry in health.get("Log") or ())
+    return InstanceHealth.HEALTHY if passed else InstanceHealth.STARTING
+
+
+def _health_in(words: str) -> InstanceHealth | None:
+    """From `Up 3 seconds (health: starting)`."""
+    match = _HEALTH.search(words)
+    return InstanceHealth(match[1]) if match else None
 
 
 def exit_of(facts: Facts) -> Exit:

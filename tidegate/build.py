@@ -36,6 +36,7 @@ from tidegate.control import Control
 from tidegate.equipment import Equipment
 from tidegate.expiry import Expiry
 from tidegate.front import Front, Inside
+from tidegate.lease_book import LeaseBook
 from tidegate.lease_key import LeaseKey
 from tidegate.metrics import GatewayCollector, TidegateMetrics
 from tidegate.spine import Spine
@@ -55,6 +56,7 @@ class System:
     events: Events
     scaler: Scaler
     measuring: Measuring
+    leasing: Leasing
     reconciler: Reconciler
     discovery: Discovery
     gateway: Front
@@ -100,14 +102,18 @@ def build(
     measuring = Measuring(
         registry, usage, scaler.measured, tasks, events, SourceMetrics(collectors), clock, rng
     )
-    leasing = Leasing(scaler, events, clock, lambda: f"{rng.getrandbits(48):012x}")
+    book = LeaseBook(Path(settings.state_dir))
+    leasing = Leasing(scaler, events, clock, wall, lambda: f"{rng.getrandbits(48):012x}", book)
     keeping = Keeping(registry, clock, can=runtime.capabilities.keep)
     reconciler = Reconciler(
         registry, placing, static, failures, spine.pending, leasing.replicas, keeping=keeping
     )
 
     health_metrics = HealthMetrics(collectors)
-    prober = Prober(registry, runtime.execute, tasks, events, clock, rng, health_metrics)
+    prober = Prober(
+        registry, runtime.execute, tasks, events, clock, rng, health_metrics,
+        evicted=failures.evicted,
+    )  # fmt: skip
     ejector = Ejector(registry, events, clock, health_metrics, prober.confirm)
     spine.connect(scaler, ejector, reconciler)
 
@@ -132,8 +138,8 @@ def build(
     tokens = TokenFile(admin, events)
     control.on_reload(lambda result: tokens.look(control.settings.admin) if result.ok else None)
     return System(
-        settings, registry, runtime, events, scaler, measuring, reconciler, discovery, gateway,
-        prober, ejector, control, admin, metrics, expiry, equipment,
+        settings, registry, runtime, events, scaler, measuring, leasing, reconciler, discovery,
+        gateway, prober, ejector, control, admin, metrics, expiry, equipment,
     )  # fmt: skip
 
 

@@ -37,6 +37,7 @@ from health.verdict import Finding, Result
 from runtimes.simulated import SimulatedRuntime
 from runtimes.simulated_count import SimulatedCountRuntime
 from runtimes.simulated_engine import SimulatedEngine
+from tests.support.scaling_facts import Page
 
 
 @dataclass(slots=True)
@@ -104,8 +105,12 @@ async def control_world(
     engine: SimulatedEngine | None = None,
     counted: bool = False,
     choose_victim: bool = True,
+    passes: Callable[[Check, Replica], bool] = lambda check, replica: True,
 ) -> AsyncIterator[ControlWorld]:
-    """Started, with everything on the engine already discovered."""
+    """Started, with everything on the engine already discovered.
+
+    `passes` says what a probe of a replica that answers comes to.
+    """
     engine = engine or SimulatedEngine()
     clock = asyncio.get_running_loop().time
     collectors = CollectorRegistry()
@@ -116,7 +121,7 @@ async def control_world(
     rng = random.Random(7)
 
     async def attempt(check: Check, replica: Replica, timeout: float) -> Finding:
-        heard = replica.address is not None and engine.answers(replica.address)
+        heard = replica.address and engine.answers(replica.address) and passes(check, replica)
         return Finding(Result.PASSED if heard else Result.FAILED, "asked the engine")
 
     async with Tasks() as tasks:
@@ -133,7 +138,9 @@ async def control_world(
             )  # fmt: skip
         static = StaticEndpoints(registry, clock, clock)
         scaler = Scaler(registry, events, clock, clock, AutoscalerMetrics(collectors))
-        leasing = Leasing(scaler, events, clock, lambda: f"{rng.getrandbits(24):06x}")
+        leasing = Leasing(
+            scaler, events, clock, clock, lambda: f"{rng.getrandbits(24):06x}", Page()
+        )
         keeping = Keeping(registry, clock, can=runtime.capabilities.keep)
         reconciler = Reconciler(
             registry, performer, static, failures, lambda service: {}, leasing.replicas,
@@ -141,7 +148,7 @@ async def control_world(
         )  # fmt: skip
         prober = Prober(
             registry, runtime.execute, tasks, events, clock, rng, HealthMetrics(collectors),
-            attempt=attempt,
+            attempt=attempt, evicted=failures.evicted,
         )  # fmt: skip
         discovery = Discovery(
             registry, runtime, failures, events, metrics, clock,
