@@ -90,9 +90,23 @@ class Answers:
             raise Problem("unknown-lease", f"{call.name} has no such lease, or it has ended")
         return _json(lease)
 
-    async def not_yet(self, call: Call) -> web.StreamResponse:
-        self._known(call.name)
-        raise Problem("not-supported-yet", "this version of Tidegate cannot do this yet")
+    async def restart(self, call: Call) -> web.StreamResponse:
+        self._ours(call.name)
+        self._plane.restart(call.name)
+        return self._accepted(call.name)
+
+    async def rollback(self, call: Call) -> web.StreamResponse:
+        self._ours(call.name)
+        try:
+            self._plane.rollback(call.name)
+        except ValueError as error:
+            raise Problem("no-former-revision", str(error)) from error
+        return self._accepted(call.name)
+
+    async def release_rollback(self, call: Call) -> web.StreamResponse:
+        self._ours(call.name)
+        self._plane.release_rollback(call.name)
+        return self._accepted(call.name)
 
     async def decisions(self, call: Call) -> web.StreamResponse:
         self._known(call.name)
@@ -137,14 +151,23 @@ class Answers:
         if self._reloads:
             await asyncio.wait(self._reloads)
 
+    def _accepted(self, name: str) -> web.StreamResponse:
+        return _json(service_view(self._known(name)), web.HTTPAccepted.status_code)
+
+    def _ours(self, name: str) -> None:
+        if not self._known(name).revision:
+            raise Problem(
+                "not-ours", f"{name} has `endpoints`: what runs there is not ours to replace"
+            )
+
     def _known(self, name: str) -> ServiceView:
         if service := self._plane.service(name):
             return service
         raise unknown_service(name, _close_matches(name, self._plane.services()))
 
 
-def _json(value: object) -> web.Response:
-    return web.Response(body=as_json(value), content_type=JSON)
+def _json(value: object, status: int = 200) -> web.Response:
+    return web.Response(body=as_json(value), status=status, content_type=JSON)
 
 
 def _page(

@@ -102,9 +102,7 @@ def _parameter(parameter: Parameter) -> dict[str, Any]:
 
 
 def _responses(operation: Operation) -> dict[str, Any]:
-    responses: dict[str, Any] = {}
-    if "not-supported-yet" not in operation.problems:
-        responses["200"] = _success(operation)
+    responses: dict[str, Any] = {str(operation.status): _success(operation)}
     for status, codes in sorted(_problems(operation).items()):
         responses[str(status)] = {
             "description": f"{http.HTTPStatus(status).phrase}: {', '.join(codes)}",
@@ -115,7 +113,8 @@ def _responses(operation: Operation) -> dict[str, Any]:
 
 def _success(operation: Operation) -> dict[str, Any]:
     schema = _ref(operation.sends) if operation.sends else {"type": "string"}
-    return {"description": "OK", "content": {operation.content_type: {"schema": schema}}}
+    said = http.HTTPStatus(operation.status).phrase
+    return {"description": said, "content": {operation.content_type: {"schema": schema}}}
 
 
 def _problems(operation: Operation) -> dict[int, list[str]]:

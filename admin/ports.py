@@ -79,6 +79,16 @@ class ControlPlane(Protocol):
     def release(self, name: str, id: str) -> LeaseView | None:
         """Give a lease back. None: there is no such lease, or it has ended."""
 
+    def restart(self, name: str) -> None:
+        """Replace every replica there is, within the service's `rollout`."""
+
+    def rollback(self, name: str) -> None:
+        """Run the last other revision that was healthy, until the file names another one.
+        ValueError when none is known, with a message for the operator."""
+
+    def release_rollback(self, name: str) -> None:
+        """Undo `rollback`, an automatic one too. Nothing happens when there is none."""
+
     async def reload(self) -> ReloadResult:
         """Read the file again."""
 

@@ -29,7 +29,7 @@ _EVENTS = (
 
 
 def operations(do: Answers) -> tuple[Operation, ...]:
-    return (*_of_the_process(do), *_that_show(do), *_that_change(do))
+    return (*_of_the_process(do), *_that_show(do), *_that_change(do), *_that_replace(do))
 
 
 def _of_the_process(do: Answers) -> tuple[Operation, ...]:
@@ -127,18 +127,38 @@ def _that_change(do: Answers) -> tuple[Operation, ...]:
             sends="LeaseView",
             problems=("unknown-lease",),
         ),
+    )
+
+
+def _that_replace(do: Answers) -> tuple[Operation, ...]:
+    """They begin what takes a while, and answer at once."""
+    path = "/v1/services/{name}"
+    return (
         Operation(
             "POST",
             path + "/restart",
-            do.not_yet,
+            do.restart,
             "Replace all replicas, without loss",
-            problems=("not-supported-yet",),
+            sends="ServiceView",
+            problems=("not-ours",),
+            status=202,
         ),
         Operation(
             "POST",
             path + "/rollback",
-            do.not_yet,
-            "Back to the former revision",
-            problems=("not-supported-yet",),
+            do.rollback,
+            "Back to the last revision that was healthy, until the file names another one",
+            sends="ServiceView",
+            problems=("not-ours", "no-former-revision"),
+            status=202,
+        ),
+        Operation(
+            "DELETE",
+            path + "/rollback",
+            do.release_rollback,
+            "Try the revision of the file again",
+            sends="ServiceView",
+            problems=("not-ours",),
+            status=202,
         ),
     )

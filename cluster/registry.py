@@ -27,7 +27,7 @@ class _Record:
     start_seconds: float | None = None
     completed: str | None = None  # the revision of a one-shot that has ended well
     replicas: dict[str, Replica] = field(default_factory=dict)
-    ejected: set[str] = field(default_factory=set)
+    ejected: dict[str, str] = field(default_factory=dict)  # each with the reason
     snapshot: EndpointSnapshot | None = None
 
 
@@ -85,8 +85,12 @@ class Registry:
         return record.start_seconds if record else None
 
     def is_ejected(self, replica: str) -> bool:
+        return self.ejection(replica) is not None
+
+    def ejection(self, replica: str) -> str | None:
+        """Why it gets no requests for a while although it is ready."""
         service = self._service_of.get(replica)
-        return service is not None and replica in self._records[service].ejected
+        return None if service is None else self._records[service].ejected.get(replica)
 
     def snapshot(self, service: str) -> EndpointSnapshot:
         record = self._records.get(service)
@@ -162,7 +166,7 @@ class Registry:
             return
         record = self._records[service]
         del record.replicas[replica]
-        record.ejected.discard(replica)
+        record.ejected.pop(replica, None)
         self._publish(service, record)
         self._announce(service)
 
@@ -191,13 +195,16 @@ class Registry:
 
     # Writing: health
 
-    def eject(self, replica: str, ejected: bool) -> None:
+    def eject(self, replica: str, ejected: bool, reason: str = "") -> None:
         """Keep a ready replica out of the snapshot for a while, or let it back."""
         service = self._service_of.get(replica)
         if service is None:
             return
         record = self._records[service]
-        (record.ejected.add if ejected else record.ejected.discard)(replica)
+        if ejected:
+            record.ejected[replica] = reason
+        else:
+            record.ejected.pop(replica, None)
         self._publish(service, record)
         self._announce(service)
 
@@ -233,8 +240,9 @@ class Registry:
             start_seconds=record.start_seconds,
             frozen=any(one.state is State.FROZEN for one in record.replicas.values()),
             ends_silent=self._ends_silent(service, record.desired),
+            draining=_draining(record),
         )
-        if snapshot == former:
+        if snapshot == former or _only_forgets(snapshot, former):
             return
         record.snapshot = replace(snapshot, version=former.version + 1)
         for listener in self._on_snapshot:
@@ -257,6 +265,17 @@ def _endpoints(record: _Record) -> tuple[Endpoint, ...]:
         for replica in record.replicas.values()
         if replica.state is State.READY and replica.address and replica.id not in record.ejected
     )
+
+
+def _draining(record: _Record) -> tuple[str, ...]:
+    states = record.replicas.values()
+    return tuple(replica.id for replica in states if replica.state is State.DRAINING)
+
+
+def _only_forgets(snapshot: EndpointSnapshot, former: EndpointSnapshot) -> bool:
+    """That a drained replica has ended is no news for a gateway, which had nothing of it left."""
+    same = replace(snapshot, draining=former.draining) == former
+    return same and set(snapshot.draining) <= set(former.draining)
 
 
 def _trouble_to_tell(record: _Record) -> Trouble | None:

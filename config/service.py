@@ -89,9 +89,14 @@ class Rollout(Model):
 
     max_surge: Share = Field(0.25, description="Replicas there may be more than desired.")
     max_unavailable: Share = Field(0, description="Replicas there may be fewer than desired.")
-    healthy_for: Duration = Field(5.0, description="A new replica counts when healthy so long.")
-    deadline: Positive = Field(600.0, description="A rollout without progress so long failed.")
-    on_failure: Literal["rollback", "pause"] = Field("rollback", description="What then?")
+    healthy_for: Duration = Field(
+        5.0, description="A new replica counts, and an old one leaves, when it was ready so long."
+    )
+    deadline: Positive = Field(600.0, description="A rollout without progress so long has failed.")
+    on_failure: Literal["rollback", "pause"] = Field(
+        "rollback",
+        description="Back to the revision that was healthy last, or leave it as far as it came.",
+    )
 
 
 Balance = Literal["least_in_flight", "first_available", "round_robin", "random_of_two"]
@@ -137,6 +142,9 @@ class Service(Model):
     )
     queue: Queue = Field(Queue(), description="Requests that wait for a replica.")
     balance: Balance = Field("least_in_flight", description="Which replica gets a request.")
+    slow_start: Duration = Field(
+        0.0, description="A replica that becomes ready gets a share growing to a whole one so long."
+    )
     timeouts: Timeouts = Field(Timeouts(), description="How long a replica may be silent.")
     retries: Retries = Field(Retries(), description="Trying again on another replica.")
     scaling: Scaling = Field(Scaling(), description="How many replicas.")

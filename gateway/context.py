@@ -170,6 +170,7 @@ class Context:
                 latencies=times.latencies,
                 service_times=times.service_times,
                 waits=times.waits,
+                served=destination.dispatcher.served() if destination.service.compared else (),
             )
         )
 
@@ -177,7 +178,7 @@ class Context:
         """How a request ended: a success only matters after a failure."""
         ok = kind is OutcomeKind.OK
         if not ok or slot.failed:
-            slot.failed = not ok
+            slot.has_failed(not ok)
             self.events.outcome(Outcome(destination.name, slot.endpoint.replica, kind))
 
     def tell_drained(self, destination: Destination, slot: Slot) -> None:

@@ -7,14 +7,14 @@ import asyncio
 import math
 from typing import TYPE_CHECKING, cast
 
-from gateway import hops, own_answers, problems, recovery, tunnel
+from gateway import farewell, hops, own_answers, problems, recovery, tunnel
 from gateway.bulk import HIGH_WATER, BulkReader, is_worth_it
 from gateway.context import Context
 from gateway.departure import has_left
 from gateway.drips import Drips
 from gateway.exchange import Exchange
 from gateway.fields import Malformed, Peer
-from gateway.framing import BadFraming, Follower, UntilClose, follower
+from gateway.framing import BadFraming, Follower, follower
 from gateway.head import Request, incomplete_limits, parse_request
 from gateway.hops import COUNTED
 from gateway.phase import Phase
@@ -217,15 +217,15 @@ class Downstream(asyncio.Protocol):
             self._later = body.rest
         exchange.upload(passed)
 
-    def open_tunnel(self) -> None:
+    def open_tunnel(self, follower: Follower) -> None:
         """From now on everything that is read belongs to the exchange."""
         self.keep_alive = False
-        self.body = UntilClose()
+        self.body = follower
         self._body_limit = 0
         held, self._held, self._later = self._held + self._later, b"", b""
         self.resume()
         if held and self.exchange is not None:
-            self.exchange.upload(held)
+            self.exchange.upload(follower.feed(held))
 
     # Answering
 
@@ -307,9 +307,11 @@ class Downstream(asyncio.Protocol):
             self.transport.abort()
 
     def drain(self) -> None:
-        """Close now if nothing is under way, else after the present answer."""
+        """Close now if nothing is under way, else after the present answer; tunnels are told."""
         if self.exchange is None and self._lingered < 0 and not self._scanned:
             self.close()
+        elif self.exchange is not None and self.exchange.phase is Phase.TUNNEL:
+            farewell.tell(self.exchange)
 
     def abort(self) -> None:
         self.transport.abort()

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from cluster.messages import Drained, EndpointSnapshot
 from cluster.model import Address
 from config import settings as config
-from gateway import problems
+from gateway import farewell, problems
 from gateway.access_log import access_log
 from gateway.certificates import BadCertificate
 from gateway.context import Context, GatewayEvents
@@ -196,7 +196,10 @@ class Gateway:
         for exchange in list(destination.dispatcher.waiting):
             exchange.reject(problems.NO_ROUTE, "removed")
         version = route.snapshot.version + 1 if route.snapshot else 1
-        self._replace_endpoints(destination, EndpointSnapshot(destination.name, version))
+        former = route.snapshot.endpoints if route.snapshot else ()
+        leaving = tuple(endpoint.replica for endpoint in former)
+        snapshot = EndpointSnapshot(destination.name, version, draining=leaving)
+        self._replace_endpoints(destination, snapshot)
 
     def _drained_unused(self, former: EndpointSnapshot, present: EndpointSnapshot) -> None:
         """Endpoints of a service that no request has used have nothing in flight."""
@@ -208,13 +211,15 @@ class Gateway:
     def _replace_endpoints(self, destination: Destination, snapshot: EndpointSnapshot) -> None:
         context, dispatcher = self._context, destination.dispatcher
         destination.snapshot = snapshot
-        gone, drained = dispatcher.update(snapshot.endpoints)
+        gone, drained = dispatcher.update(snapshot.endpoints, context.loop.time())
         for slot in gone:
             for upstream in list(slot.idle):
                 upstream.drop()
             for exchange in reversed(slot.parked):
                 exchange.requeue()
             slot.parked.clear()
+        if dispatcher.retire(snapshot.draining):
+            farewell.tell_all(context.connections)
         for replica in drained:
             context.events.drained(Drained(destination.name, replica))
         if destination.door is not None:

@@ -15,6 +15,7 @@ from autoscaler.metrics import AutoscalerMetrics
 from autoscaler.scaler import Scaler
 from autoscaler.source_metrics import SourceMetrics
 from cluster.calls import Calls
+from cluster.courses import Courses
 from cluster.discovery import Discovery
 from cluster.endpoints import StaticEndpoints
 from cluster.events import Events
@@ -24,6 +25,7 @@ from cluster.metrics import ClusterMetrics, ReplicaLedger
 from cluster.placing import Placing
 from cluster.reconciler import Reconciler
 from cluster.registry import Registry
+from cluster.rollouts import Rollouts
 from cluster.runtime import InstanceRuntime
 from cluster.tasks import Tasks
 from config.settings import Settings
@@ -105,9 +107,12 @@ def build(
     book = LeaseBook(Path(settings.state_dir))
     leasing = Leasing(scaler, events, clock, wall, lambda: f"{rng.getrandbits(48):012x}", book)
     keeping = Keeping(registry, clock, can=runtime.capabilities.keep)
+    courses = Courses(Path(settings.state_dir) / "revisions", events)
+    rollouts = Rollouts(registry, events, cluster_metrics, failures, courses, clock)
     reconciler = Reconciler(
-        registry, placing, static, failures, spine.pending, leasing.replicas, keeping=keeping
-    )
+        registry, placing, static, failures, spine.pending, rollouts, leasing.replicas,
+        keeping=keeping,
+    )  # fmt: skip
 
     health_metrics = HealthMetrics(collectors)
     prober = Prober(
@@ -128,8 +133,8 @@ def build(
     collectors.register(ReplicaLedger(registry, clock))
     collectors.register(GatewayCollector(lambda: gateway.stats(clock())))
     control = Control(
-        file, settings, registry, runtime, events, scaler, measuring, reconciler, gateway, leasing,
-        clock, wall,
+        file, settings, registry, runtime, events, scaler, measuring, reconciler, rollouts,
+        gateway, leasing, clock, wall,
     )  # fmt: skip
     control.on_reload(metrics.reloaded)
     expiry = Expiry(events, metrics, wall)

@@ -10,7 +10,7 @@ from typing import Literal
 
 import orjson
 
-from config.wording import printable
+from config.printable import printable
 
 Format = Literal["text", "json"]
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}

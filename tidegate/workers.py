@@ -307,6 +307,7 @@ class Workers:
                     latencies=(),
                     service_times=(),
                     waits=(),
+                    served=(),
                     silent=0,
                 )
             )

@@ -52,6 +52,18 @@ def test_status_of_one_service_shows_its_replicas(tidegate: Said, served: Served
     assert row[:5] == ["web-1", "ready", "127.0.0.1:40000", "0a1b2c3d", "7"]
 
 
+def test_status_shows_who_is_ejected_and_why(tidegate: Said, served: Served) -> None:
+    reason = "ejected for 10 s: 5 requests in a row failed (last: an answer 5xx)"
+    web = awake()
+    served.plane.known["web"] = replace(
+        web, replicas=(replace(web.replicas[0], ejected=True, reason=reason), web.replicas[1])
+    )
+    assert tidegate("status", "web", "--admin", served.url) == 0
+    (line,) = [line for line in tidegate.out.splitlines() if "web-1" in line]
+    assert line.split()[1] == "ejected"
+    assert line.endswith(reason)
+
+
 def test_status_of_very_many_shows_those_in_use_unless_all_are_asked_for(
     tidegate: Said, served: Served
 ) -> None:
