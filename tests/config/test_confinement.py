@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from cluster.workload import workload_of
 from config.confinement import CAPABILITIES, capability, tmpfs, user
 from config.loader import parse
-from config.wording import printable, shown
+from config.printable import printable
+from config.wording import shown
 
 
 @given(st.text())
