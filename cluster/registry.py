@@ -15,6 +15,7 @@ from cluster.model import Address, Desired, InstanceHealth, Mode, Replica, Troub
 from config.links import one_shots
 from config.service import Service
 
+_LIVING = (State.STARTING, State.READY, State.UNHEALTHY)
 ASLEEP = Desired(0, reason="never used")
 
 
@@ -28,6 +29,7 @@ class _Record:
     completed: str | None = None  # the revision of a one-shot that has ended well
     replicas: dict[str, Replica] = field(default_factory=dict)
     ejected: dict[str, str] = field(default_factory=dict)  # each with the reason
+    withheld: set[str] = field(default_factory=set)
     snapshot: EndpointSnapshot | None = None
 
 
@@ -154,6 +156,26 @@ class Registry:
         if known and known.instance == instance and known.health is not health:
             self._put(replace(known, health=health))
 
+    def claimants(self, address: Address) -> list[str]:
+        """Living replicas of ours that we believe at that address."""
+        return [
+            replica.id
+            for record in self._records.values()
+            for replica in record.replicas.values()
+            if replica.address == address
+            and replica.instance is not None
+            and replica.state in _LIVING
+        ]
+
+    def withhold(self, replica: str, withheld: bool) -> None:
+        """Keep it out of the snapshot: it is said to have ended, and what that means for it is
+        not known yet. Its address may be another's already."""
+        service = self._service_of.get(replica)
+        if service is not None:
+            record = self._records[service]
+            (record.withheld.add if withheld else record.withheld.discard)(replica)
+            self._publish(service, record)
+
     def complete(self, replica: str) -> None:
         """A one-shot has ended well. Once nobody wants it any more, it is to run again."""
         known = self.replica(replica)
@@ -167,6 +189,7 @@ class Registry:
         record = self._records[service]
         del record.replicas[replica]
         record.ejected.pop(replica, None)
+        record.withheld.discard(replica)
         self._publish(service, record)
         self._announce(service)
 
@@ -263,7 +286,10 @@ def _endpoints(record: _Record) -> tuple[Endpoint, ...]:
     return tuple(
         Endpoint(replica.id, replica.address, replica.revision)
         for replica in record.replicas.values()
-        if replica.state is State.READY and replica.address and replica.id not in record.ejected
+        if replica.state is State.READY
+        and replica.address
+        and replica.id not in record.ejected
+        and replica.id not in record.withheld
     )
 
 
@@ -284,6 +310,6 @@ def _trouble_to_tell(record: _Record) -> Trouble | None:
     if record.desired.refusal is not None:
         return record.desired.refusal
     on_its_way = any(replica.state is State.STARTING for replica in record.replicas.values())
-    if on_its_way or record.trouble is None:
+    if on_its_way or record.trouble is None or record.trouble.at_once:
         return None
     return replace(record.trouble, detail="")
