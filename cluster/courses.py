@@ -36,10 +36,12 @@ class Courses:
         try:
             return _COURSE.validate_json((self._folder / (service + _SUFFIX)).read_bytes())
         except (OSError, ValidationError) as error:
+            # Not pydantic's own words: they repeat the content, and with it an environment.
+            why = error if isinstance(error, OSError) else "it is not what Tidegate writes"
             self._events.emit(
                 "state-unreadable",
                 f"what was known of the revisions of {service} cannot be read and is forgotten: "
-                f"{error}",
+                f"{why}",
                 service=service,
                 level=logging.WARNING,
             )

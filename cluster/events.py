@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 
 log = logging.getLogger("tidegate")
+_LONGEST = 4000  # characters of a message; engines and replicas say what they like
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ class Events:
         level: int = logging.INFO,
     ) -> None:
         """Record it, tell the followers, and write it to the log."""
+        message = message if len(message) <= _LONGEST else f"{message[:_LONGEST]}…"
         happening = Happening(self._next_id, self._clock(), kind, message, service, replica)
         self._next_id += 1
         self._recent.append(happening)

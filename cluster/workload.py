@@ -20,7 +20,7 @@ class Workload:
     command: tuple[str, ...] = ()
     image: str | None = None
     port: int = 8080
-    env: tuple[tuple[str, str], ...] = ()
+    env: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     secrets: tuple[Secret, ...] = ()
     volumes: tuple[str, ...] = ()
     networks: tuple[str, ...] = ()

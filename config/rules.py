@@ -109,7 +109,7 @@ class PrometheusRule(Asked):
     metric: Literal["prometheus"]
     url: HttpUrl = Field(description="Of the server: http://prometheus:9090.")
     query: Text = Field(description="PromQL that gives one value.")
-    headers: Headers = Field((), description="Sent along, as for authorization.")
+    headers: Headers = Field((), repr=False, description="Sent along, as for authorization.")
 
 
 class JsonRule(Asked):
@@ -120,7 +120,7 @@ class JsonRule(Asked):
     value: JsonPath = Field(
         description='Where the number is in it: queue.length, jobs[0].count, ["a key"]; $: it all.'
     )
-    headers: Headers = Field((), description="Sent along, as for authorization.")
+    headers: Headers = Field((), repr=False, description="Sent along, as for authorization.")
 
 
 class RedisRule(Asked):

@@ -118,7 +118,7 @@ class Service(Model):
         (), description="Addresses of what others run, instead of command and image."
     )
     port: Port = Field(8080, description="Where a container listens. A process is told in PORT.")
-    env: Env = Field((), description="Variables; values are text as written.")
+    env: Env = Field((), repr=False, description="Variables; values are text as written.")
     env_file: Texts = Field(
         (), description="Files of NAME=VALUE, relative to the configuration; `env` wins."
     )

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from cluster import descriptors
 from runtimes.process_guard_program import signal_group
-from runtimes.process_privileges import Identity, renounce
+from runtimes.process_privileges import Identity, without_privileges_to_gain
 
 # The guard knows of the group before the command runs: the child tells it on its way there. Its
 # standard input is the pipe to the guard, so the pipe cannot end in between.
@@ -33,18 +33,19 @@ def launch(
     identity: Identity | None = None,
 ) -> int:
     """The process id of the leader of a new session that runs `command`. Raises OSError."""
-    renounce()
-    process = subprocess.Popen(
-        ["/bin/sh", "-c", _prologue(), "sh", *_with_odd_names(command, env)],
-        env=env,
-        cwd=directory,
-        stdin=guard,
-        stdout=stdout,
-        stderr=stderr,
-        start_new_session=True,
-        user=identity.uid if identity else None,
-        group=identity.gid if identity else None,
-        extra_groups=identity.groups if identity else None,
+    process = without_privileges_to_gain(
+        lambda: subprocess.Popen(
+            ["/bin/sh", "-c", _prologue(), "sh", *_with_odd_names(command, env)],
+            env=env,
+            cwd=directory,
+            stdin=guard,
+            stdout=stdout,
+            stderr=stderr,
+            start_new_session=True,
+            user=identity.uid if identity else None,
+            group=identity.gid if identity else None,
+            extra_groups=identity.groups if identity else None,
+        )
     )
     # Its end comes through its pidfd: the object shall not wait for it, nor warn about it.
     process.returncode = 0

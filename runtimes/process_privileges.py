@@ -1,28 +1,40 @@
 """What a process may not gain, and as whom it runs.
 
-Nothing that we start can get more privileges than we have, not even by a setuid program: the
-thread that launches renounces them for itself first, for good, and all its children inherit that
-(prctl(2), PR_SET_NO_NEW_PRIVS). To do it in the child, between fork and exec, would need a copy of
-our whole memory for each start.
+Nothing that we start can get more privileges than we have, not even by a setuid program: it is
+started by a thread that has renounced them for itself, and children inherit that from the thread
+that makes them (prctl(2), PRStarted = TypeVar("Started")
+_SET_NO_NEW_PRIVS). To do it in the child, between fork and exec, would
+need a copy of our whole memory for each start; to do it for all of us would take the right to bind
+port 80 from gateway workers where Python has it as a file capability.
 """
 
 import ctypes
 import grp
 import os
 import pwd
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 from cluster.runtime import RuntimeFailure
 
+Started = TypeVar("Started")
 _SET_NO_NEW_PRIVS = 38
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def renounce() -> None:
-    """From now on this thread and its children gain no privileges. Raises OSError."""
-    if _libc.prctl(_SET_NO_NEW_PRIVS, *(ctypes.c_ulong(value) for value in (1, 0, 0, 0))):
-        code = ctypes.get_errno()
-        raise OSError(code, f"cannot set no_new_privs: {os.strerror(code)}")
+def without_privileges_to_gain(start: Callable[[], Started]) -> Started:
+    """Calls `start`, in a thread that ends with it. Raises what that raises, OSError."""
+
+    def renounce_and_start() -> Started:
+        if _libc.prctl(_SET_NO_NEW_PRIVS, *(ctypes.c_ulong(value) for value in (1, 0, 0, 0))):
+            code = ctypes.get_errno()
+            raise OSError(code, f"cannot set no_new_privs: {os.strerror(code)}")
+        return start()
+
+    with ThreadPoolExecutor(1, thread_name_prefix="launch") as thread:
+        return thread.submit(renounce_and_start).result()
 
 
 @dataclass(frozen=True, slots=True)

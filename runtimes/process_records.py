@@ -9,7 +9,7 @@ import json
 import logging
 import os
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
@@ -31,7 +31,7 @@ class Record:
     boot: str
     started_at: float
     directory: str
-    env: dict[str, str]
+    env: dict[str, str] = field(repr=False)
     user: str = ""
     kept: bool = False
     frozen: bool = False

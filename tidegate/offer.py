@@ -48,6 +48,8 @@ class Offer:
         self._path.unlink(missing_ok=True)
         listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         listening.setblocking(False)
+        # Before it has a name: Linux gives the file that `bind` makes the mode of the socket.
+        os.fchmod(listening.fileno(), 0o600)
         with _short(self._path) as name:
             listening.bind(name)
         listening.listen()

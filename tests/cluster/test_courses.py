@@ -4,6 +4,8 @@ import asyncio
 import os
 from pathlib import Path
 
+from cluster.courses import Courses
+from cluster.events import Events
 from cluster.rollout import Phase
 from runtimes.simulated_engine import Behaviour, SimulatedEngine
 from tests.support.control_world import control_world, reconfigure
@@ -89,3 +91,13 @@ def test_nothing_is_remembered_of_a_service_that_is_gone(tmp_path: Path) -> None
             assert not os.listdir(tmp_path)
 
     run(story())
+
+
+def test_what_cannot_be_read_is_not_repeated(tmp_path: Path) -> None:
+    """A revision is kept with its environment, and events are for many eyes."""
+    (tmp_path / "web.json").write_text('["canary-of-env"]')
+    events = Events(lambda: 0.0)
+    Courses(tmp_path, events).load("web")
+    (happening,) = events.since()
+    assert happening.kind == "state-unreadable"
+    assert "canary" not in happening.message

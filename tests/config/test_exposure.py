@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from config.loader import parse
+from tests.support.certificates import issue
 
 DOCKER = "runtime: docker\nservices:\n  web:\n    image: web:1\n    "
 
@@ -63,3 +64,14 @@ def test_a_token_that_others_may_read_is_said(tmp_path: Path, mode: int, is_said
     text = "admin: {token_file: token}\nservices: {web: {command: app}}"
     said = warnings_of(text, tmp_path / "t.yaml")
     assert [f"chmod 600 {token}" in line for line in said] == ([True] if is_said else [])
+
+
+def test_a_key_that_others_may_read_is_said(tmp_path: Path) -> None:
+    issued = issue(tmp_path, "web", "web.example")
+    listener = f'{{listen: ":8443", certificates: [{{cert: {issued.cert}, key: {issued.key}}}]}}'
+    text = f"gateway: {{tls: [{listener}]}}\nservices: {{web: {{command: app}}}}"
+    for mode, count in ((0o644, 1), (0o600, 0)):
+        issued.key.chmod(mode)
+        said = warnings_of(text, tmp_path / "t.yaml")
+        assert len(said) == count
+        assert all("gateway.tls[0].certificates[0].key" in line for line in said)

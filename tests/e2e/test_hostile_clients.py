@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -32,7 +33,9 @@ def request(method: str, target: str, host: str, *fields: str) -> bytes:
 
 
 def series(text: bytes) -> set[str]:
-    return {line.rpartition(" ")[0] for line in text.decode().splitlines() if line[:1] != "#"}
+    """Without status codes, of which there are not many (one who left early may be a 499)."""
+    lines = [line.rpartition(" ")[0] for line in text.decode().splitlines() if line[:1] != "#"]
+    return {re.sub(r'code="[0-9]{3}"', "code", line) for line in lines}
 
 
 async def test_no_request_makes_a_series_of_its_own(tmp_path: Path) -> None:

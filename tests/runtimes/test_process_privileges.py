@@ -62,6 +62,18 @@ async def test_a_replica_can_gain_no_privileges(runtime: ProcessRuntime) -> None
     assert (await told(runtime, await runtime.start("a", telling())))["no_new_privs"] is True
 
 
+async def test_we_ourselves_keep_what_we_could_gain(runtime: ProcessRuntime) -> None:
+    """A gateway worker that we start later may have port 80 as a file capability of Python."""
+
+    def ours() -> str:
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return next(line for line in lines if line.startswith("NoNewPrivs"))
+
+    before = ours()
+    await runtime.start("a", workload("sleep", "100"))
+    assert ours() == before
+
+
 async def test_a_command_run_beside_it_can_gain_none_either(runtime: ProcessRuntime) -> None:
     sleeper = await runtime.start("a", workload("sleep", "100"))
     check = ("grep", "-q", "^NoNewPrivs:.1", "/proc/self/status")
