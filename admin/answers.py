@@ -8,6 +8,7 @@ from itertools import dropwhile, islice
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
+from admin.connections import read_in_time
 from admin.exposition import expose
 from admin.operation import JSON, Call
 from admin.parameters import LeaseRequest, ScaleRequest, read_body
@@ -61,7 +62,7 @@ class Answers:
 
     async def scale(self, call: Call) -> web.StreamResponse:
         self._known(call.name)
-        wish = read_body(ScaleRequest, await call.request.read())
+        wish = read_body(ScaleRequest, await read_in_time(call.request))
         try:
             self._plane.scale(call.name, wish.replicas, wish.duration)
         except ValueError as error:
@@ -75,7 +76,7 @@ class Answers:
 
     async def lease(self, call: Call) -> web.StreamResponse:
         self._known(call.name)
-        wish = read_body(LeaseRequest, await call.request.read())
+        wish = read_body(LeaseRequest, await read_in_time(call.request))
         try:
             lease = self._plane.lease(call.name, wish.duration, wish.wake, wish.replica)
         except ValueError as error:

@@ -4,6 +4,7 @@ The order of the checks: Host, origin, token, path, query. So somebody without t
 nothing, not even which paths exist.
 """
 
+import asyncio
 import errno
 import os
 import socket
@@ -17,10 +18,12 @@ from admin.access import (
     bears_token,
     host_of,
     is_cross_site,
+    is_form,
     is_own_host,
     leased_service,
 )
 from admin.answers import Answers
+from admin.connections import Connections
 from admin.openapi import document
 from admin.operation import Call, Operation
 from admin.parameters import read_query
@@ -55,6 +58,7 @@ class AdminServer:
         *,
         heartbeat: float = 15.0,
         lease_token: Callable[[str], str] | None = None,
+        connections: Connections | None = None,
     ) -> None:
         self._listen = listen
         self._token = token
@@ -62,33 +66,45 @@ class AdminServer:
         self._plane = plane
         self._followers = Followers(heartbeat)
         self._answers = Answers(plane, metrics, self._followers)
+        self._connections = connections or Connections()
         self._runner: web.AppRunner | None = None
+        self._listening: asyncio.Server | None = None
         self._is_loopback = False
+
+    def use_token(self, token: str) -> bool:
+        """From now on this one alone. Whether it is another than before."""
+        changed, self._token = token != self._token, token
+        self._describe()
+        return changed
+
+    @property
+    def has_token(self) -> bool:
+        return self._token is not None
 
     async def start(self) -> Address:
         """Where it listens; port 0 takes a free one. Raises AdminListenError."""
         host, port = self._checked_address()
         self._is_loopback = is_loopback(host)
-        runner = web.AppRunner(
-            self._application(),
-            access_log=None,
-            handler_cancellation=True,
-            shutdown_timeout=5.0,
-        )
+        runner = web.AppRunner(self._application(), handler_cancellation=True, shutdown_timeout=5.0)
         await runner.setup()
+        assert runner.server is not None
         try:
-            await web.TCPSite(runner, host or None, port).start()
+            self._listening = await asyncio.get_running_loop().create_server(
+                self._connections.factory(runner.server), host or None, port
+            )
         except OSError as error:
             await runner.cleanup()
             raise AdminListenError(self._why_not(error)) from error
         self._runner = runner
-        return Address(*runner.addresses[0][:2])
+        return Address(*self._listening.sockets[0].getsockname()[:2])
 
     async def stop(self) -> None:
         """Followers end at once, other answers have five seconds, reloads are waited for."""
         if self._runner is None:
             return
         runner, self._runner = self._runner, None
+        if self._listening is not None:
+            self._listening.close()
         self._followers.close()
         await runner.cleanup()
         await self._answers.finish()
@@ -118,13 +134,23 @@ class AdminServer:
 
     def _application(self) -> web.Application:
         application = web.Application(
-            middlewares=[answer_problems, self._admit], client_max_size=BODY_LIMIT
+            middlewares=[self._hold, answer_problems, self._admit], client_max_size=BODY_LIMIT
         )
-        table = operations(self._answers)
-        self._answers.description = as_json(document(table, _API_VERSION))
-        for operation in table:
+        application.on_response_prepare.append(_guard)
+        self._describe()
+        for operation in operations(self._answers):
             _add(application.router, operation)
         return application
+
+    def _describe(self) -> None:
+        table = operations(self._answers)
+        described = document(table, _API_VERSION, needs_token=self._token is not None)
+        self._answers.description = as_json(described)
+
+    @web.middleware
+    async def _hold(self, request: web.Request, handler: _Next) -> web.StreamResponse:
+        with self._connections.busy(request):
+            return await handler(request)
 
     @web.middleware
     async def _admit(self, request: web.Request, handler: _Next) -> web.StreamResponse:
@@ -134,6 +160,8 @@ class AdminServer:
             )
         if is_cross_site(request.method, request.headers):
             raise Problem("cross-site", "a page of another web site may not change anything here")
+        if is_form(request.method, request.headers):
+            raise Problem("form-data", "send the body with Content-Type: application/json")
         if self._token is not None and request.path not in OPEN_PATHS:
             self._demand_token(request, self._token)
         if request.path not in OPEN_PATHS:
@@ -157,6 +185,12 @@ class AdminServer:
 
     def _bears(self, request: web.Request, token: str) -> bool:
         return bears_token(request.headers.get("Authorization"), token)
+
+
+async def _guard(request: web.Request, response: web.StreamResponse) -> None:
+    """What replicas and clients said is in answers: no browser shall take them for a page."""
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Server"] = "tidegate"
 
 
 def _add(router: web.UrlDispatcher, operation: Operation) -> None:

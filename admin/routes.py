@@ -54,7 +54,7 @@ def _of_the_process(do: Answers) -> tuple[Operation, ...]:
             do.events,
             "What happened and what happens: Server-Sent Events, an Event as the data of each",
             query=_EVENTS,
-            sends="Event",
+            sends="EventMessage",
             content_type="text/event-stream",
         ),
     )
@@ -86,7 +86,7 @@ def _that_show(do: Answers) -> tuple[Operation, ...]:
             do.logs,
             "Output of its replicas: one LogLine a line; an empty line is a heartbeat",
             query=_LOGS,
-            sends="LogLine",
+            sends="LogLines",
             content_type="application/x-ndjson",
             problems=("unsupported", "runtime-failure"),
         ),
@@ -103,7 +103,6 @@ def _that_change(do: Answers) -> tuple[Operation, ...]:
             "Keep this many replicas by hand",
             body="ScaleRequest",
             sends="ServiceView",
-            problems=("invalid-json", "body-too-large"),
         ),
         Operation(
             "DELETE",
@@ -119,7 +118,6 @@ def _that_change(do: Answers) -> tuple[Operation, ...]:
             "Keep it from freezing and stopping for a while",
             body="LeaseRequest",
             sends="LeaseView",
-            problems=("invalid-json", "body-too-large"),
         ),
         Operation(
             "DELETE",

@@ -146,6 +146,8 @@ class Discovery:
         for instance in instances:
             if instance.status is InstanceStatus.EXITED and instance.replica not in stopped:
                 self._note_end(instance)
+            elif instance.status is InstanceStatus.RUNNING:
+                self._registry.note_health(instance.replica, instance.id, instance.health)
         self._take_in(
             [
                 instance
@@ -226,6 +228,7 @@ class Discovery:
             instance=instance.id,
             address=instance.address,
             reason="adopted",
+            health=instance.health,
         )
 
     def _engine_is(self, answers: bool, why: str = "") -> None:

@@ -36,6 +36,7 @@ class Failures:
         self._ready_since: dict[str, float] = {}
         self._causes: dict[str, tuple[str, str]] = {}
         self._blaming: set[str] = set()
+        self._evicted: set[str] = set()
         registry.on_replica(self._follow)
 
     def wait(self, service: str) -> float:
@@ -46,6 +47,11 @@ class Failures:
         """The stable code of the failure that this replica is about to have, if one is known, and
         what the replica said."""
         self._causes[replica] = code, detail
+
+    def evicted(self, service: str, replica: str, reason: str) -> None:
+        """Health takes it out for good; should it be condemned later, it is not counted twice."""
+        self._evicted.add(replica)
+        self._metrics.evictions.labels(service, reason).inc()
 
     def forgive(self, service: str) -> None:
         """What runs has changed: former failures say nothing about it."""
@@ -71,6 +77,7 @@ class Failures:
         elif replica.state is State.STOPPED:
             self._ready_since.pop(replica.id, None)
             self._causes.pop(replica.id, None)
+            self._evicted.discard(replica.id)
             if self._registry.completed(replica.service) is not None:
                 self.forgive(replica.service)
 
@@ -84,7 +91,9 @@ class Failures:
         self._backoff[replica.service] = backoff
         known, detail = self._causes.pop(replica.id, ("", ""))
         code = known or ("start-failed" if ready_since is None else "replica-died")
-        self._metrics.evictions.labels(replica.service, code).inc()
+        if replica.id not in self._evicted:
+            self._metrics.evictions.labels(replica.service, code).inc()
+        self._evicted.discard(replica.id)
         self._tell(replica, code, detail, backoff)
 
     def _can_be_spared(self, service: str) -> bool:

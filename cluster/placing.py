@@ -156,7 +156,7 @@ class Placing:
             service=service,
             replica=replica,
         )
-        self._registry.locate(replica, instance.id, instance.address)
+        self._registry.locate(replica, instance.id, instance.address, instance.health)
 
     def _equipped(self, workload: Workload) -> Workload:
         """With what is no part of its revision."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from cluster.lifecycle import Event, State, advance, may
 from cluster.messages import Endpoint, EndpointSnapshot
-from cluster.model import Address, Desired, Mode, Replica, Trouble
+from cluster.model import Address, Desired, InstanceHealth, Mode, Replica, Trouble
 from config.links import one_shots
 from config.service import Service
 
@@ -132,11 +132,23 @@ class Registry:
         self._service_of[replica.id] = replica.service
         self._put(replica)
 
-    def locate(self, replica: str, instance: str, address: Address | None) -> None:
+    def locate(
+        self,
+        replica: str,
+        instance: str,
+        address: Address | None,
+        health: InstanceHealth | None = None,
+    ) -> None:
         """The instance behind a replica, once the runtime told it."""
         known = self.replica(replica)
         if known and (known.instance, known.address) != (instance, address):
-            self._put(replace(known, instance=instance, address=address))
+            self._put(replace(known, instance=instance, address=address, health=health))
+
+    def note_health(self, replica: str, instance: str, health: InstanceHealth | None) -> None:
+        """What the engine's own check says of it; late news of another instance is ignored."""
+        known = self.replica(replica)
+        if known and known.instance == instance and known.health is not health:
+            self._put(replace(known, health=health))
 
     def complete(self, replica: str) -> None:
         """A one-shot has ended well. Once nobody wants it any more, it is to run again."""

@@ -84,6 +84,8 @@ Endpoint = Annotated[str, AfterValidator(addresses.endpoint)]
 Host = Annotated[str, AfterValidator(addresses.host_pattern)]
 UrlPath = Annotated[str, AfterValidator(addresses.url_path)]
 Network = Annotated[str, AfterValidator(addresses.network)]
+Image = Annotated[Text, AfterValidator(addresses.image)]
+NetworkName = Annotated[str, AfterValidator(addresses.network_name)]
 Volume = Annotated[str, AfterValidator(addresses.volume)]
 
 _OneOrMany = BeforeValidator(one_or_many, json_schema_input_type=str | list[str])
@@ -95,6 +97,7 @@ Hosts = Annotated[tuple[Host, ...], _OneOrMany]
 Prefixes = Annotated[tuple[UrlPath, ...], _OneOrMany]
 UrlPaths = Annotated[tuple[UrlPath, ...], _OneOrMany, Field(min_length=1)]
 Networks = Annotated[tuple[Network, ...], _OneOrMany]
+NetworkNames = Annotated[tuple[NetworkName, ...], _OneOrMany]
 Volumes = Annotated[tuple[Volume, ...], _OneOrMany]
 Command = Annotated[
     tuple[Annotated[str, AfterValidator(_no_nul)], ...],

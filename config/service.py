@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from config.confinement import Capabilities, Tmpfs, User
 from config.fields import (
     Absolute,
     Amount,
@@ -11,9 +12,12 @@ from config.fields import (
     Count,
     Endpoints,
     Env,
+    Flag,
     Hosts,
+    Image,
     Labels,
     Model,
+    NetworkNames,
     Port,
     Text,
     Texts,
@@ -109,7 +113,7 @@ class Service(Model):
     command: Command = Field(
         (), description="What to run; with an image, instead of the image's own."
     )
-    image: Text | None = Field(None, description="For runtimes of containers.")
+    image: Image | None = Field(None, description="For runtimes of containers.")
     endpoints: Endpoints = Field(
         (), description="Addresses of what others run, instead of command and image."
     )
@@ -120,9 +124,19 @@ class Service(Model):
     )
     secrets: tuple[Secret, ...] = Field((), description="Files shown to the replica.")
     volumes: Volumes = Field((), description='"/host:/in:ro", "./beside:/in" or "name:/in".')
-    networks: Texts = Field((), description="Networks of the engine to join.")
+    networks: NetworkNames = Field((), description="Networks of the engine to join.")
     labels: Labels = Field((), description="Labels for the engine.")
     resources: Resources = Field(Resources(), description="Limits of one replica.")
+    user: User | None = Field(
+        None, description='Who runs it: "1000:1000" or "app". Processes: only if we are root.'
+    )
+    read_only: Flag = Field(
+        False, description="Its files cannot be written; those of volumes and tmpfs can."
+    )
+    cap_drop: Capabilities = Field((), description="Capabilities taken away; ALL is every one.")
+    cap_add: Capabilities = Field((), description="Capabilities given, after cap_drop.")
+    tmpfs: Tmpfs = Field((), description='Folders in memory: /tmp, "/run:size=16m".')
+    init: Flag = Field(False, description="A small init as process 1, which collects zombies.")
     concurrency: Count = Field(
         0, ge=0, description="Requests at once in one replica, as a hard limit; 0 is none."
     )

@@ -8,7 +8,17 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from config.addresses import OWNER
-from config.fields import Count, Flag, Listen, Listens, Model, Networks, Redirects, Text
+from config.fields import (
+    Count,
+    Flag,
+    Listen,
+    Listens,
+    Model,
+    NetworkName,
+    Networks,
+    Redirects,
+    Text,
+)
 from config.service import Service
 from config.units import Duration, Size
 from config.wording import shown
@@ -102,7 +112,7 @@ class Docker(Model):
     """Where the engine is and how its containers are reached."""
 
     url: Text | None = Field(None, description="Default: DOCKER_HOST, or the local socket.")
-    network: Text | None = Field(None, description="The network that replicas join.")
+    network: NetworkName | None = Field(None, description="The network that replicas join.")
     publish: Flag = Field(
         False,
         description="Reach replicas through ports of the engine's host instead of their own "

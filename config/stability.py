@@ -19,6 +19,13 @@ DECIDED_EVERY = 2.0  # seconds; the autoscaler's tick
 # The gateway's clock counts milliseconds: of shorter times every fifth would be an error.
 MEASURABLE = 0.005
 _BEGINNINGS = 60
+_PANIC_AND_RATES = ("panic_window", "panic_threshold", "max_up_rate", "max_down_rate")
+# Keys that another way of deciding does not know (docs/reference/policies.md).
+_UNUSED = {
+    "kpa": ("tolerance", "up", "down"),
+    "hpa": _PANIC_AND_RATES,
+    "ray": (*_PANIC_AND_RATES, "tolerance", "up", "down"),
+}
 _DEFAULTS = Scaling()
 _USUAL_START = StartupProbe().deadline
 
@@ -28,6 +35,7 @@ def of_service(service: Service, runtime: str | None) -> Iterator[Finding]:
     if service.endpoints:
         return
     yield from _of_scaling(service.scaling)
+    yield from _of_unused_keys(service.scaling)
     yield from _of_targets(service)
     yield from _of_starts(service)
     if runtime == "docker" and service.resources.cpu is None:
@@ -86,6 +94,25 @@ def _of_tolerance(scaling: Scaling) -> Iterator[Finding]:
             "set it to less than 100%, such as 10%"
         )
         yield Finding(place, message)
+
+
+def _of_unused_keys(scaling: Scaling) -> Iterator[Finding]:
+    """As written: what a file does not say cannot mislead."""
+    policy = scaling.policy
+    for key in _UNUSED.get(policy, ()):
+        if key in scaling.model_fields_set:
+            message = f"has no effect with policy {policy}: remove it, or use policy tidegate"
+            yield Finding(("scaling", key), message)
+    idle = scaling.idle
+    if policy != "tidegate" and "stop_after" in idle.model_fields_set and idle.stop_after:
+        message = (
+            f"has no effect with policy {policy}, which has its own way to zero: remove it, use "
+            "null for never, or use policy tidegate"
+        )
+        yield Finding(("scaling", "idle", "stop_after"), message)
+    if idle.remove_after is not None and idle.stop_after is None:
+        message = "has no effect while idle.stop_after is null: nothing is ever stopped"
+        yield Finding(("scaling", "idle", "remove_after"), f"{message}; set that, or remove this")
 
 
 def _of_equal_bounds(scaling: Scaling) -> Iterator[Finding]:

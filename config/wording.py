@@ -27,12 +27,24 @@ def shown(value: object) -> str:
         case bool():
             return "true" if value else "false"
         case str():
-            return f'"{value}"' if len(value) <= _LONGEST_SHOWN else f'"{value[:_LONGEST_SHOWN]}…"'
+            text = printable(value[:_LONGEST_SHOWN])
+            return f'"{text}"' if len(value) <= _LONGEST_SHOWN else f'"{text}…"'
         case Mapping():
             return "a mapping"
         case list() | tuple():
             return "a list"
     return f"{value}" if len(f"{value}") <= _LONGEST_SHOWN else "a very large number"
+
+
+def printable(text: str) -> str:
+    """What could drive a terminal, forge a line or is no text at all, escaped."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else _escaped(char) for char in text)
+
+
+def _escaped(char: str) -> str:
+    return char.encode("unicode_escape").decode("ascii")
 
 
 def either(choices: Sequence[str]) -> str:

@@ -19,3 +19,9 @@ class HealthMetrics:
             ["service"],
             registry=registry,
         )
+        self.held = Counter(
+            "tidegate_evictions_held_total",
+            "Evictions put off because most replicas of a service failed at the same time",
+            ["service"],
+            registry=registry,
+        )

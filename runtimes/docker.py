@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 from weakref import WeakValueDictionary
 
-from cluster.model import Instance, InstanceStatus, Usage
+from cluster.model import Instance, InstanceHealth, InstanceStatus, Usage
 from cluster.runtime import Capabilities, Hint, LogLine, RuntimeFailure
 from cluster.workload import Workload
 from runtimes.docker_cgroup import usage_of
@@ -20,7 +20,7 @@ from runtimes.docker_engine import Deadlines, Engine
 from runtimes.docker_launch import Launch
 from runtimes.docker_spec import container_name, create_spec, networks_of
 from runtimes.docker_streams import News, Output, events_of, news_of, output_of
-from runtimes.docker_view import inspected, listed, our_mark, used
+from runtimes.docker_view import inspected, listed, mark_in, used
 from runtimes.labels import OWNER
 
 _STATS_AT_ONCE = 50
@@ -106,7 +106,7 @@ class DockerRuntime:
         self, instance: str, *, tail: int = 100, follow: bool = False
     ) -> AsyncIterator[LogLine]:
         engine = self._engine
-        mark = our_mark((await engine.inspect(instance))["Config"]["Labels"], self._owner)
+        mark = mark_in(await engine.inspect(instance), self._owner)
         output = Output(mark.replica if mark else instance)
         path = f"containers/{instance}/logs"
         async with engine.stream(path, output_of(tail, follow)) as content:
@@ -159,7 +159,7 @@ class DockerRuntime:
         engine = self._engine
         with _unless_gone():
             facts = await engine.inspect(instance)
-            if our_mark(facts["Config"]["Labels"], self._owner) is None:
+            if mark_in(facts, self._owner) is None:
                 return
             await _end(engine, facts, grace)
             await engine.remove(instance)
@@ -240,7 +240,10 @@ class DockerRuntime:
             async with asyncio.TaskGroup() as group:
                 for one in found:
                     behind = self._news.pop(one.id, one.status) is not one.status
-                    if behind or (one.status is ended and one.id not in self._ended):
+                    is_news = one.status is ended and one.id not in self._ended
+                    # The listing calls also unhealthy what was paused (see docker_view.health_of).
+                    doubtful = one.health is InstanceHealth.UNHEALTHY
+                    if behind or is_news or doubtful:
                         group.create_task(self._look(one.id, looks), name=f"look at {one.id}")
         except* RuntimeFailure as failures:
             raise failures.exceptions[0] from None

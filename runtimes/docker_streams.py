@@ -24,6 +24,7 @@ _EVENTS = {
     "oom": None,
     "pause": InstanceStatus.FROZEN,
     "unpause": InstanceStatus.RUNNING,
+    "health_status": InstanceStatus.RUNNING,  # told as `health_status: healthy`
     "destroy": None,
 }
 _FRAME = struct.Struct(">BxxxL")
@@ -55,7 +56,8 @@ def news_of(line: bytes) -> News:
     """One line of the events. Raises ValueError or LookupError for nonsense."""
     event = orjson.loads(line)
     actor = event["Actor"]
-    return News(actor["ID"], _EVENTS.get(event["Action"]), Hint(actor["Attributes"].get(SERVICE)))
+    action = event["Action"].partition(":")[0]
+    return News(actor["ID"], _EVENTS.get(action), Hint(actor["Attributes"].get(SERVICE)))
 
 
 def output_of(tail: int, follow: bool) -> dict[str, str]:

@@ -28,6 +28,7 @@ from runtimes.process_guard import Guard
 from runtimes.process_guard_program import signal_group
 from runtimes.process_placed import Placed
 from runtimes.process_ports import Ports
+from runtimes.process_privileges import identity_of
 from runtimes.process_records import Record, sighting
 from runtimes.process_state import StateFolder
 from runtimes.process_usage import usage_of
@@ -107,7 +108,8 @@ class ProcessRuntime:
         record = self._running(instance).record
         with foreign("start-failed", "cannot run the command"):
             words = with_port(command, record.port)
-            group = self._guard.launch(words, record.env, Path(record.directory))
+            identity = identity_of(record.user)
+            group = self._guard.launch(words, record.env, Path(record.directory), identity)
         try:
             if not await group.wait(timeout):
                 raise RuntimeFailure("timeout", f"the command took over {timeout:g} s")
@@ -174,13 +176,15 @@ class ProcessRuntime:
         with contextlib.ExitStack() as undo:
             port = self._ports.take()
             undo.callback(self._ports.give_back, port)
-            env = environment(os.environ, workload, replica, port)
+            identity = identity_of(workload.user)
+            ours = {**os.environ, **dict(identity.env if identity else ())}
+            env = environment(ours, workload, replica, port)
             words = with_port(workload.command, port)
             check(words, env, self._directory)
             logs = self._state.logs_of(replica)
             undo.callback(logs.remove)
             with logs.opened() as files:
-                group = self._guard.launch(words, env, self._directory, **files)
+                group = self._guard.launch(words, env, self._directory, identity, **files)
             undo.callback(group.signal, signal.SIGKILL)
             record = self._record(replica, workload, group.pid, port, env)
             self._state.records.write(record)
@@ -203,6 +207,7 @@ class ProcessRuntime:
             started_at=self._wall_clock(),
             directory=str(self._directory),
             env=env,
+            user=workload.user or "",
         )
 
     def _add(self, record: Record, group: ProcessGroup, *, frozen: bool = False) -> Placed:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from runtimes.process_group import ProcessGroup, launch
 from runtimes.process_guard_program import signal_group
+from runtimes.process_privileges import Identity
 
 log = logging.getLogger("tidegate.runtimes")
 
@@ -37,11 +38,17 @@ class Guard:
         self._leaving: set[asyncio.Future[int | None]] = set()
 
     def launch(
-        self, command: Sequence[str], env: Mapping[str, str], directory: Path, **files: int
+        self,
+        command: Sequence[str],
+        env: Mapping[str, str],
+        directory: Path,
+        identity: Identity | None = None,
+        **files: int,
     ) -> ProcessGroup:
         """A new group that is guarded from its first moment on. Raises OSError."""
+        pipe = self._running().pipe
         try:
-            pid = launch(command, env, directory, guard=self._running().pipe, **files)
+            pid = launch(command, env, directory, guard=pipe, identity=identity, **files)
             self._groups.add(pid)
         finally:
             self._leave_if_idle()

@@ -32,6 +32,7 @@ class Record:
     started_at: float
     directory: str
     env: dict[str, str]
+    user: str = ""
     kept: bool = False
     frozen: bool = False
 

@@ -25,8 +25,10 @@ class StateFolder:
 
     def enter(self) -> None:
         """Raises RuntimeFailure(engine-unavailable) when another Tidegate is in it, OSError."""
+        self._path.mkdir(parents=True, exist_ok=True, mode=0o700)
         for folder in (self.logs_folder, self._path / "replicas"):
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            folder.mkdir(exist_ok=True, mode=0o700)
+            folder.chmod(0o700)
         self.boot = boot_id()
         self._lock = _locked(self._path / "lock")
 

@@ -38,9 +38,11 @@ from tidegate.control import Control
 from tidegate.equipment import Equipment
 from tidegate.expiry import Expiry
 from tidegate.front import Front, Inside
+from tidegate.lease_book import LeaseBook
 from tidegate.lease_key import LeaseKey
 from tidegate.metrics import GatewayCollector, TidegateMetrics
 from tidegate.spine import Spine
+from tidegate.token_file import TokenFile
 from tidegate.workers import Workers
 
 Clock = Callable[[], float]
@@ -56,6 +58,7 @@ class System:
     events: Events
     scaler: Scaler
     measuring: Measuring
+    leasing: Leasing
     reconciler: Reconciler
     discovery: Discovery
     gateway: Front
@@ -101,7 +104,8 @@ def build(
     measuring = Measuring(
         registry, usage, scaler.measured, tasks, events, SourceMetrics(collectors), clock, rng
     )
-    leasing = Leasing(scaler, events, clock, lambda: f"{rng.getrandbits(48):012x}")
+    book = LeaseBook(Path(settings.state_dir))
+    leasing = Leasing(scaler, events, clock, wall, lambda: f"{rng.getrandbits(48):012x}", book)
     keeping = Keeping(registry, clock, can=runtime.capabilities.keep)
     courses = Courses(Path(settings.state_dir) / "revisions", events)
     rollouts = Rollouts(registry, events, cluster_metrics, failures, courses, clock)
@@ -111,7 +115,10 @@ def build(
     )  # fmt: skip
 
     health_metrics = HealthMetrics(collectors)
-    prober = Prober(registry, runtime.execute, tasks, events, clock, rng, health_metrics)
+    prober = Prober(
+        registry, runtime.execute, tasks, events, clock, rng, health_metrics,
+        evicted=failures.evicted,
+    )  # fmt: skip
     ejector = Ejector(registry, events, clock, health_metrics, prober.confirm)
     spine.connect(scaler, ejector, reconciler)
 
@@ -133,9 +140,11 @@ def build(
     expiry = Expiry(events, metrics, wall)
     control.on_reload(lambda result: expiry.look(control.settings.gateway) if result.ok else None)
     admin = AdminServer(settings.admin.listen, token, control, collectors, lease_token=key.token)
+    tokens = TokenFile(admin, events)
+    control.on_reload(lambda result: tokens.look(control.settings.admin) if result.ok else None)
     return System(
-        settings, registry, runtime, events, scaler, measuring, reconciler, discovery, gateway,
-        prober, ejector, control, admin, metrics, expiry, equipment,
+        settings, registry, runtime, events, scaler, measuring, leasing, reconciler, discovery,
+        gateway, prober, ejector, control, admin, metrics, expiry, equipment,
     )  # fmt: skip
 
 

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from config.wording import printable
+
 Json = Mapping[str, Any]
 
-_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
 _ROLLING = {
     "progressing": "rolling out",
     "restarting": "restarting",
@@ -22,7 +23,7 @@ _UNITS = ((86_400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 
 def clean(text: object) -> str:
     """One line without control characters."""
-    return " ".join(str(text).splitlines()).translate(_CONTROLS)
+    return printable(" ".join(str(text).splitlines()))
 
 
 def span(seconds: float) -> str:

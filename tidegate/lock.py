@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +16,14 @@ class AlreadyRunning(Exception):
 def held(state_dir: Path, owner: str) -> Iterator[None]:
     """Hold the owner's lock. Raises AlreadyRunning, or OSError where the folder cannot be made."""
     state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with (state_dir / "owner.lock").open("a+") as file:
+    if state_dir.stat().st_mode & stat.S_IWOTH:
+        raise PermissionError(
+            f"everybody on this machine may write to the state folder {state_dir}, and so decide "
+            f"what Tidegate adopts and kills; chmod 700 {state_dir}, or set another state_dir"
+        )
+    descriptor = os.open(state_dir / "owner.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    with open(descriptor, "r+") as file:
+        os.fchmod(descriptor, 0o600)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

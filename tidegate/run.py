@@ -135,6 +135,7 @@ async def _start(system: System, tasks: Tasks) -> None:
     system.registry.configure(settings.services)
     system.scaler.configure(settings.services)
     await system.discovery.sync()
+    system.leasing.restore(settings.services)
     system.reconciler.begin()
     system.measuring.configure(settings.services)
     system.control.open_routes(settings)

@@ -42,6 +42,28 @@ CASES: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
         "queue before a replica is added: set the target to 1 or less",
         {"concurrency": 1, "scaling": {"rules": [{"metric": "concurrency", "target": 1}]}},
     ),
+    "a key of another policy": (
+        {"scaling": {"policy": "kpa", "tolerance": "10%"}},
+        "scaling.tolerance: has no effect with policy kpa: remove it, or use policy tidegate",
+        {"scaling": {"policy": "hpa", "tolerance": "10%"}},
+    ),
+    "panic in a policy without": (
+        {"scaling": {"policy": "ray", "panic_threshold": "300%"}},
+        "scaling.panic_threshold: has no effect with policy ray: remove it, or use policy tidegate",
+        {"scaling": {"policy": "kpa", "panic_threshold": "300%"}},
+    ),
+    "a policy's own way to zero": (
+        {"scaling": {"policy": "hpa", "idle": {"stop_after": "10m"}}},
+        "scaling.idle.stop_after: has no effect with policy hpa, which has its own way to zero: "
+        "remove it, use null for never, or use policy tidegate",
+        {"scaling": {"policy": "hpa", "idle": {"stop_after": None}}},
+    ),
+    "removed but never stopped": (
+        {"scaling": {"idle": {"stop_after": None, "remove_after": "1h"}}},
+        "scaling.idle.remove_after: has no effect while idle.stop_after is null: nothing is ever "
+        "stopped; set that, or remove this",
+        {"scaling": {"idle": {"stop_after": "1m", "remove_after": "1h"}}},
+    ),
     "stopped before it was started": (
         {"health": SLOW, "queue": {"timeout": "5m"}},
         "scaling.idle.stop_after: 1m is shorter than a start may take (5m), so it may be stopped "

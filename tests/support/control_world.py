@@ -40,6 +40,7 @@ from health.verdict import Finding, Result
 from runtimes.simulated import SimulatedRuntime
 from runtimes.simulated_count import SimulatedCountRuntime
 from runtimes.simulated_engine import SimulatedEngine
+from tests.support.scaling_facts import Page
 
 
 @dataclass(slots=True)
@@ -108,11 +109,15 @@ async def control_world(
     engine: SimulatedEngine | None = None,
     counted: bool = False,
     choose_victim: bool = True,
+    passes: Callable[[Check, Replica], bool] = lambda check, replica: True,
     state: Path | None = None,
     seed: int = 7,
 ) -> AsyncIterator[ControlWorld]:
-    """Started, with everything on the engine already discovered. `state`: what is remembered of
-    revisions lies there; `seed`: a second one on the same engine needs names of its own."""
+    """Started, with everything on the engine already discovered.
+
+    `passes` says what a probe of a replica that answers comes to. `state`: what is remembered of
+    revisions lies there; `seed`: a second one on the same engine needs names of its own.
+    """
     engine = engine or SimulatedEngine()
     clock = asyncio.get_running_loop().time
     collectors = CollectorRegistry()
@@ -139,7 +144,9 @@ async def control_world(
             )  # fmt: skip
         static = StaticEndpoints(registry, clock, clock)
         scaler = Scaler(registry, events, clock, clock, AutoscalerMetrics(collectors))
-        leasing = Leasing(scaler, events, clock, lambda: f"{rng.getrandbits(24):06x}")
+        leasing = Leasing(
+            scaler, events, clock, clock, lambda: f"{rng.getrandbits(24):06x}", Page()
+        )
         keeping = Keeping(registry, clock, can=runtime.capabilities.keep)
         reconciler = Reconciler(
             registry, performer, static, failures, lambda service: {}, rollouts,
@@ -147,7 +154,7 @@ async def control_world(
         )  # fmt: skip
         prober = Prober(
             registry, runtime.execute, tasks, events, clock, rng, HealthMetrics(collectors),
-            attempt=_asking(engine),
+            attempt=_asking(engine, passes), evicted=failures.evicted,
         )  # fmt: skip
         discovery = Discovery(
             registry, runtime, failures, events, metrics, clock,
@@ -171,9 +178,11 @@ async def control_world(
             reconciler.halt()
 
 
-def _asking(engine: SimulatedEngine) -> Callable[[Check, Replica, float], Awaitable[Finding]]:
+def _asking(
+    engine: SimulatedEngine, passes: Callable[[Check, Replica], bool]
+) -> Callable[[Check, Replica, float], Awaitable[Finding]]:
     async def attempt(check: Check, replica: Replica, timeout: float) -> Finding:
-        heard = replica.address is not None and engine.answers(replica.address)
+        heard = replica.address and engine.answers(replica.address) and passes(check, replica)
         return Finding(Result.PASSED if heard else Result.FAILED, "asked the engine")
 
     return attempt
