@@ -93,10 +93,9 @@ def build(
     failures = Failures(registry, events, cluster_metrics, clock)
     key = LeaseKey.of(Path(settings.state_dir))
     equipment = Equipment(key, settings.runtime)
-    names = replica_names(rng)
     placing = Placing(
-        registry, runtime, tasks, failures, events, cluster_metrics, clock, wall, names,
-        equipment.of,
+        registry, runtime, tasks, failures, events, cluster_metrics, clock, wall,
+        replica_names(rng), equipment.of,
     )  # fmt: skip
     static = StaticEndpoints(registry, clock, wall)
     scaler = Scaler(registry, events, clock, wall, AutoscalerMetrics(collectors))
@@ -107,8 +106,7 @@ def build(
     book = LeaseBook(Path(settings.state_dir))
     leasing = Leasing(scaler, events, clock, wall, lambda: f"{rng.getrandbits(48):012x}", book)
     keeping = Keeping(registry, clock, can=runtime.capabilities.keep)
-    courses = Courses(Path(settings.state_dir) / "revisions", events)
-    rollouts = Rollouts(registry, events, cluster_metrics, failures, courses, clock)
+    rollouts = rollouts_of(settings, registry, events, cluster_metrics, failures, clock)
     reconciler = Reconciler(
         registry, placing, static, failures, spine.pending, rollouts, leasing.replicas,
         keeping=keeping,
@@ -146,6 +144,19 @@ def build(
         settings, registry, runtime, events, scaler, measuring, leasing, reconciler, discovery,
         gateway, prober, ejector, control, admin, metrics, expiry, equipment,
     )  # fmt: skip
+
+
+def rollouts_of(
+    settings: Settings,
+    registry: Registry,
+    events: Events,
+    metrics: ClusterMetrics,
+    failures: Failures,
+    clock: Clock,
+) -> Rollouts:
+    """With what former Tidegates knew of revisions."""
+    courses = Courses(Path(settings.state_dir) / "revisions", events)
+    return Rollouts(registry, events, metrics, failures, courses, clock)
 
 
 def front_of(

@@ -208,8 +208,10 @@ async def closed(pair: tuple[asyncio.StreamReader, asyncio.StreamWriter]) -> int
     return int.from_bytes(frame.payload[:2], "big")
 
 
-async def test_a_websocket_talks_on_while_other_replicas_leave(tmp_path: Path) -> None:
-    file = configuration(tmp_path, {"web": web(least=1)})
+@pytest.mark.parametrize("workers", [0, 2])
+async def test_a_websocket_is_told_to_close_in_a_restart(tmp_path: Path, workers: int) -> None:
+    gateway = {"listen": ["127.0.0.1:0"], "workers": workers}
+    file = configuration(tmp_path, {"web": web(least=1)}, gateway=gateway)
     async with tidegate(file) as running:
         await settle(running, 1)
         reader, writer = await open_websocket(running)

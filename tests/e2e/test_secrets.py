@@ -175,7 +175,8 @@ def _command(*words: str) -> str:
 
 
 def _look_at_state(state: Path, canaries: tuple[str, ...]) -> None:
-    """Only the records of processes know environments: an adopting Tidegate needs them."""
+    """Only the records of processes, and of revisions to go back to, know environments: a Tidegate
+    that adopts or rolls back needs them."""
     names = set()
     for folder, _, files in os.walk(state):
         assert stat.S_IMODE(os.stat(folder).st_mode) == 0o700, folder
@@ -183,7 +184,7 @@ def _look_at_state(state: Path, canaries: tuple[str, ...]) -> None:
             path = Path(folder, name)
             assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
             names.add(path.relative_to(state).parts[0])
-            if path.parent.name != "replicas":
+            if path.parent.name not in ("replicas", "revisions"):
                 assert leaks(path.read_bytes().decode("latin-1"), *canaries) == [], path
     assert names >= {"replicas", "logs", "owner.lock", "lease.key"}
 
