@@ -2,8 +2,9 @@
 
 import asyncio
 import difflib
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from itertools import dropwhile, islice
+from typing import Any
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
@@ -12,7 +13,7 @@ from admin.connections import read_in_time
 from admin.exposition import expose
 from admin.operation import JSON, Call
 from admin.parameters import LeaseRequest, ScaleRequest, read_body
-from admin.ports import ControlPlane, ReloadResult
+from admin.ports import ControlPlane, ReloadResult, UpgradeResult
 from admin.problems import Problem, unknown_service
 from admin.streams import Followers, resume_point, send_events, send_logs
 from admin.views import ServiceView, as_json, dated, service_view
@@ -29,7 +30,7 @@ class Answers:
         self._plane = plane
         self._metrics = metrics
         self._followers = followers
-        self._reloads: set[asyncio.Task[ReloadResult]] = set()
+        self._reloads: set[asyncio.Task[Any]] = set()
 
     async def alive(self, call: Call) -> web.StreamResponse:
         return _json({"status": "alive"})
@@ -135,13 +136,23 @@ class Answers:
 
     async def reload(self, call: Call) -> web.StreamResponse:
         """A client that leaves must not stop a reload half way: it runs in a task of its own."""
-        task = asyncio.get_running_loop().create_task(self._plane.reload(), name="admin: reload")
-        self._reloads.add(task)
-        task.add_done_callback(self._reloads.discard)
-        result = await asyncio.shield(task)
+        result: ReloadResult = await self._to_the_end(self._plane.reload(), "reload")
         if not result.ok:
             raise Problem("invalid-config", "\n".join(result.problems), problems=result.problems)
         return _json(result)
+
+    async def upgrade(self, call: Call) -> web.StreamResponse:
+        """The same holds for it."""
+        result: UpgradeResult = await self._to_the_end(self._plane.upgrade(), "upgrade")
+        if not result.ok:
+            raise Problem("upgrade-failed", result.why)
+        return _json({"pid": result.pid})
+
+    async def _to_the_end(self, work: Coroutine[Any, Any, Any], name: str) -> Any:
+        task = asyncio.get_running_loop().create_task(work, name=f"admin: {name}")
+        self._reloads.add(task)
+        task.add_done_callback(self._reloads.discard)
+        return await asyncio.shield(task)
 
     async def document(self, call: Call) -> web.StreamResponse:
         return web.Response(body=self.description, content_type=JSON)

@@ -8,7 +8,7 @@ import asyncio
 import errno
 import os
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
@@ -68,7 +68,7 @@ class AdminServer:
         self._answers = Answers(plane, metrics, self._followers)
         self._connections = connections or Connections()
         self._runner: web.AppRunner | None = None
-        self._listening: asyncio.Server | None = None
+        self._listening: list[asyncio.Server] = []
         self._is_loopback = False
 
     def use_token(self, token: str) -> bool:
@@ -81,30 +81,42 @@ class AdminServer:
     def has_token(self) -> bool:
         return self._token is not None
 
-    async def start(self) -> Address:
-        """Where it listens; port 0 takes a free one. Raises AdminListenError."""
+    async def start(self, given: Sequence[socket.socket] = ()) -> Address:
+        """Where it listens; port 0 takes a free one. `given` are sockets for that address that
+        listen already. Raises AdminListenError."""
         host, port = self._checked_address()
         self._is_loopback = is_loopback(host)
         runner = web.AppRunner(self._application(), handler_cancellation=True, shutdown_timeout=5.0)
         await runner.setup()
         assert runner.server is not None
         try:
-            self._listening = await asyncio.get_running_loop().create_server(
-                self._connections.factory(runner.server), host or None, port
-            )
+            self._listening = await self._accept_on(runner.server, host, port, given)
         except OSError as error:
             await runner.cleanup()
             raise AdminListenError(self._why_not(error)) from error
         self._runner = runner
-        return Address(*self._listening.sockets[0].getsockname()[:2])
+        return Address(*self._listening[0].sockets[0].getsockname()[:2])
+
+    async def _accept_on(
+        self, server: web.Server, host: str, port: int, given: Sequence[socket.socket]
+    ) -> list[asyncio.Server]:
+        loop, factory = asyncio.get_running_loop(), self._connections.factory(server)
+        if given:
+            return [await loop.create_server(factory, sock=listening) for listening in given]
+        return [await loop.create_server(factory, host or None, port)]
+
+    def listening(self) -> list[socket.socket]:
+        """Copies of the sockets that it accepts on."""
+        ends = [end for server in self._listening for end in server.sockets]
+        return [socket.socket(fileno=os.dup(end.fileno())) for end in ends]
 
     async def stop(self) -> None:
         """Followers end at once, other answers have five seconds, reloads are waited for."""
         if self._runner is None:
             return
         runner, self._runner = self._runner, None
-        if self._listening is not None:
-            self._listening.close()
+        for server in self._listening:
+            server.close()
         self._followers.close()
         await runner.cleanup()
         await self._answers.finish()

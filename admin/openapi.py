@@ -179,6 +179,7 @@ _LIMIT = _object(limit=_TEXT, before=_WHOLE, after=_WHOLE, reason=_TEXT)
 # What is built from mappings or is too small for a type of its own.
 _BY_HAND: dict[str, Any] = {
     "Health": _object(status=_TEXT),
+    "Upgraded": _object(pid={"type": "integer"}),
     "Services": _object(
         services=_list_of(_ref("ServiceView")),
         total=_WHOLE,

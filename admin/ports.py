@@ -32,6 +32,16 @@ class ReloadResult:
     warnings: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class UpgradeResult:
+    """Whether another process has taken our place, and its id. If not, all is as it was, and `why`
+    says what to do."""
+
+    ok: bool
+    pid: int = 0
+    why: str = ""
+
+
 class ControlPlane(Protocol):
     @property
     def events(self) -> "Events": ...
@@ -91,6 +101,9 @@ class ControlPlane(Protocol):
 
     async def reload(self) -> ReloadResult:
         """Read the file again."""
+
+    async def upgrade(self) -> UpgradeResult:
+        """Have another process, with the code and the file of now, take our place."""
 
     def logs(self, name: str, tail: int, follow: bool) -> AsyncIterator[LogLine]:
         """The last `tail` lines of each replica, then, following, the lines as they come until

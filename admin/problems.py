@@ -20,6 +20,7 @@ CODES: dict[str, tuple[int, str]] = {
     "unknown-lease": (404, "There is no such lease"),
     "method-not-allowed": (405, "This path does not take this method"),
     "body-timeout": (408, "The body did not come in time"),
+    "upgrade-failed": (409, "Not replaced; all is as it was"),
     "not-ours": (409, "Others run this service"),
     "no-former-revision": (409, "There is no revision to go back to"),
     "body-too-large": (413, "The body is too large"),

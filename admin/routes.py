@@ -49,6 +49,14 @@ def _of_the_process(do: Answers) -> tuple[Operation, ...]:
             problems=("invalid-config",),
         ),
         Operation(
+            "POST",
+            "/v1/upgrade",
+            do.upgrade,
+            "Have a new process take the place of this one, without loss",
+            sends="Upgraded",
+            problems=("upgrade-failed",),
+        ),
+        Operation(
             "GET",
             "/v1/events",
             do.events,

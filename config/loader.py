@@ -94,10 +94,12 @@ def _settings(meaning: Meaning, file: Path, disk: Disk, environ: Mapping[str, st
     return Settings(
         owner=owner,
         state_dir=disk.resolve(state_dir) if state_dir else default_state_dir(owner, environ),
+        orphan_timeout=written.orphan_timeout,
         gateway=disk.settle_gateway(written.gateway),
         admin=admin,
         runtime=runtime_of(written.runtime),
         docker=written.runtime.docker or Docker(),
+        host=written.host,
         services=meaning.services,
     )
 

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from config.errors import Finding, Place
+from config.printable import printable
 
 _LONGEST_SHOWN = 60
 METRICS = (
@@ -34,17 +35,6 @@ def shown(value: object) -> str:
         case list() | tuple():
             return "a list"
     return f"{value}" if len(f"{value}") <= _LONGEST_SHOWN else "a very large number"
-
-
-def printable(text: str) -> str:
-    """What could drive a terminal, forge a line or is no text at all, escaped."""
-    if text.isprintable():
-        return text
-    return "".join(char if char.isprintable() else _escaped(char) for char in text)
-
-
-def _escaped(char: str) -> str:
-    return char.encode("unicode_escape").decode("ascii")
 
 
 def either(choices: Sequence[str]) -> str:

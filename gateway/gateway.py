@@ -1,10 +1,13 @@
 """The gateway as others see it: configure, apply snapshots, start, drain, count."""
 
 import asyncio
+import dataclasses
+import itertools
 import logging
 import random
 import socket
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 from cluster.messages import Drained, EndpointSnapshot
 from cluster.model import Address
@@ -15,6 +18,7 @@ from gateway.certificates import BadCertificate
 from gateway.context import Context, GatewayEvents
 from gateway.destination import Destination, Route
 from gateway.listener import (
+    Given,
     Listener,
     ListenError,
     Network,
@@ -28,7 +32,7 @@ from gateway.peers import Everyone
 from gateway.routed import Routed
 from gateway.routing import Table
 from gateway.stats import GatewayStats
-from gateway.sweep import OnSweep, Sweep, interval
+from gateway.sweep import AT_ONCE, OnSweep, Sweep, interval
 
 log = logging.getLogger("tidegate.gateway")
 
@@ -104,29 +108,37 @@ class Gateway:
         if route is not None and route.destination is not None:
             self._context.admit(route.destination)
 
-    async def start(self, sockets: Sequence[socket.socket] = ()) -> list[Address]:
+    async def start(
+        self, sockets: Sequence[socket.socket] = (), given: Given = MappingProxyType({})
+    ) -> list[Address]:
         """Listen on everything in `settings`; the addresses, with the real ports.
 
         `sockets` are bound already, in the order of `listener.wanted`, and stand in for binding
-        here. Raises ListenError; then nothing is listened on.
+        here; `given` stand in for those that they are named like. Raises ListenError; then
+        nothing is listened on.
         """
         self._context.loop = asyncio.get_running_loop()
         trusted = trusted_networks(self._settings.trusted_proxies)
         listeners = list(self._made(trusted))
-        bound = sockets or bind_all(wanted(self._settings))
+        bound = sockets or bind_all(wanted(self._settings), given)
         for listening, listener in zip(bound, listeners, strict=True):
             self._listeners.append(listener)
             await listener.open(listening)
         return [listener.address for listener in self._listeners]
 
-    async def drain(self, timeout: float) -> None:
-        """Accept no more, let what is under way finish for `timeout` seconds, cut the rest."""
+    async def drain(self, timeout: float, patience: float = 0.0) -> None:
+        """Accept no more, let what is under way finish for `timeout` seconds, cut the rest.
+
+        `patience` is how long, in seconds, a client that is idle may still send a request, so
+        that none is closed while it does.
+        """
         context = self._context
         context.draining = True
-        for listener in self._listeners:
-            listener.close()
+        context.patience = min(context.idle_timeout, patience)
         for connection in list(context.connections):
             connection.drain()
+        for listener in self._listeners:
+            listener.close()
         try:
             async with asyncio.timeout(timeout):
                 await self._emptied()
@@ -138,6 +150,35 @@ class Gateway:
         if context.tasks:
             await asyncio.wait(context.tasks)
         context.sweep.stop()
+
+    def listening(self) -> dict[str, socket.socket]:
+        """What is accepted on, by the names of `listener.wanted`."""
+        sockets = [one.listening for one in self._listeners]
+        names = wanted(self._settings) if sockets else []
+        return {name: one for name, one in zip(names, sockets, strict=True) if one is not None}
+
+    def is_busy(self) -> bool:
+        return bool(self._context.connections)
+
+    def report_to(self, events: GatewayEvents) -> dict[tuple[str, str], int]:
+        """Somebody else decides from now on, and numbers snapshots anew. Whoever waits is told of
+        again. Returns the requests in flight by service and replica."""
+        context = self._context
+        context.events = events
+        pending: dict[tuple[str, str], int] = {}
+        for route in self._routes.values():
+            if route.snapshot is not None:
+                route.snapshot = dataclasses.replace(route.snapshot, version=0)
+            if (destination := route.destination) is None:
+                continue
+            destination.woken_at = float("-inf")
+            for replica, count in destination.dispatcher.pending():
+                pending[route.service.name, replica] = count
+            if destination.dispatcher.waiting:
+                context.wake(destination, context.loop.time())
+            elif destination.counters.level:
+                context.report(destination, context.loop.time())
+        return pending
 
     def stats(self, now: float) -> GatewayStats:
         """A copy of all counts."""
@@ -211,13 +252,17 @@ class Gateway:
     def _replace_endpoints(self, destination: Destination, snapshot: EndpointSnapshot) -> None:
         context, dispatcher = self._context, destination.dispatcher
         destination.snapshot = snapshot
-        gone, drained = dispatcher.update(snapshot.endpoints)
+        gone, drained = dispatcher.update(snapshot.endpoints, context.loop.time())
         for slot in gone:
             for upstream in list(slot.idle):
                 upstream.drop()
             for exchange in reversed(slot.parked):
                 exchange.requeue()
             slot.parked.clear()
+            # Nothing of theirs was sent yet. And an address may be another's by the time the
+            # connection is made: engines give those of the dead to the next one.
+            for upstream in reversed(list(slot.connecting)):
+                upstream.retreat()
         if dispatcher.retire(snapshot.draining):
             farewell.tell_all(context.connections)
         for replica in drained:
@@ -228,14 +273,26 @@ class Gateway:
             context.silence.end(destination, snapshot.ends_silent, context.loop.time())
         if snapshot.endpoints:
             destination.woken_at = float("-inf")
-        if (trouble := destination.trouble(context.loop.time())) is not None:
-            for exchange in list(dispatcher.waiting):
-                exchange.reject(trouble, trouble.code)
+        self._refuse_waiting(destination)
         context.admit(destination)
+
+    def _refuse_waiting(self, destination: Destination) -> None:
+        """Those who have no hope, some in each turn of the loop: thousands would hold it up."""
+        waiting, loop = destination.dispatcher.waiting, self._context.loop
+        trouble = destination.trouble(loop.time())
+        if trouble is None:
+            return
+        for exchange in list(itertools.islice(waiting, AT_ONCE)):
+            exchange.reject(trouble, trouble.code)
+        if waiting:
+            loop.call_soon(self._refuse_waiting, destination)
 
     async def _emptied(self) -> None:
         context = self._context
-        while context.connections:
+        while context.connections or context.tasks:
+            if not context.connections:
+                await asyncio.wait(context.tasks)
+                continue
             context.emptied.clear()
             await context.emptied.wait()
 

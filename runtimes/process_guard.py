@@ -28,11 +28,12 @@ _TOO_SHORT = 1.0  # seconds: a guard that lived less would not live longer the n
 
 
 class Guard:
-    """Keeps groups from outliving us, and their logs (in the folder `logs`) below bounds."""
+    """Keeps groups from outliving us, and their logs (in the folder `state`) below bounds."""
 
-    def __init__(self, logs: Path, limit: int, grace: float) -> None:
-        """`limit` in bytes for a log file; `grace` in seconds from SIGTERM to SIGKILL."""
-        self._arguments = [str(PACKAGES), str(logs), str(limit), str(grace)]
+    def __init__(self, state: Path, limit: int, grace: float, patience: float) -> None:
+        """`limit` in bytes for a log file; `grace` in seconds from SIGTERM to SIGKILL; `patience`
+        in seconds until that, once we were killed and nobody comes in our place."""
+        self._arguments = [str(PACKAGES), str(state), str(limit), str(grace), str(patience)]
         self._groups: set[int] = set()
         self._program: _Program | None = None
         self._leaving: set[asyncio.Future[int | None]] = set()

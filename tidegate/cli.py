@@ -135,6 +135,7 @@ for _command in (
     cli_rollout.restart,
     cli_rollout.rollback,
     cli_remote.reload,
+    cli_remote.upgrade,
     cli_remote.events,
     cli_remote.logs,
 ):

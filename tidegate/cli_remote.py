@@ -159,6 +159,20 @@ def reload(
         typer.echo("\n".join(reload_in_words(result)))
 
 
+def upgrade(
+    admin: Admin = None,
+    token_file: TokenFile = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Put a new process, with the code and the file of now, in place of the running one."""
+    answer = connect(admin, token_file, config, timeout=300.0).post("v1", "upgrade")
+    if as_json:
+        print_json(answer)
+    else:
+        typer.echo(f"process {answer['pid']} has taken over; no connection was refused")
+
+
 def events(
     service: Annotated[str | None, typer.Argument(show_default=False)] = None,
     follow: Follow = False,

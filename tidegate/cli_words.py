@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from config.wording import printable
+from config.printable import printable
 
 Json = Mapping[str, Any]
 

@@ -2,10 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from admin.ports import ReloadResult
+from admin.ports import ReloadResult, UpgradeResult
 from admin.views import LeaseView, ReplicaView, RolloutView, ServiceView, TroubleView, moment
 from autoscaler.leases import Lease
 from autoscaler.leasing import Leasing
@@ -13,7 +13,8 @@ from autoscaler.measuring import Measuring
 from autoscaler.scaler import Scaler
 from cluster.events import Events
 from cluster.lifecycle import State
-from cluster.model import Trouble
+from cluster.messages import EndpointSnapshot
+from cluster.model import Replica, Trouble
 from cluster.reconciler import Reconciler
 from cluster.registry import Registry
 from cluster.rollout import Phase
@@ -28,6 +29,7 @@ from config.settings import Settings
 from gateway.stats import GatewayStats
 from tidegate.follow import merged
 from tidegate.front import Front
+from tidegate.host_limits import HostLimits
 
 MOST_WARNINGS = 20  # in the log at once; thousands of services may share one mistake
 
@@ -50,7 +52,9 @@ class Control:
         leasing: Leasing,
         clock: Callable[[], float],
         wall: Callable[[], float],
+        limits: HostLimits,
     ) -> None:
+        self._limits = limits
         self.events = events
         self.settings = settings  # as taken over last
         self._file = file
@@ -67,6 +71,7 @@ class Control:
         self._phase: str | None = "starting"
         self._problems: tuple[str, ...] = ()
         self._reloading = asyncio.Lock()
+        self.replace: Callable[[], Awaitable[UpgradeResult]] | None = None
         self._on_reload: list[Callable[[ReloadResult], None]] = []
 
     # Phases of life, told by `run`
@@ -133,6 +138,11 @@ class Control:
     def release(self, name: str, id: str) -> LeaseView | None:
         lease = self._leasing.release(name, id)
         return self._shown(lease) if lease else None
+
+    async def upgrade(self) -> UpgradeResult:
+        if self.replace is None:
+            return UpgradeResult(False, 0, f"not now: {self._phase or 'it starts'}")
+        return await self.replace()
 
     def restart(self, name: str) -> None:
         self._rollouts.restart(self._registry.specs[name])
@@ -214,6 +224,7 @@ class Control:
         """Routes last: by then there is somebody to ask for replicas."""
         self.settings = settings
         self._problems = ()
+        self._limits.configure(settings.host)
         self._registry.configure(settings.services)
         self._reconciler.configure(settings.services)
         self._scaler.configure(settings.services)
@@ -224,10 +235,15 @@ class Control:
     def open_routes(self, settings: Settings) -> None:
         """What was published of a service before its route was there is told again."""
         self._gateway.configure(settings.services, settings.gateway)
+        for snapshot in self.snapshots():
+            self._gateway.apply(snapshot)
+
+    def snapshots(self) -> Iterator[EndpointSnapshot]:
+        """Of all services that have something to tell."""
         for service in self._registry.used_services():
             snapshot = self._registry.snapshot(service)
             if snapshot.trouble or snapshot.endpoints:
-                self._gateway.apply(snapshot)
+                yield snapshot
 
     # Views
 
@@ -248,7 +264,11 @@ class Control:
             in_flight=seen.in_flight if seen else 0,
             queued=seen.queued if seen else 0,
             replicas=tuple(
-                ReplicaView.of(replica, seen.endpoints.get(replica.id, 0) if seen else 0)
+                ReplicaView.of(
+                    replica,
+                    seen.endpoints.get(replica.id, 0) if seen else 0,
+                    self._registry.ejection(replica.id),
+                )
                 for replica in replicas
             ),
             last_decision=decision.to_dict() if decision else None,
@@ -256,7 +276,7 @@ class Control:
             hosts=spec.hosts,
             min=bounds.least,
             max=bounds.most,
-            ready=sum(replica.state is State.READY for replica in replicas),
+            ready=sum(self._may_serve(replica) for replica in replicas),
             leases=tuple(map(self._shown, self._leasing.present(name))),
             waits_for=self._reconciler.waits_for(name),
             completed=self._registry.completed(name) is not None,
@@ -271,6 +291,9 @@ class Control:
             None if since is None else moment(round(self._wall() + since - self._clock())),
             status.reason,
         )  # fmt: skip
+
+    def _may_serve(self, replica: Replica) -> bool:
+        return replica.state is State.READY and self._registry.ejection(replica.id) is None
 
     def _shown(self, lease: Lease) -> LeaseView:
         """To the second: two clocks that are read one after the other differ by a little."""

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from admin.ports import ReloadResult
+from admin.ports import ReloadResult, UpgradeResult
 from admin.views import LeaseView, ReplicaView, RolloutView, ServiceView, TroubleView, moment
 from cluster.events import Events
 from cluster.lifecycle import State
@@ -146,6 +146,7 @@ class OperatedPlane:
     )
     events: Events = field(default_factory=lambda: Events(ticking_clock))
     unready: str | None = None
+    upgraded: UpgradeResult = field(default_factory=lambda: UpgradeResult(True, 4711))
     result: ReloadResult = field(default_factory=lambda: ReloadResult(True, changed=("web",)))
     reload_gate: asyncio.Event | None = None
     reloaded: asyncio.Event = field(default_factory=asyncio.Event)
@@ -226,6 +227,9 @@ class OperatedPlane:
             await self.reload_gate.wait()
         self.reloaded.set()
         return self.result
+
+    async def upgrade(self) -> UpgradeResult:
+        return self.upgraded
 
     async def logs(self, name: str, tail: int, follow: bool) -> AsyncIterator[LogLine]:
         self.asked_logs = (name, tail, follow)
