@@ -36,12 +36,12 @@ class Courses:
         try:
             return _COURSE.validate_json((self._folder / (service + _SUFFIX)).read_bytes())
         except (OSError, ValidationError) as error:
-            # Not pydantic's own words: they repeat the content, and with it an environment.
-            why = error if isinstance(error, OSError) else "it is not what Tidegate writes"
+            # What is wrong with the content would tell the content: it holds the environment.
+            why = str(error) if isinstance(error, OSError) else "it is damaged"
             self._events.emit(
                 "state-unreadable",
-                f"what was known of the revisions of {service} cannot be read and is forgotten: "
-                f"{why}",
+                f"what was known of the revisions of {service} cannot be read, {why}; a roll-back "
+                "or restart of it that was under way is forgotten",
                 service=service,
                 level=logging.WARNING,
             )

@@ -143,7 +143,7 @@ def _living(scene: Scene) -> list[Replica]:
     return [replica for replica in scene.replicas if replica.state in _ALIVE]
 
 
-def _drain_all(replicas: Sequence[Replica], reason: str) -> list[Action]:
+def _drain_all(replicas: Sequence[Replica], reason: str) -> list[Drain]:
     return [Drain(replica.id, reason) for replica in replicas]
 
 
@@ -179,7 +179,9 @@ def _reach(scene: Scene) -> list[Action]:
     thaws = [] if scene.is_held else _thaw(current, scene.desired.replicas)
     starts = _start(scene, current, old, len(thaws))
     surplus = _shed(scene, current)
-    return [*thaws, *starts, *surplus, *_retire(scene, current, old)]
+    leaving = {drain.replica for drain in surplus}
+    staying = [replica for replica in current if replica.id not in leaving]
+    return [*thaws, *starts, *surplus, *_retire(scene, staying, old)]
 
 
 def _thaw(current: Sequence[Replica], wanted: int) -> list[Action]:
@@ -197,11 +199,11 @@ def _start(
         return []
     wanted = scene.desired.replicas
     capacity = sum(replica.state in _CAPACITY for replica in current) + thawing
-    in_the_way = sum(replica.state is State.UNHEALTHY for replica in current) + len(old)
+    in_the_way = sum(replica.state is State.UNHEALTHY for replica in current)
+    # Old ones of which none serves leave at once: there is nobody to go easy on.
+    if any(replica.state is State.READY for replica in old):
+        in_the_way += len(old)
     room = wanted + (scene.surge.extra if in_the_way else 0) - capacity - in_the_way
-    # Nothing of the old revision serves: there is nobody to go easy on.
-    if old and not any(replica.state is State.READY for replica in old):
-        room = wanted - capacity
     count = max(0, min(wanted - capacity, room))
     kept = [replica.id for replica in scene.replicas if replica.state is State.STOPPED]
     revived = [id for id in kept if id in scene.kept][:count]
@@ -209,7 +211,7 @@ def _start(
     return [*map(Revive, revived), *([Start(fresh)] if fresh else [])]
 
 
-def _shed(scene: Scene, current: Sequence[Replica]) -> list[Action]:
+def _shed(scene: Scene, current: Sequence[Replica]) -> list[Drain]:
     """Those above the desired count, and unready ones for which a ready one stands in."""
     wanted = scene.desired.replicas
     capable = [replica for replica in current if replica.state in _CAPACITY]

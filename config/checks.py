@@ -54,6 +54,7 @@ def of_service(service: Service, runtime: str | None) -> Iterator[Finding]:
     yield from of_rules(service)
     yield from _of_health(service.health)
     yield from _of_rollout(service.rollout)
+    yield from _of_patience(service.rollout)
     yield from _of_wake(service)
 
 
@@ -315,6 +316,17 @@ def _of_rollout(rollout: Rollout) -> tuple[Finding, ...]:
     message = "must be more than 0 while max_surge is 0: nothing could be replaced"
     also = (("rollout", "max_surge"),)
     return (Finding(("rollout", "max_unavailable"), message, also),)
+
+
+def _of_patience(rollout: Rollout) -> Iterator[Finding]:
+    """Kubernetes: progressDeadlineSeconds must be greater than minReadySeconds."""
+    if rollout.deadline <= rollout.healthy_for:
+        message = f"must be more than healthy_for ({format_duration(rollout.healthy_for)})"
+        yield Finding(
+            ("rollout", "deadline"),
+            f"{message}, got {format_duration(rollout.deadline)}",
+            (("rollout", "healthy_for"),),
+        )
 
 
 def _of_wake(service: Service) -> Iterator[Finding]:

@@ -6,8 +6,8 @@ a slow client takes out of our buffers, or out of the kernel's, move too: a down
 because the replica is held back.
 
 When the service falls asleep, what was silent for so long is ended. A tunnel is closed on both
-sides after what was written (nobody here knows where a message of its protocol would end, so no
-words are put in anybody's mouth); an answer is cut, for it is not complete (RFC 9112 §8).
+sides after what was written, and after what gateway/farewell.py has to say; an answer is cut, for
+it is not complete (RFC 9112 §8).
 """
 
 import fcntl

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from tests.support.docker_engine import App, containers_of, docker_app, docker_engine, engine
-from tests.support.rollout_load import colour, edit, ids, is_in_phase, load, restart, settle
+from tests.support.rollout_load import ABRUPT, colour, edit, ids, is_in_phase, load, restart, settle
 from tests.support.running import configuration, tidegate
 
 __all__ = ["docker_app", "docker_engine"]
@@ -24,7 +24,7 @@ def web(docker: App, least: int = 2, **changes: Any) -> dict[str, Any]:
     facts = {
         "image": docker.image,
         "volumes": list(docker.volumes),
-        "env": {"COLOUR": "blue"},
+        "env": {"COLOUR": "blue", **ABRUPT},
         "scaling": {"min": least},
         "stop_grace": "2s",
         "rollout": {"healthy_for": "100ms"},

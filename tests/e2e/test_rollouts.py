@@ -8,6 +8,7 @@ import asyncio
 import random
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pytest
 from tests.gateway.websocket import ASK, CLOSE, TEXT, Frame, accept, read_frame
 from tests.support.callers import Book, calling
 from tests.support.rollout_load import (
+    ABRUPT,
     colour,
     edit,
     ids,
@@ -24,13 +26,13 @@ from tests.support.rollout_load import (
     restart,
     settle,
 )
-from tests.support.running import Running, app, configuration, descendants, tidegate
+from tests.support.running import Answer, Running, app, configuration, descendants, tidegate
 
 FAST = {"healthy_for": "100ms"}
 
 
 def web(least: int = 3, **changes: Any) -> dict[str, Any]:
-    facts = {"scaling": {"min": least}, "env": {"COLOUR": "blue"}, "rollout": FAST}
+    facts = {"scaling": {"min": least}, "env": {"COLOUR": "blue", **ABRUPT}, "rollout": FAST}
     return app(**{**facts, **changes})
 
 
@@ -98,7 +100,7 @@ async def test_a_bad_revision_is_rolled_back_and_the_old_one_serves_all_the_whil
         shown = await asyncio.to_thread(command, running, "status", "web")
         assert "rolled-back" in shown.stdout
         assert "3 of its replicas failed" in shown.stdout
-        edit(file, lambda all_: all_["web"].update(web(least=2, env={"COLOUR": "green"})))
+        edit(file, lambda all_: all_["web"].update(web(least=2, env={"COLOUR": "green", **ABRUPT})))
         assert (await running.api("/v1/reload", "POST")).status == 200
         await running.until(lambda: is_green(running))
         view = await running.service("web")
@@ -172,12 +174,15 @@ async def test_a_download_and_a_websocket_in_a_scale_down(tmp_path: Path) -> Non
     async with tidegate(file) as running:
         await settle(running, 3)
         sockets = [await open_websocket(running) for _ in range(3)]
-        async with asyncio.TaskGroup() as group, load(running):
-            path = "/stream?chunks=30&ms=50&size=100000"
+        path = "/stream?chunks=40&ms=150&size=100000"
+        async with asyncio.TaskGroup() as group:
             downloads = [group.create_task(running.get("web", path)) for _ in range(3)]
+            await running.until(lambda: each_has_two(running))
+            traffic = group.create_task(loaded(running, downloads))
             edit(file, lambda all_: all_["web"].update(scaling={"min": 1, "max": 1}))
             assert (await running.api("/v1/reload", "POST")).status == 200
             await running.until(lambda: is_alone(running))
+            assert not any(task.done() for task in downloads), "they are on replicas that leave"
             told = [group.create_task(closed(pair)) for pair in sockets]
             for task in asyncio.as_completed(told):
                 await task
@@ -187,10 +192,20 @@ async def test_a_download_and_a_websocket_in_a_scale_down(tmp_path: Path) -> Non
             await settle(running, 1)
             (left,) = [pair for pair, task in zip(sockets, told, strict=True) if not task.done()]
             left[1].write(Frame(CLOSE, b"\x03\xe8", masked=True).encode())
-        assert [len(task.result().body) for task in downloads] == [3_000_000] * 3
+        assert traffic.done()
+        assert [len(task.result().body) for task in downloads] == [4_000_000] * 3
         assert [task.result().status for task in downloads] == [200] * 3
         codes = sorted(task.result() for task in told)
         assert codes == [1000, 1001, 1001]
+
+
+async def each_has_two(running: Running) -> bool:
+    return [one["in_flight"] for one in await running.replicas("web", "ready")] == [2, 2, 2]
+
+
+async def loaded(running: Running, until: "Sequence[asyncio.Task[Answer]]") -> None:
+    async with load(running):
+        await asyncio.wait(until)
 
 
 async def is_alone(running: Running) -> bool:
@@ -208,8 +223,10 @@ async def closed(pair: tuple[asyncio.StreamReader, asyncio.StreamWriter]) -> int
     return int.from_bytes(frame.payload[:2], "big")
 
 
-async def test_a_websocket_talks_on_while_other_replicas_leave(tmp_path: Path) -> None:
-    file = configuration(tmp_path, {"web": web(least=1)})
+@pytest.mark.parametrize("workers", [0, 2])
+async def test_a_websocket_is_told_to_close_in_a_restart(tmp_path: Path, workers: int) -> None:
+    gateway = {"listen": ["127.0.0.1:0"], "workers": workers}
+    file = configuration(tmp_path, {"web": web(least=1)}, gateway=gateway)
     async with tidegate(file) as running:
         await settle(running, 1)
         reader, writer = await open_websocket(running)

@@ -18,8 +18,8 @@ the time that Python itself needs. One thread for each connection; keep-alive.
 From the environment: PORT; START_DELAY seconds before it listens; FAIL_READY_FILE: not ready while
 this file exists; RESPONSE_MS before each answer; INSTEAD: a folder, and while it has a file with
 PORT as its name, / does what the path in it does; SLOTS: so many of /sleep at once, others wait;
-IGNORE_TERM=1: only SIGKILL ends it. On SIGTERM it stops listening, finishes what is in flight, and
-ends with code 0.
+IGNORE_TERM=1: only SIGKILL ends it; TERM_AT_ONCE=1: SIGTERM ends it whatever it is doing.
+On SIGTERM it stops listening, finishes what is in flight, and ends with code 0.
 """
 
 import os
@@ -247,6 +247,8 @@ def _end_on_sigterm() -> threading.Event:
     ending = threading.Event()
     if os.environ.get("IGNORE_TERM") == "1":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    elif os.environ.get("TERM_AT_ONCE") == "1":
+        signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     else:
         signal.signal(signal.SIGTERM, lambda *_: ending.set())
     return ending

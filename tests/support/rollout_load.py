@@ -11,6 +11,9 @@ import yaml
 from tests.support.callers import Book, calling
 from tests.support.running import Running
 
+# A replica that would finish by itself what it has could hide that it was told to end too early.
+# What is asked of it takes a while, so that there always is something.
+ABRUPT = {"TERM_AT_ONCE": "1", "RESPONSE_MS": "30"}
 # Connections that are kept and such that are not; with a body nothing may ever be sent twice.
 CALLERS = (
     ("GET", "web", "/sleep?ms=20", b"", True),

@@ -11,8 +11,18 @@ from hypothesis import strategies as st
 
 from admin.views import ServiceView, as_json, service_view
 from cluster.lifecycle import State
-from tests.support.operated_plane import asleep, awake, broken, replica
-from tidegate.cli_words import age, clean, count, decision_of, reload_in_words, span, state_of
+from cluster.rollout import Phase
+from tests.support.operated_plane import asleep, awake, broken, replica, rolled_back
+from tidegate.cli_words import (
+    age,
+    clean,
+    count,
+    decision_of,
+    reload_in_words,
+    rollout_of,
+    span,
+    state_of,
+)
 
 NOW = datetime(2023, 11, 14, 22, 15, 20, tzinfo=UTC)
 
@@ -50,6 +60,43 @@ def with_states(*states: State, desired: int = 1) -> dict[str, Any]:
 )
 def test_a_service_in_one_word(states: tuple[State, ...], desired: int, word: str) -> None:
     assert state_of(with_states(*states, desired=desired)) == word
+
+
+@pytest.mark.parametrize(
+    ("phase", "word"),
+    [
+        (Phase.PROGRESSING, "rolling out"),
+        (Phase.RESTARTING, "restarting"),
+        (Phase.ROLLING_BACK, "rolling back"),
+        (Phase.FAILED, "degraded"),
+        (Phase.ROLLED_BACK, "ready"),
+        (Phase.PAUSED, "ready"),
+    ],
+)
+def test_a_rollout_is_a_state_while_it_is_under_way(phase: Phase, word: str) -> None:
+    rollout = orjson.loads(as_json(rolled_back("99999999", phase)))
+    assert state_of({**with_states(State.READY), "rollout": rollout}) == word
+
+
+def test_a_rollout_in_words() -> None:
+    service = with_states(State.READY)
+    assert rollout_of(service) == ""
+    back = {**service, "rollout": orjson.loads(as_json(rolled_back("99999999")))}
+    assert rollout_of(back) == (
+        "rolled-back: 99999999 is run instead of the file's 0a1b2c3d (by hand)"
+    )
+    going = orjson.loads(as_json(rolled_back("99999999", Phase.PROGRESSING)))
+    assert rollout_of({**service, "rollout": going}) == (
+        "progressing: 0a1b2c3d → 99999999, 1 new for long enough, 0 old left"
+    )
+
+
+def test_a_rollout_that_was_rolled_back_does_not_make_a_sleeping_service_fail() -> None:
+    trouble = {"code": "rollout-failed", "message": "revision x failed", "retry_after": 0.0}
+    rollout = orjson.loads(as_json(rolled_back("99999999")))
+    service = {**sent(asleep()), "trouble": trouble, "rollout": rollout}
+    assert state_of(service) == "asleep"
+    assert decision_of(service, NOW) == "rollout-failed: revision x failed"
 
 
 def test_trouble_is_failing_unless_a_replica_serves_or_starts() -> None:
