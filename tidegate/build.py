@@ -95,17 +95,16 @@ def build(
     failures = Failures(registry, events, cluster_metrics, clock)
     key = LeaseKey.of(Path(settings.state_dir))
     equipment = Equipment(key, settings.runtime)
-    names = replica_names(rng)
     placing = Placing(
-        registry, runtime, tasks, failures, events, cluster_metrics, clock, wall, names,
-        equipment.of,
+        registry, runtime, tasks, failures, events, cluster_metrics, clock, wall,
+        replica_names(rng), equipment.of,
     )  # fmt: skip
     static = StaticEndpoints(registry, clock, wall)
     scaler = Scaler(registry, events, clock, wall, AutoscalerMetrics(collectors))
-    usage = Calls(cluster_metrics, clock).around("usage", runtime.usage)
     measuring = Measuring(
-        registry, usage, scaler.measured, tasks, events, SourceMetrics(collectors), clock, rng
-    )
+        registry, Calls(cluster_metrics, clock).around("usage", runtime.usage), scaler.measured,
+        tasks, events, SourceMetrics(collectors), clock, rng,
+    )  # fmt: skip
     book = LeaseBook(Path(settings.state_dir))
     leasing = Leasing(scaler, events, clock, wall, lambda: f"{rng.getrandbits(48):012x}", book)
     keeping = Keeping(registry, clock, can=runtime.capabilities.keep)
@@ -128,8 +127,7 @@ def build(
         registry, runtime, failures, events, cluster_metrics, clock,
         adopt=scaler.adopt, discard=placing.discard, keeping=keeping,
     )  # fmt: skip
-    gateway = Succession(spine, events, tasks)
-    gateway.lead(front_of(settings, gateway, events, tasks, rng, log_arguments, on_sweep))
+    gateway = gateways_of(settings, spine, events, tasks, rng, log_arguments, on_sweep)
     registry.on_snapshot(gateway.apply)
 
     metrics = TidegateMetrics(collectors)
@@ -139,17 +137,37 @@ def build(
         file, settings, registry, runtime, events, scaler, measuring, reconciler, rollouts,
         gateway, leasing, clock, wall,
     )  # fmt: skip
-    control.on_reload(metrics.reloaded)
     expiry = Expiry(events, metrics, wall)
-    control.on_reload(lambda result: expiry.look(control.settings.gateway) if result.ok else None)
     admin = AdminServer(settings.admin.listen, token, control, collectors, lease_token=key.token)
     tokens = TokenFile(admin, events)
-    control.on_reload(lambda result: tokens.look(control.settings.admin) if result.ok else None)
+    _after_reloads(control, metrics, expiry, tokens)
     return System(
         settings, registry, runtime, events, scaler, measuring, leasing, reconciler, placing,
-        discovery,
-        gateway, prober, ejector, control, admin, metrics, expiry, equipment,
+        discovery, gateway, prober, ejector, control, admin, metrics, expiry, equipment,
     )  # fmt: skip
+
+
+def _after_reloads(
+    control: Control, metrics: TidegateMetrics, expiry: Expiry, tokens: TokenFile
+) -> None:
+    control.on_reload(metrics.reloaded)
+    control.on_reload(lambda result: expiry.look(control.settings.gateway) if result.ok else None)
+    control.on_reload(lambda result: tokens.look(control.settings.admin) if result.ok else None)
+
+
+def gateways_of(
+    settings: Settings,
+    told: GatewayEvents,
+    events: Events,
+    tasks: Tasks,
+    rng: random.Random,
+    log_arguments: Sequence[str],
+    on_sweep: OnSweep | None,
+) -> Succession:
+    """The present one, and whatever is there from before."""
+    gateway = Succession(told, events, tasks)
+    gateway.lead(front_of(settings, gateway, events, tasks, rng, log_arguments, on_sweep))
+    return gateway
 
 
 def front_of(
