@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 WITH_VENV := PATH="$(CURDIR)/$(BIN):$$PATH"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check format loadtest bench-wake bench-sleeping bench-peers bench-pauses bench-knative bench-autoscaler lock clean
+.PHONY: help setup run test check format loadtest bench-wake bench-sleeping bench-peers bench-pauses bench-knative bench-autoscaler faults soak lock clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,10 +59,17 @@ bench-knative: $(READY)  ## Knative's own performance suite as a scenario on rea
 bench-autoscaler: $(READY)  ## scaling policies beside each other in virtual time; cost of a round
 	@$(WITH_VENV) $(BIN)/python -m loadtests.autoscaler $(ARGS)
 
+faults: $(READY)  ## every fault on real replicas at full length, and the table of docs/reliability.md
+	@TIDEGATE_FAULTS=long $(BIN)/pytest tests/faults -p no:randomly --timeout 900 $(ARGS); \
+	    status=$$?; $(BIN)/python -m tests.faults.report && exit $$status
+
+soak: $(READY)  ## half load for an hour, with kills, reloads and leaving clients; ARGS="--minutes 10"
+	@$(BIN)/python -m tests.faults.soak $(ARGS)
+
 lock:  ## resolve the dependencies anew into requirements.lock; ARGS=--upgrade takes newer ones
 	@scripts/lock $(ARGS)
 
 clean:  ## remove everything that was made here, the virtual environment too
 	rm -rf $(VENV) .venv-peers dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis \
-	    .import_linter_cache loadtests/results
+	    .import_linter_cache loadtests/results tests/faults/results
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ReplicaView:
-    """One copy of a service. `reason` says why it is in its state."""
+    """One copy of a service. `reason` says why it is in its state, or why it is ejected: ready,
+    but without requests for a while."""
 
     id: str
     state: State
@@ -31,9 +32,10 @@ class ReplicaView:
     in_flight: int
     started_at: datetime
     reason: str
+    ejected: bool = False
 
     @classmethod
-    def of(cls, replica: Replica, in_flight: int) -> "ReplicaView":
+    def of(cls, replica: Replica, in_flight: int, ejection: str | None = None) -> "ReplicaView":
         return cls(
             id=replica.id,
             state=replica.state,
@@ -41,7 +43,8 @@ class ReplicaView:
             revision=replica.revision,
             in_flight=in_flight,
             started_at=moment(replica.started_at),
-            reason=replica.reason,
+            reason=replica.reason if ejection is None else ejection,
+            ejected=ejection is not None,
         )
 
 

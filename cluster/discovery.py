@@ -2,7 +2,8 @@
 
 Level-based: a hint of the engine only makes us look, and every `resync` seconds we look anyway.
 What we did not start ourselves (a former Tidegate with the same owner did) is adopted, never
-restarted; what belongs to no configured service is discarded.
+restarted; what belongs to no configured service is discarded. Being missing in one list proves
+nothing, because lists may be stale: only what two in a row do not know is gone.
 """
 
 import asyncio
@@ -23,8 +24,10 @@ from cluster.runtime import Runtime, RuntimeFailure
 RESYNC = 30.0
 # News come in crowds, and a list call competes with the start that caused them.
 GATHER = 0.02
-RECONNECT_FIRST = 0.5
-RECONNECT_LONGEST = 30.0
+# An engine that is away is asked for often enough that all is well soon after its return; to be
+# refused by a local socket costs nothing.
+AGAIN_FIRST = 0.5
+AGAIN_LONGEST = 5.0
 
 
 _STATES = {
@@ -50,6 +53,7 @@ class Discovery:
         discard: Callable[[Instance], None],
         resync: float = RESYNC,
         keeping: Keeping | None = None,
+        jitter: Callable[[], float] = lambda: 1.0,
     ) -> None:
         self._registry = registry
         self._runtime = runtime
@@ -63,6 +67,9 @@ class Discovery:
         self._keeping = keeping
         self._hint = asyncio.Event()
         self._engine_answers = True
+        self._jitter = jitter
+        self._missing: set[str] = set()
+        self._withheld: set[str] = set()
 
     async def run(self) -> None:
         """For ever. An engine that is away is tried again with growing pauses."""
@@ -72,14 +79,18 @@ class Discovery:
 
     async def sync(self) -> bool:
         """One look; False when the engine did not answer."""
-        before = self._known_replicas()
+        before, withheld = self._known_replicas(), self._withheld
+        self._withheld = set()
         try:
             instances = await self._calls("list", self._runtime.instances())
         except RuntimeFailure as failure:
+            self._withheld |= withheld
             self._engine_is(False, failure.message)
             return False
-        self._engine_is(True)
         self._compare(instances, before)
+        for replica in withheld - self._withheld:
+            self._registry.withhold(replica, False)
+        self._engine_is(True)
         return True
 
     def look(self) -> None:
@@ -87,22 +98,31 @@ class Discovery:
         self._hint.set()
 
     async def _follow(self) -> None:
-        pause = RECONNECT_FIRST
+        pause = AGAIN_FIRST
         while True:
             begun = self._clock()
             await self._until_it_breaks()
-            if self._clock() - begun > RECONNECT_LONGEST:
-                pause = RECONNECT_FIRST
-            await asyncio.sleep(pause)
-            pause = min(RECONNECT_LONGEST, pause * 2)
+            if self._clock() - begun > AGAIN_LONGEST:
+                pause = AGAIN_FIRST
+            await asyncio.sleep(pause * self._jitter())
+            pause = min(AGAIN_LONGEST, pause * 2)
             await self._reconnect()
 
     async def _until_it_breaks(self) -> None:
         try:
-            async for _ in self._runtime.watch():
+            async for hint in self._runtime.watch():
+                if hint.ended is not None:
+                    self._withhold(hint.ended)
                 self._hint.set()
         except RuntimeFailure as failure:
             self._engine_is(False, failure.message)
+
+    def _withhold(self, instance: str) -> None:
+        """Until the next look has told how it ended, or that it runs again."""
+        for replica in self._known_replicas().values():
+            if replica.instance == instance:
+                self._withheld.add(replica.id)
+                self._registry.withhold(replica.id, True)
 
     async def _reconnect(self) -> None:
         try:
@@ -111,13 +131,20 @@ class Discovery:
             self._engine_is(False, failure.message)
 
     async def _look_again_and_again(self) -> None:
+        pause = self._resync
         while True:
-            await self._hint_or_resync()
-            await self.sync()
+            await self._hint_or(pause)
+            if await self.sync():
+                pause = self._resync
+            else:
+                pause = min(AGAIN_LONGEST, AGAIN_FIRST if pause == self._resync else pause * 2)
+                # What was hinted at is not known yet; but who does not answer is not pressed.
+                await asyncio.sleep(pause * self._jitter())
+                self._hint.set()
 
-    async def _hint_or_resync(self) -> None:
+    async def _hint_or(self, pause: float) -> None:
         try:
-            async with asyncio.timeout(self._resync):
+            async with asyncio.timeout(pause):
                 await self._hint.wait()
         except TimeoutError:
             return
@@ -137,17 +164,17 @@ class Discovery:
         Only an instance that was known then can be missing from the list, and what was known then
         but is forgotten now is no stranger: it ended in between.
         """
-        seen = {instance.replica for instance in instances}
-        for replica in before.values():
-            if replica.instance is not None and replica.id not in seen:
-                self._note_loss(replica)
+        self._note_losses(instances, before)
         # An end of what was stopped already is old news, also when it was started again since.
         stopped = {one.id for one in before.values() if one.state is State.STOPPED}
         for instance in instances:
             if instance.status is InstanceStatus.EXITED and instance.replica not in stopped:
                 self._note_end(instance)
-            elif instance.status is InstanceStatus.RUNNING:
+                continue
+            if instance.status is InstanceStatus.RUNNING:
                 self._registry.note_health(instance.replica, instance.id, instance.health)
+            if (known := before.get(instance.replica)) is not None:
+                self._note_move(known, instance)
         self._take_in(
             [
                 instance
@@ -156,6 +183,33 @@ class Discovery:
                 and self._registry.replica(instance.replica) is None
             ]
         )
+
+    def _note_losses(self, instances: Sequence[Instance], before: dict[str, Replica]) -> None:
+        seen = {instance.replica for instance in instances}
+        missing = {
+            replica.id
+            for replica in before.values()
+            if replica.instance is not None and replica.id not in seen
+        }
+        for replica in missing & self._missing:
+            self._note_loss(before[replica])
+        if self._missing != missing:
+            self._hint.set()
+        self._missing = missing
+
+    def _note_move(self, former: Replica, instance: Instance) -> None:
+        """Somebody else has started it again, and it is not where requests are sent to."""
+        known = self._registry.replica(former.id)
+        if (
+            known is None
+            or None in (instance.address, former.address)
+            or (former.instance, former.address) != (known.instance, known.address)
+            or instance.id != former.instance
+            or instance.address == former.address
+        ):
+            return
+        reason = f"it was started again by somebody else, at {instance.address}"
+        self._registry.advance(former.id, Event.EXITED, reason, self._clock())
 
     def _note_loss(self, former: Replica) -> None:
         known = self._registry.replica(former.id)
@@ -175,6 +229,8 @@ class Discovery:
             self._complete(known)
             return
         self._failures.why(instance.replica, "out-of-memory" if end.oom else "", end.message)
+        if end.was_killed:
+            self._failures.was_killed(instance.replica)
         self._registry.advance(instance.replica, Event.EXITED, end.cause, self._clock())
 
     def _complete(self, replica: Replica) -> None:
@@ -232,6 +288,7 @@ class Discovery:
         )
 
     def _engine_is(self, answers: bool, why: str = "") -> None:
+        self._failures.engine_answers(answers)
         if answers is self._engine_answers:
             return
         self._engine_answers = answers

@@ -4,16 +4,19 @@ Writes the *trouble* of a service, which tells clients and operators why it has 
 """
 
 import logging
+import math
 from collections.abc import Callable
 
 from cluster.backoff import Backoff
 from cluster.events import Events
 from cluster.lifecycle import State
 from cluster.metrics import ClusterMetrics
+from cluster.missed import LONGEST, Missed
 from cluster.model import Replica, Trouble
 from cluster.registry import Registry
 
 LOOPING_AFTER = 3
+AWAY = "engine-unavailable"
 _NONE = Backoff()
 
 
@@ -26,7 +29,9 @@ class Failures:
         clock: Callable[[], float],
         *,
         engine_owns_count: bool = False,
+        jitter: Callable[[], float] = lambda: 1.0,
     ) -> None:
+        """`jitter`: about 1; what a pause before trying an engine again is multiplied with."""
         self._registry = registry
         self._events = events
         self._metrics = metrics
@@ -36,12 +41,33 @@ class Failures:
         self._ready_since: dict[str, float] = {}
         self._causes: dict[str, tuple[str, str]] = {}
         self._blaming: set[str] = set()
+        self._crowded: set[str] = set()
         self._evicted: set[str] = set()
+        self._killed: set[str] = set()
+        self._missed = Missed(jitter)
         registry.on_replica(self._follow)
 
     def wait(self, service: str) -> float:
         """Seconds until the next start of that service is due; 0 is now."""
-        return self._backoff.get(service, _NONE).remaining(self._clock())
+        now = self._clock()
+        backoff = self._backoff.get(service, _NONE).remaining(now)
+        return max(backoff, self._missed.wait(service, now))
+
+    def engine_answers(self, answers: bool) -> None:
+        """Discovery says so after each look. What it missed is tried again when it is back."""
+        now = self._clock()
+        if not answers:
+            self._missed.went_away(now)
+        elif (back := self._missed.came_back(now)) is not None:
+            since, services = back
+            for service in services:
+                self._clear(service, AWAY)
+            # What failed while it was in trouble has failed because of that.
+            for service, backoff in list(self._backoff.items()):
+                if backoff.last >= since > -math.inf:
+                    self.forgive(service)
+            for service in services:
+                self._registry.touch(service)
 
     def why(self, replica: str, code: str, detail: str = "") -> None:
         """The stable code of the failure that this replica is about to have, if one is known, and
@@ -53,8 +79,13 @@ class Failures:
         self._evicted.add(replica)
         self._metrics.evictions.labels(service, reason).inc()
 
+    def was_killed(self, replica: str) -> None:
+        """Its end, of which we are about to hear, was made from outside."""
+        self._killed.add(replica)
+
     def forgive(self, service: str) -> None:
         """What runs has changed: former failures say nothing about it."""
+        self._missed.forget(service)
         if self._backoff.pop(service, None) is not None:
             self._registry.set_trouble(service, None)
 
@@ -68,9 +99,19 @@ class Failures:
             self._blaming.discard(service)
             self._registry.set_trouble(service, None)
 
+    def crowd_out(self, service: str, trouble: Trouble | None) -> None:
+        """The host has no room for it. None: it has again, or nobody asks."""
+        if trouble is not None:
+            self._crowded.add(service)
+            self._registry.set_trouble(service, trouble)
+        elif service in self._crowded:
+            self._crowded.discard(service)
+            self._registry.set_trouble(service, None)
+
     def _follow(self, replica: Replica) -> None:
         if replica.state is State.READY:
             self._ready_since.setdefault(replica.id, self._clock())
+            self._missed.forget(replica.service)
             self._registry.set_trouble(replica.service, None)
         elif replica.state is State.FAILED:
             self._record(replica)
@@ -78,6 +119,7 @@ class Failures:
             self._ready_since.pop(replica.id, None)
             self._causes.pop(replica.id, None)
             self._evicted.discard(replica.id)
+            self._killed.discard(replica.id)
             if self._registry.completed(replica.service) is not None:
                 self.forgive(replica.service)
 
@@ -86,15 +128,46 @@ class Failures:
         ready_since = self._ready_since.pop(replica.id, None)
         if self._engine_owns_count and self._can_be_spared(replica.service):
             return
-        served_for = 0.0 if ready_since is None else now - ready_since
-        backoff = self._backoff.get(replica.service, _NONE).failed(served_for, now)
-        self._backoff[replica.service] = backoff
         known, detail = self._causes.pop(replica.id, ("", ""))
+        if known == AWAY:
+            self._miss(replica, now)
+            return
+        backoff = self._backoff.get(replica.service, _NONE)
+        was_killed = replica.id in self._killed
+        self._killed.discard(replica.id)
+        if ready_since is None:
+            backoff = backoff.failed(0.0, now)
+        elif was_killed:
+            backoff = backoff.killed(now - ready_since, now)
+        else:
+            backoff = backoff.failed(now - ready_since, now)
+        self._backoff[replica.service] = backoff
         code = known or ("start-failed" if ready_since is None else "replica-died")
         if replica.id not in self._evicted:
             self._metrics.evictions.labels(replica.service, code).inc()
         self._evicted.discard(replica.id)
         self._tell(replica, code, detail, backoff)
+
+    def _miss(self, replica: Replica, now: float) -> None:
+        """A waiting request is told once it lasts: an engine that is restarted is soon back."""
+        miss = self._missed.add(replica.service, now)
+        lasts = self._missed.lasts(replica.service, now)
+        if lasts:
+            self._registry.set_trouble(replica.service, Trouble(AWAY, replica.reason, LONGEST))
+        if miss.count == 1:
+            self._events.emit(
+                "start-missed",
+                f"{replica.id} was not started: {replica.reason}; "
+                "it is tried again until the engine answers",
+                service=replica.service,
+                replica=replica.id,
+                level=logging.WARNING,
+            )
+
+    def _clear(self, service: str, code: str) -> None:
+        trouble = self._registry.trouble(service)
+        if trouble is not None and trouble.code == code:
+            self._registry.set_trouble(service, None)
 
     def _can_be_spared(self, service: str) -> bool:
         """Such an engine takes surplus replicas away by itself: that is no failure."""
@@ -104,13 +177,13 @@ class Failures:
 
     def _tell(self, replica: Replica, code: str, detail: str, backoff: Backoff) -> None:
         wait = backoff.remaining(self._clock())
-        if backoff.failures >= LOOPING_AFTER and code in ("start-failed", "replica-died"):
+        if wait and backoff.failures >= LOOPING_AFTER and code in ("start-failed", "replica-died"):
             code = "crash-looping"
         message = replica.reason
-        if backoff.failures > 1:
+        if backoff.failures > 1 and wait:
             message = f"{message} ({backoff.failures} failures in a row)"
         retry_after = wait + (self._registry.start_seconds(replica.service) or 1.0)
-        trouble = Trouble(code, message, retry_after, detail)
+        trouble = Trouble(code, message, retry_after, detail, at_once=wait == 0)
         self._registry.set_trouble(replica.service, trouble)
         self._events.emit(
             "replica-failed",

@@ -2,7 +2,7 @@
 
 They are values, so the same shapes travel between processes. Each has one sender and one reader:
 EndpointSnapshot registry -> gateway; LoadReport and Wake gateway -> autoscaler;
-Outcome gateway -> health; Drained gateway -> reconciler.
+Outcome gateway -> health, and of a LoadReport what was Served; Drained gateway -> reconciler.
 """
 
 from dataclasses import dataclass
@@ -44,6 +44,21 @@ class EndpointSnapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class Served:
+    """What one replica did with requests during the span of a report.
+
+    `answers` are complete and no failures; each of `failures` was told as an Outcome too. `times`,
+    counted in cluster/buckets.py: from when a request was sent to the first byte of its answer, or
+    until it was given up; those of failures are left out.
+    """
+
+    replica: str
+    answers: int
+    failures: int
+    times: Sparse = ()
+
+
+@dataclass(frozen=True, slots=True)
 class LoadReport:
     """What one gateway saw of one service during the `span` seconds that end at `at` (loop time).
 
@@ -57,7 +72,7 @@ class LoadReport:
     The times are counted in cluster/buckets.py, and only told where a rule needs them. Latencies:
     from a request's arrival to the first byte of its answer, without those that waited for a wake
     and without answers of the gateway's own. Service times: from when it was sent to a replica.
-    Waits: from arrival to a free place, in vain too.
+    Waits: from arrival to a free place, in vain too. `served` is told where replicas are compared.
     """
 
     service: str
@@ -75,6 +90,7 @@ class LoadReport:
     latencies: Sparse = ()
     service_times: Sparse = ()
     waits: Sparse = ()
+    served: tuple[Served, ...] = ()
 
     @property
     def keeping_awake(self) -> int:

@@ -6,6 +6,7 @@ Pure and immutable: a change is a new value.
 from dataclasses import dataclass
 from enum import StrEnum
 
+from cluster.endings import cause_of
 from cluster.lifecycle import State
 
 
@@ -44,18 +45,26 @@ class InstanceHealth(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Exit:
-    """How an instance ended: its code where known (negative: the signal), and why in words."""
+    """How an instance ended: its code where known (negative: the signal), and why in words.
+
+    `memory` is the limit in bytes under which it ran, where there is one.
+    """
 
     code: int | None = None
     oom: bool = False
     message: str = ""
+    memory: int | None = None
 
     @property
     def cause(self) -> str:
         """Without the words of the instance itself, which are not for everybody."""
-        if self.oom:
-            return "killed: out of memory"
-        return "ended" if self.code is None else f"exited with code {self.code}"
+        return cause_of(self.code, oom=self.oom, memory=self.memory)
+
+    @property
+    def was_killed(self) -> bool:
+        """By somebody from outside: no program does that to itself. (One that is out of memory is
+        killed for what it did.)"""
+        return self.code == -9 and not self.oom
 
     def __str__(self) -> str:
         return f"{self.cause}: {self.message}" if self.message else self.cause
@@ -129,7 +138,8 @@ class Trouble:
     `code` is stable (start-failed, crash-looping, image-missing, engine-unavailable, …);
     `retry_after` is in seconds; where it is known when it ends, `until` is that moment (loop time)
     and counts instead. `detail` is what the replica itself said: it may hold anything, so
-    it is for operators and never told to clients.
+    it is for operators and never told to clients. `at_once`: a start makes it good in the same
+    moment, so requests wait for that and hear nothing of it.
     """
 
     code: str
@@ -137,6 +147,7 @@ class Trouble:
     retry_after: float = 1.0
     detail: str = ""
     until: float | None = None
+    at_once: bool = False
 
     def __str__(self) -> str:
         return f"{self.message}: {self.detail}" if self.detail else self.message

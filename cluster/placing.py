@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import itertools
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -23,11 +23,13 @@ from cluster.model import Instance, Replica
 from cluster.registry import Registry
 from cluster.routed import Routed
 from cluster.runtime import InstanceRuntime, RuntimeFailure
+from cluster.starts import Starts
 from cluster.tasks import Tasks
 from cluster.workload import Workload
 from config.service import Service
 
-STOP_AGAIN_AFTER = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+STOP_AGAIN_AFTER = (0.5, 1.0, 2.0, 5.0)
+THAW_AGAIN_AFTER = (0.1, 0.5, 1.0, 2.0, 5.0)
 FREEZE_AGAIN_AFTER = 5.0
 DISCARD_GRACE = 10.0
 
@@ -45,8 +47,12 @@ class Placing:
         wall: Callable[[], float],
         new_id: Callable[[str], str],
         given: Callable[[str], Mapping[str, str]] = lambda service: {},
+        jitter: Callable[[], float] = lambda: 1.0,
+        starts: Starts | None = None,
     ) -> None:
-        """`given` is what each replica of a service has in its environment from us."""
+        """`given` is what each replica of a service has in its environment from us. `jitter`:
+        about 1; what a pause before trying an engine again is multiplied with. Without `starts`,
+        any number may be started at once."""
         self._registry = registry
         self._runtime = runtime
         self._tasks = tasks
@@ -59,6 +65,8 @@ class Placing:
         self._wall = wall
         self._new_id = new_id
         self._given = given
+        self._jitter = jitter
+        self._starts = starts or Starts(registry, metrics)
         self._busy: dict[str, asyncio.Task[None]] = {}
         self._routed = Routed(registry)
 
@@ -129,15 +137,17 @@ class Placing:
     # Their tasks
 
     async def _start(self, replica: str, workload: Workload) -> None:
-        start = self._runtime.start(replica, self._equipped(workload))
-        await self._begin(replica, workload.service, self._calls("start", start), "started")
+        async with self._starts.place(replica, workload.service):
+            start = self._runtime.start(replica, self._equipped(workload))
+            await self._begin(replica, workload.service, self._calls("start", start), "started")
 
     async def _revive(self, replica: str) -> None:
         known = self._registry.replica(replica)
         if known is None or known.instance is None:
             return
-        resume = self._calls("resume", self._runtime.resume(known.instance))
-        await self._begin(replica, known.service, resume, "started again")
+        async with self._starts.place(replica, known.service):
+            resume = self._calls("resume", self._runtime.resume(known.instance))
+            await self._begin(replica, known.service, resume, "started again")
 
     async def _begin(
         self, replica: str, service: str, start: Awaitable[Instance], verb: str
@@ -158,7 +168,17 @@ class Placing:
             service=service,
             replica=replica,
         )
+        self._oust(instance)
         self._registry.locate(replica, instance.id, instance.address, instance.health)
+
+    def _oust(self, instance: Instance) -> None:
+        """Whoever is still believed at its address has ended, and we have not heard of it."""
+        if instance.address is None:
+            return
+        for other in self._registry.claimants(instance.address):
+            if other != instance.replica:
+                reason = f"its address {instance.address} is {instance.replica}'s now"
+                self._registry.advance(other, Event.EXITED, reason, self._clock())
 
     def _equipped(self, workload: Workload) -> Workload:
         """With what is no part of its revision."""
@@ -229,28 +249,44 @@ class Placing:
 
     async def _thaw(self, replica: str) -> None:
         """Ready before it is thawed: the kernel takes connections and bytes for a frozen replica,
-        so its requests are on their way while the engine is still at work."""
+        so its requests are on their way while the engine is still at work. An engine in trouble is
+        asked again and again: the replica lives, and what it was sent waits in it; it gets nothing
+        more until it is thawed."""
         known = self._registry.replica(replica)
         if known is None or known.instance is None:
             return
         self._registry.advance(replica, Event.THAW, "woken", self._clock())
+        for pause in _endless(THAW_AGAIN_AFTER):
+            failure = await self._thawed(known.instance)
+            if failure is None:
+                self._registry.advance(replica, Event.THAW, "woken", self._clock())
+                return
+            if not failure.transient:
+                self._failures.why(replica, failure.code)
+                self._registry.advance(replica, Event.EXITED, failure.message, self._clock())
+                return
+            why = f"not thawed yet: {failure.message}"
+            self._registry.advance(replica, Event.FREEZE, why, self._clock())
+            await asyncio.sleep(pause * self._jitter())
+
+    async def _thawed(self, instance: str) -> RuntimeFailure | None:
+        """Why not, where it did not succeed."""
         try:
-            await self._calls("thaw", self._runtime.thaw(known.instance))
+            await self._calls("thaw", self._runtime.thaw(instance))
         except RuntimeFailure as failure:
-            self._failures.why(replica, failure.code)
-            self._registry.advance(replica, Event.EXITED, failure.message, self._clock())
+            return failure
+        return None
 
     async def _stop_instance(self, instance: str, grace: float) -> None:
         """Until it worked: an engine that is away for a while must not leave leaks behind."""
-        pauses = itertools.chain(STOP_AGAIN_AFTER, itertools.repeat(STOP_AGAIN_AFTER[-1]))
-        for attempt, pause in enumerate(pauses):
+        for attempt, pause in enumerate(_endless(STOP_AGAIN_AFTER)):
             try:
                 await self._calls("stop", self._runtime.stop(instance, grace))
                 return
             except RuntimeFailure as failure:
                 if attempt == 0:
                     self._tell_stop_failed(instance, failure, "it is tried again until it works")
-                await asyncio.sleep(pause)
+                await asyncio.sleep(pause * self._jitter())
 
     async def _stop_for_good(self, replica: Replica, grace: float) -> None:
         self._registry.advance(replica.id, Event.DRAIN, "Tidegate stops", self._clock())
@@ -298,3 +334,8 @@ class Placing:
         )
         self._routed.forget(replica)
         self._registry.forget(replica)
+
+
+def _endless(pauses: Sequence[float]) -> Iterator[float]:
+    """These, and the last one for ever."""
+    return itertools.chain(pauses, itertools.repeat(pauses[-1]))

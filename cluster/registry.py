@@ -15,6 +15,7 @@ from cluster.model import Address, Desired, InstanceHealth, Mode, Replica, Troub
 from config.links import one_shots
 from config.service import Service
 
+_LIVING = (State.STARTING, State.READY, State.UNHEALTHY)
 ASLEEP = Desired(0, reason="never used")
 
 
@@ -27,7 +28,8 @@ class _Record:
     start_seconds: float | None = None
     completed: str | None = None  # the revision of a one-shot that has ended well
     replicas: dict[str, Replica] = field(default_factory=dict)
-    ejected: set[str] = field(default_factory=set)
+    ejected: dict[str, str] = field(default_factory=dict)  # each with the reason
+    withheld: set[str] = field(default_factory=set)
     snapshot: EndpointSnapshot | None = None
 
 
@@ -85,8 +87,12 @@ class Registry:
         return record.start_seconds if record else None
 
     def is_ejected(self, replica: str) -> bool:
+        return self.ejection(replica) is not None
+
+    def ejection(self, replica: str) -> str | None:
+        """Why it gets no requests for a while although it is ready."""
         service = self._service_of.get(replica)
-        return service is not None and replica in self._records[service].ejected
+        return None if service is None else self._records[service].ejected.get(replica)
 
     def snapshot(self, service: str) -> EndpointSnapshot:
         record = self._records.get(service)
@@ -150,6 +156,26 @@ class Registry:
         if known and known.instance == instance and known.health is not health:
             self._put(replace(known, health=health))
 
+    def claimants(self, address: Address) -> list[str]:
+        """Living replicas of ours that we believe at that address."""
+        return [
+            replica.id
+            for record in self._records.values()
+            for replica in record.replicas.values()
+            if replica.address == address
+            and replica.instance is not None
+            and replica.state in _LIVING
+        ]
+
+    def withhold(self, replica: str, withheld: bool) -> None:
+        """Keep it out of the snapshot: it is said to have ended, and what that means for it is
+        not known yet. Its address may be another's already."""
+        service = self._service_of.get(replica)
+        if service is not None:
+            record = self._records[service]
+            (record.withheld.add if withheld else record.withheld.discard)(replica)
+            self._publish(service, record)
+
     def complete(self, replica: str) -> None:
         """A one-shot has ended well. Once nobody wants it any more, it is to run again."""
         known = self.replica(replica)
@@ -162,7 +188,8 @@ class Registry:
             return
         record = self._records[service]
         del record.replicas[replica]
-        record.ejected.discard(replica)
+        record.ejected.pop(replica, None)
+        record.withheld.discard(replica)
         self._publish(service, record)
         self._announce(service)
 
@@ -191,13 +218,16 @@ class Registry:
 
     # Writing: health
 
-    def eject(self, replica: str, ejected: bool) -> None:
+    def eject(self, replica: str, ejected: bool, reason: str = "") -> None:
         """Keep a ready replica out of the snapshot for a while, or let it back."""
         service = self._service_of.get(replica)
         if service is None:
             return
         record = self._records[service]
-        (record.ejected.add if ejected else record.ejected.discard)(replica)
+        if ejected:
+            record.ejected[replica] = reason
+        else:
+            record.ejected.pop(replica, None)
         self._publish(service, record)
         self._announce(service)
 
@@ -256,7 +286,10 @@ def _endpoints(record: _Record) -> tuple[Endpoint, ...]:
     return tuple(
         Endpoint(replica.id, replica.address, replica.revision)
         for replica in record.replicas.values()
-        if replica.state is State.READY and replica.address and replica.id not in record.ejected
+        if replica.state is State.READY
+        and replica.address
+        and replica.id not in record.ejected
+        and replica.id not in record.withheld
     )
 
 
@@ -277,6 +310,6 @@ def _trouble_to_tell(record: _Record) -> Trouble | None:
     if record.desired.refusal is not None:
         return record.desired.refusal
     on_its_way = any(replica.state is State.STARTING for replica in record.replicas.values())
-    if on_its_way or record.trouble is None:
+    if on_its_way or record.trouble is None or record.trouble.at_once:
         return None
     return replace(record.trouble, detail="")

@@ -7,7 +7,7 @@ truth, `watch` only says where to look again.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from cluster.model import Instance, Usage
@@ -53,9 +53,11 @@ class LogLine:
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """Something changed: look again. `service` None: anything may have."""
+    """Something changed: look again. `service` None: anything may have. `ended` is an instance of
+    which the engine says that it has just ended."""
 
     service: str | None = None
+    ended: str | None = field(default=None, compare=False)
 
 
 class Runtime(Protocol):

@@ -74,6 +74,7 @@ def _absolute(path: str) -> str:
 Count = Annotated[int, Strict()]
 Number = Annotated[float, Strict(), AfterValidator(float)]
 Amount = Annotated[float, Strict(), Field(gt=0), AfterValidator(float)]
+Times = Annotated[float, Strict(), Field(ge=1.5), AfterValidator(float)]
 Flag = Annotated[bool, Strict()]
 Port = Annotated[int, Strict(), Field(ge=1, le=65535)]
 Text = Annotated[str, StringConstraints(min_length=1), AfterValidator(_no_nul)]

@@ -11,9 +11,9 @@ from pydantic import (
 )
 
 from config.addresses import request_target
-from config.fields import Command, Count, Flag, Model, Port
+from config.fields import Command, Count, Flag, Model, Port, Times
 from config.probe_fields import Body, Headers, Statuses
-from config.units import Positive, Ratio, at_most, format_ratio
+from config.units import Positive, Ratio, Window, at_least, at_most, format_ratio
 from config.wording import shown
 
 KINDS = ("tcp", "http", "exec", "grpc")
@@ -89,13 +89,33 @@ class Probe(Check):
 
 
 class Outliers(Model):
-    """Ejection by what real traffic meets."""
+    """Ejection by what real traffic meets: a replica that does worse than its siblings."""
 
     failures: Count = Field(5, ge=0, description="Failures in a row that eject; 0 turns it off.")
-    eject_for: Positive = Field(10.0, description="How long it gets no requests.")
+    error_rate: (
+        Annotated[Ratio, at_least(0.01, format_ratio), at_most(1.0, format_ratio)] | None
+    ) = Field(None, description="Share of failures that ejects, where siblings have clearly less.")
+    slow: Times | None = Field(
+        None,
+        description="So many times its siblings' median time to first byte, and 50ms more, ejects.",
+    )
+    min_requests: Count = Field(
+        20, ge=1, description="error_rate and slow judge a replica by no fewer."
+    )
+    window: Annotated[Window, at_most(300.0)] = Field(
+        10.0, description="The time over which error_rate and slow look."
+    )
+    eject_for: Positive = Field(
+        10.0, description="How long it gets no requests; times the ejections in a row, up to 5m."
+    )
     max_ejected: Annotated[Ratio, at_most(1.0, format_ratio)] = Field(
         0.5, description="Share of the replicas that may be ejected at once."
     )
+
+    @property
+    def compares(self) -> bool:
+        """What gateways tell of each replica is needed."""
+        return self.error_rate is not None or self.slow is not None
 
 
 class Health(Model):

@@ -142,6 +142,9 @@ class Service(Model):
     )
     queue: Queue = Field(Queue(), description="Requests that wait for a replica.")
     balance: Balance = Field("least_in_flight", description="Which replica gets a request.")
+    slow_start: Duration = Field(
+        0.0, description="A replica that becomes ready gets a share growing to a whole one so long."
+    )
     timeouts: Timeouts = Field(Timeouts(), description="How long a replica may be silent.")
     retries: Retries = Field(Retries(), description="Trying again on another replica.")
     scaling: Scaling = Field(Scaling(), description="How many replicas.")
@@ -153,4 +156,9 @@ class Service(Model):
     health: Health = Field(Health(), description="Probes and ejection.")
     drain: Duration = Field(30.0, description="How long requests in flight may finish.")
     stop_grace: Duration = Field(10.0, description="From SIGTERM to SIGKILL.")
+    priority: Count = Field(
+        0,
+        description="Who comes first when the host is full; idle services of a higher one are not "
+        "put to sleep for those of a lower one.",
+    )
     rollout: Rollout = Field(Rollout(), description="How a new revision replaces the old one.")

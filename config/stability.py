@@ -32,6 +32,7 @@ _USUAL_START = StartupProbe().deadline
 
 def of_service(service: Service, runtime: str | None) -> Iterator[Finding]:
     """Seen from the top of the service."""
+    yield from _of_siblings(service)
     if service.endpoints:
         return
     yield from _of_scaling(service.scaling)
@@ -181,6 +182,24 @@ def _above_limit(service: Service, index: int, target: float) -> Finding:
         return Finding((*_rule(index), "target"), message)
     message = f"{limit} is below the target of scaling.rules ({target:g} if not written), {effect}"
     return Finding(("concurrency",), message)
+
+
+def _of_siblings(service: Service) -> Iterator[Finding]:
+    """Whoever is compared needs somebody to be compared with."""
+    most, outliers = _most_replicas(service), service.health.outliers
+    for key, least in (("error_rate", 2), ("slow", 3)):
+        if getattr(outliers, key) is not None and most < least:
+            count = "is only one" if most == 1 else f"are at most {most}"
+            message = (
+                f"compares at least {least} replicas, and there {count}: "
+                "have more of them, or remove it"
+            )
+            yield Finding(("health", "outliers", key), message)
+
+
+def _most_replicas(service: Service) -> int:
+    schedules = (rule.max or 0 for rule in service.scaling.schedules)
+    return len(service.endpoints) or max(service.scaling.max, *schedules, 1)
 
 
 def _of_starts(service: Service) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from cluster.messages import EndpointSnapshot
 from gateway.dispatch import Dispatcher
 from gateway.door import Door
+from gateway.held import Held
 from gateway.peers import Everyone
 from gateway.problems import Problem
 from gateway.retry import Budget
@@ -36,16 +37,21 @@ class Destination:
     """One service in use."""
 
     __slots__ = (
-        "_everyone", "budget", "connect_timeout", "counters", "dispatcher", "door", "name",
-        "queue_timeout", "removed", "reporting", "response_timeout", "service", "snapshot",
+        "_everyone", "budget", "connect_timeout", "counters", "dispatcher", "door", "is_measured",
+        "name", "queue_timeout", "removed", "reporting", "response_timeout", "service", "snapshot",
         "woken_at",
     )  # fmt: skip
 
     def __init__(
-        self, service: Routed, rng: random.Random, now: float, everyone: Everyone | None = None
+        self,
+        service: Routed,
+        rng: random.Random,
+        now: float,
+        everyone: Everyone | None = None,
+        held: Held | None = None,
     ) -> None:
         self.name = service.name
-        self.dispatcher: Dispatcher[Exchange] = Dispatcher(rng)
+        self.dispatcher: Dispatcher[Exchange] = Dispatcher(rng, held)
         self.counters = Counters(now)
         self.budget = Budget(now)
         self.snapshot: EndpointSnapshot | None = None
@@ -60,6 +66,7 @@ class Destination:
         if service.timed:
             self.counters.times()  # what was before it was asked for is not told
         self.service = service
+        self.is_measured = service.timed or service.compared
         timeouts = service.timeouts
         self.connect_timeout = timeouts.connect or math.inf
         self.response_timeout = timeouts.response or math.inf
@@ -68,6 +75,8 @@ class Destination:
             concurrency=service.concurrency,
             queue_size=service.queue.size,
             balance=service.balance,
+            slow_start=service.slow_start,
+            compared=service.compared,
         )
         if service.sleeping is not None or self.door is not None:
             self.door = self.door or Door()

@@ -7,14 +7,19 @@ all gateway processes have together.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from cluster.messages import Endpoint
+from cluster.messages import Endpoint, Served
 from config.service import Balance
+from gateway import problems
 from gateway.balancer import Draws, picker
+from gateway.conduct import Conduct
+from gateway.held import Held
 from gateway.peers import BOUND_BEFORE, JUST_CAME, Count, Peers, Tokens
+from gateway.problems import Problem
+from gateway.slow_start import SlowStart
 
 if TYPE_CHECKING:
     from gateway.exchange import Exchange
@@ -29,6 +34,7 @@ class Slot:
     will not come back.
 
     `held` of what is in flight has one of the `tokens`: all of it, or nothing without a limit.
+    `is_heeded`: a good answer is news, because it `failed` before or its `conduct` is counted.
     """
 
     endpoint: Endpoint
@@ -38,9 +44,23 @@ class Slot:
     leaving: bool = False
     draining: bool = False
     failed: bool = False
-    connecting: int = 0
+    is_heeded: bool = False
+    conduct: Conduct | None = None
+    connecting: "dict[Upstream, None]" = field(default_factory=dict)
+    open: int = 0  # connections to it
     idle: "list[Upstream]" = field(default_factory=list)
     parked: "OrderedDict[Exchange, None]" = field(default_factory=OrderedDict)
+
+    def has_failed(self, failed: bool) -> None:
+        self.failed = failed
+        self.is_heeded = failed or self.conduct is not None
+        if failed and self.conduct is not None:
+            self.conduct.failures += 1
+
+    def compare(self, compared: bool) -> None:
+        """Whether its conduct is counted, anew from now on."""
+        self.conduct = Conduct() if compared else None
+        self.is_heeded = self.failed or compared
 
     def __repr__(self) -> str:
         leaving = " leaving" if self.leaving else ""
@@ -51,15 +71,21 @@ class Dispatcher(Generic[W]):
     """Endpoints, their counts, and the queue of one service."""
 
     __slots__ = (
-        "_balance", "_everywhere", "_leaving", "_open", "_peers", "_pick", "_rng", "concurrency",
-        "queue_size", "slots", "waiting",
+        "_balance", "_compared", "_everywhere", "_held", "_leaving", "_open", "_peers", "_pick",
+        "_rng", "_slow_start", "_told", "concurrency", "full", "queue_size", "slots", "waiting",
     )  # fmt: skip
 
-    def __init__(self, rng: Draws) -> None:
+    def __init__(self, rng: Draws, held: Held | None = None) -> None:
+        """`held` counts those who wait for all services."""
+        self._held = held or Held()
+        self._told = 0  # of those who wait here
+        self.full = problems.QUEUE_FULL  # why one could not wait, as found last
         self._rng = rng
         self._balance: Balance = "least_in_flight"
-        self._pick = picker(self._balance, rng)
+        self._slow_start = SlowStart(picker(self._balance, rng), 0.0)
+        self._pick: Callable[[Sequence[Slot], int], int] = self._slow_start.pick
         self._leaving: dict[str, Slot] = {}
+        self._compared = False
         self.concurrency = 0
         self.queue_size = 0
         self.slots: list[Slot] = []
@@ -68,13 +94,29 @@ class Dispatcher(Generic[W]):
         self._everywhere: Count | None = None
         self.waiting: OrderedDict[W, int] = OrderedDict()  # each with its stamp
 
-    def configure(self, *, concurrency: int, queue_size: int, balance: Balance) -> None:
-        """`concurrency` 0 is no limit."""
+    def configure(
+        self,
+        *,
+        concurrency: int,
+        queue_size: int,
+        balance: Balance,
+        slow_start: float = 0.0,
+        compared: bool = False,
+    ) -> None:
+        """`concurrency` 0 is no limit; `slow_start` in seconds, 0 is none. `compared`: the conduct
+        of each endpoint is counted."""
         self.concurrency = concurrency
         self.queue_size = queue_size
+        self._slow_start.seconds = slow_start
+        if compared != self._compared:
+            self._compared = compared
+            for slot in (*self.slots, *self._leaving.values()):
+                slot.compare(compared)
         if balance != self._balance:
             self._balance = balance
-            self._pick = picker(balance, self._rng)
+            is_plain = self._pick is self._slow_start.pick
+            self._slow_start.pick = picker(balance, self._rng)
+            self._pick = self._slow_start.pick if is_plain else self._slow_start
 
     def share(self, peers: Peers | None, everywhere: Count | None = None) -> None:
         """From now on every place is shared with them, or, with None, with nobody. `everywhere`:
@@ -118,11 +160,12 @@ class Dispatcher(Generic[W]):
         return True
 
     def wait(self, waiter: W, *, first: bool = False) -> bool:
-        """Join the queue; False when it is full. `first` is for one that was bound before."""
+        """Join the queue; False when it is `full`. `first` is for one that was bound before."""
         if first:
             self.waiting[waiter] = next(iter(self.waiting.values()), self._stamp())
             self.waiting.move_to_end(waiter, last=False)
-        elif not self._has_room():
+        elif (full := self._full()) is not None:
+            self.full = full
             return False
         else:
             self.waiting[waiter] = self._stamp()
@@ -158,10 +201,19 @@ class Dispatcher(Generic[W]):
         self._tell_peers()
         return waiter, slot
 
-    def update(self, endpoints: Iterable[Endpoint]) -> tuple[list[Slot], list[str]]:
-        """Replace the endpoints. Returns the slots that left now and the replicas drained now."""
+    def update(
+        self, endpoints: Iterable[Endpoint], now: float | None = None
+    ) -> tuple[list[Slot], list[str]]:
+        """Replace the endpoints. Returns the slots that left now and the replicas drained now.
+        Those that come `now` start slowly; without a time they have been there for long."""
+        before = set(self.slots)
         former = {slot.endpoint.replica: slot for slot in self.slots}
         self.slots = [self._slot(endpoint, former) for endpoint in endpoints]
+        if now is not None and self._slow_start.seconds:
+            for slot in self.slots:
+                if slot not in before:
+                    self._slow_start.add(slot, now)
+            self.grow(now)
         self.reopen()
         staying = {slot.endpoint.replica for slot in self.slots}
         gone, drained = list(former.values()), []
@@ -183,6 +235,16 @@ class Dispatcher(Generic[W]):
             slot.draining = True
         return bool(news)
 
+    @property
+    def is_growing(self) -> bool:
+        """Whether some endpoint has not its whole share yet."""
+        return self._pick is self._slow_start
+
+    def grow(self, now: float) -> None:
+        """Let the shares of new endpoints be those of their age."""
+        growing = self._slow_start.age(now, self.slots)
+        self._pick = self._slow_start if growing else self._slow_start.pick
+
     def shun(self, slot: Slot) -> None:
         """Bind nothing to it until `reopen`: it refuses connections."""
         if slot in self._open:
@@ -201,6 +263,12 @@ class Dispatcher(Generic[W]):
         """(replica, in flight there) of the busy ones, also of those that are leaving."""
         busy = [slot for slot in (*self.slots, *self._leaving.values()) if slot.in_flight]
         return tuple((slot.endpoint.replica, slot.in_flight) for slot in busy)
+
+    def served(self) -> tuple[Served, ...]:
+        """The conduct of those that have any, since it was asked for last."""
+        counted = [(slot.conduct, slot) for slot in self.slots if slot.conduct is not None]
+        taken = (conduct.take(slot.endpoint.replica) for conduct, slot in counted)
+        return tuple(served for served in taken if served is not None)
 
     def _take(self, slots: list[Slot], since: int) -> Slot | None:
         index = self._pick(slots, self.concurrency)
@@ -226,18 +294,28 @@ class Dispatcher(Generic[W]):
     def _stamp(self) -> int:
         return self._peers.stamp() if self._peers is not None else 0
 
-    def _has_room(self) -> bool:
-        """For one more in the queue, which the other processes may see before it is there."""
+    def _full(self) -> Problem | None:
+        """Why one more may not wait. It is counted before it does: others may be asking too."""
         here, everywhere = len(self.waiting), self._everywhere
-        if everywhere is None or here >= self.queue_size:
-            return here < self.queue_size
-        everywhere.tell(here + 1)
-        if everywhere.total() > self.queue_size:
+        if here >= self.queue_size:
+            return problems.QUEUE_FULL
+        own = here
+        if everywhere is not None:
+            everywhere.tell(here + 1)
+            own = everywhere.total() - 1
+            if own >= self.queue_size:
+                everywhere.tell(here)
+                return problems.QUEUE_FULL
+        if self._held.has_room(own):
+            return None
+        if everywhere is not None:
             everywhere.tell(here)
-            return False
-        return True
+        return problems.TOO_MANY_HELD
 
     def _tell_peers(self) -> None:
+        if self._told != len(self.waiting):
+            self._held.changed(len(self.waiting) - self._told)
+            self._told = len(self.waiting)
         if self._everywhere is not None:
             self._everywhere.tell(len(self.waiting))
         if self._peers is not None:
@@ -254,10 +332,14 @@ class Dispatcher(Generic[W]):
             del self._leaving[endpoint.replica]
             back.leaving = back.draining = False
             back.endpoint = endpoint
+            back.compare(self._compared)
             return back
         self._leaving.pop(endpoint.replica, None)
         peers = self._peers
-        return Slot(endpoint, peers.tokens(endpoint.replica) if peers is not None else None)
+        made = Slot(endpoint, peers.tokens(endpoint.replica) if peers is not None else None)
+        if self._compared:
+            made.compare(compared=True)
+        return made
 
 
 def _take_token(tokens: Tokens, slot: Slot, since: int) -> bool:

@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import itertools
 import logging
 import random
 import socket
@@ -32,7 +33,7 @@ from gateway.peers import Everyone
 from gateway.routed import Routed
 from gateway.routing import Table
 from gateway.stats import GatewayStats
-from gateway.sweep import OnSweep, Sweep, interval
+from gateway.sweep import AT_ONCE, OnSweep, Sweep, interval
 
 log = logging.getLogger("tidegate.gateway")
 
@@ -252,13 +253,17 @@ class Gateway:
     def _replace_endpoints(self, destination: Destination, snapshot: EndpointSnapshot) -> None:
         context, dispatcher = self._context, destination.dispatcher
         destination.snapshot = snapshot
-        gone, drained = dispatcher.update(snapshot.endpoints)
+        gone, drained = dispatcher.update(snapshot.endpoints, context.loop.time())
         for slot in gone:
             for upstream in list(slot.idle):
                 upstream.drop()
             for exchange in reversed(slot.parked):
                 exchange.requeue()
             slot.parked.clear()
+            # Nothing of theirs was sent yet. And an address may be another's by the time the
+            # connection is made: engines give those of the dead to the next one.
+            for upstream in reversed(list(slot.connecting)):
+                upstream.retreat()
         if dispatcher.retire(snapshot.draining):
             farewell.tell_all(context.connections)
         for replica in drained:
@@ -269,10 +274,19 @@ class Gateway:
             context.silence.end(destination, snapshot.ends_silent, context.loop.time())
         if snapshot.endpoints:
             destination.woken_at = float("-inf")
-        if (trouble := destination.trouble(context.loop.time())) is not None:
-            for exchange in list(dispatcher.waiting):
-                exchange.reject(trouble, trouble.code)
+        self._refuse_waiting(destination)
         context.admit(destination)
+
+    def _refuse_waiting(self, destination: Destination) -> None:
+        """Those who have no hope, some in each turn of the loop: thousands would hold it up."""
+        waiting, loop = destination.dispatcher.waiting, self._context.loop
+        trouble = destination.trouble(loop.time())
+        if trouble is None:
+            return
+        for exchange in list(itertools.islice(waiting, AT_ONCE)):
+            exchange.reject(trouble, trouble.code)
+        if waiting:
+            loop.call_soon(self._refuse_waiting, destination)
 
     async def _emptied(self) -> None:
         context = self._context

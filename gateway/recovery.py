@@ -9,7 +9,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from cluster.messages import OutcomeKind
-from gateway import farewell, problems
+from gateway import conduct, farewell, problems
 from gateway.fields import Malformed
 from gateway.phase import FOR_DEADLINE, Phase
 from gateway.problems import Problem
@@ -109,6 +109,7 @@ def expired(exchange: "Exchange", now: float) -> None:
         case Phase.AWAITING if exchange.upload_is_due():
             refuse_body(exchange, problems.BODY_TIMEOUT)
         case Phase.AWAITING:
+            conduct.given_up(exchange, now)
             _give_up(exchange, problems.REPLICA_TIMEOUT, OutcomeKind.TIMEOUT)
         case _ if exchange.client.writable:
             cut(exchange, OutcomeKind.TIMEOUT)

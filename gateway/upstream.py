@@ -69,7 +69,7 @@ class Upstream(asyncio.Protocol):
 
     def connect(self) -> None:
         """Start to connect; the exchange is told how it ends."""
-        self.slot.connecting += 1
+        self.slot.connecting[self] = None
         name = f"connect to {self.slot.endpoint.replica}"
         task = self._context.loop.create_task(self._connect(), name=name)
         self._task = task
@@ -88,17 +88,19 @@ class Upstream(asyncio.Protocol):
         if self._task is None:
             return
         exchange, self.exchange, self._task = self.exchange, None, None
-        self.slot.connecting -= 1
+        self.slot.connecting.pop(self, None)
         if exchange is not None:
             recover(exchange)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
         self.transport.set_write_buffer_limits(high=HIGH_WATER)
+        self.slot.open += 1
+        self._context.crowd.upstreams += 1
         if self._task is None or self.exchange is None:
             self.transport.abort()  # dropped while it connected
             return
-        self.slot.connecting -= 1
+        self.slot.connecting.pop(self, None)
         self._task = None
         self.exchange.transmit(self, self._context.loop.time())
         self._unpark()
@@ -207,6 +209,8 @@ class Upstream(asyncio.Protocol):
         return tunnel.upstream_eof(self.exchange)
 
     def connection_lost(self, error: Exception | None) -> None:
+        self.slot.open -= 1
+        self._context.crowd.upstreams -= 1
         exchange, self.exchange = self.exchange, None
         if exchange is not None:
             recovery.upstream_lost(exchange, self, error)
@@ -234,7 +238,7 @@ class Upstream(asyncio.Protocol):
         if self._task is not None:
             self._task.cancel()
             self._task = None
-            self.slot.connecting -= 1
+            self.slot.connecting.pop(self, None)
             self._unpark()
             return
         self._forget()
@@ -245,6 +249,14 @@ class Upstream(asyncio.Protocol):
             self.idle_since = math.inf
             if self in self.slot.idle:
                 self.slot.idle.remove(self)
+
+    def retreat(self) -> None:
+        """The endpoint leaves while it connects: its exchange goes elsewhere."""
+        exchange = self.exchange
+        self.drop()
+        if exchange is not None:
+            exchange.upstream = None
+            exchange.requeue()
 
     @property
     def has_answered(self) -> bool:

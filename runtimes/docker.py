@@ -11,15 +11,16 @@ from dataclasses import replace
 from typing import Any
 from weakref import WeakValueDictionary
 
-from cluster.model import Instance, InstanceHealth, InstanceStatus, Usage
+from cluster.model import Instance, InstanceStatus, Usage
 from cluster.runtime import Capabilities, Hint, LogLine, RuntimeFailure
 from cluster.workload import Workload
 from runtimes.docker_cgroup import usage_of
 from runtimes.docker_connection import connect
 from runtimes.docker_engine import Deadlines, Engine
 from runtimes.docker_launch import Launch
+from runtimes.docker_sightings import Sightings
 from runtimes.docker_spec import container_name, create_spec, networks_of
-from runtimes.docker_streams import News, Output, events_of, news_of, output_of
+from runtimes.docker_streams import Output, events_of, news_of, output_of
 from runtimes.docker_view import inspected, listed, mark_in, used
 from runtimes.labels import OWNER
 
@@ -54,9 +55,8 @@ class DockerRuntime:
         self._connected: Engine | None = None
         self._why_not = _NOT_CONNECTED
         self._launching: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        self._ended: dict[str, Instance] = {}
+        self._sightings = Sightings()
         self._resuming: set[str] = set()
-        self._news: dict[str, InstanceStatus] = {}
 
     async def open(self) -> None:
         """The former connection, if any, serves until the new one stands; it stays when it is to
@@ -94,10 +94,12 @@ class DockerRuntime:
         engine = self._engine
         try:
             async with engine.stream("events", events_of(self._owner)) as lines:
-                self._news.clear()
+                self._sightings.listens()
                 yield Hint()
                 async for line in lines:
-                    yield self._learn(news_of(line))
+                    news = news_of(line)
+                    self._sightings.heard(news.id, news.status)
+                    yield news.hint
         except RuntimeFailure:
             if engine is self._connected:
                 raise
@@ -153,7 +155,9 @@ class DockerRuntime:
         name = container_name(self._owner, replica)
         others = networks_of(workload, self._network)[1:]
         async with self._alone(name):
-            return await Launch(self._engine, name, spec, others, self._publish_on).run()
+            started = await Launch(self._engine, name, spec, others, self._publish_on).run()
+        self._sightings.runs(started.id)
+        return started
 
     async def stop(self, instance: str, grace: float) -> None:
         engine = self._engine
@@ -163,6 +167,7 @@ class DockerRuntime:
                 return
             await _end(engine, facts, grace)
             await engine.remove(instance)
+        self._sightings.is_removed(instance)
 
     async def freeze(self, instance: str) -> None:
         await self._engine.pause(instance)
@@ -179,7 +184,7 @@ class DockerRuntime:
         self._resuming.add(instance)
         try:
             await self._start_again(instance)
-            self._ended.pop(instance, None)
+            self._sightings.runs(instance)
             found = inspected(await engine.inspect(instance), self._owner, self._publish_on)
         finally:
             self._resuming.discard(instance)
@@ -224,36 +229,16 @@ class DockerRuntime:
             name.removeprefix("/") in self._launching for name in entry["Names"]
         )
 
-    def _learn(self, news: News) -> Hint:
-        if news.status is None:
-            self._news.pop(news.id, None)
-        else:
-            self._news[news.id] = news.status
-        return news.hint
-
     async def _completed(self, found: list[Instance]) -> Sequence[Instance]:
-        """The listing does not tell how an instance ended, and lags behind the events: the engine
-        tells of an end before it lists it. An inspection waits until the engine is done."""
+        """With an inspection of each one of which the listing alone may not be believed."""
         looks: dict[str, Instance | None] = {}
-        ended = InstanceStatus.EXITED
         try:
             async with asyncio.TaskGroup() as group:
-                for one in found:
-                    behind = self._news.pop(one.id, one.status) is not one.status
-                    is_news = one.status is ended and one.id not in self._ended
-                    # The listing calls also unhealthy what was paused (see docker_view.health_of).
-                    doubtful = one.health is InstanceHealth.UNHEALTHY
-                    if behind or is_news or doubtful:
-                        group.create_task(self._look(one.id, looks), name=f"look at {one.id}")
+                for id in self._sightings.doubts(found):
+                    group.create_task(self._look(id, looks), name=f"look at {id}")
         except* RuntimeFailure as failures:
             raise failures.exceptions[0] from None
-        known = self._ended
-        seen = [
-            looks.get(one.id, known.get(one.id, one) if one.status is ended else one)
-            for one in found
-        ]
-        self._ended = {one.id: one for one in seen if one and one.status is ended}
-        return [one for one in seen if one]
+        return self._sightings.settled(found, looks)
 
     async def _look(self, id: str, looks: dict[str, Instance | None]) -> None:
         looks[id] = None

@@ -56,8 +56,9 @@ def news_of(line: bytes) -> News:
     """One line of the events. Raises ValueError or LookupError for nonsense."""
     event = orjson.loads(line)
     actor = event["Actor"]
-    action = event["Action"].partition(":")[0]
-    return News(actor["ID"], _EVENTS.get(action), Hint(actor["Attributes"].get(SERVICE)))
+    id, status = actor["ID"], _EVENTS.get(event["Action"].partition(":")[0])
+    ended = id if status is InstanceStatus.EXITED else None
+    return News(id, status, Hint(actor["Attributes"].get(SERVICE), ended))
 
 
 def output_of(tail: int, follow: bool) -> dict[str, str]:

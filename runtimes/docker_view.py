@@ -140,6 +140,7 @@ def exit_of(facts: Facts) -> Exit:
         code=128 - code if 128 < code < 128 + 65 else code,
         oom=bool(state.get("OOMKilled")),
         message=state.get("Error") or "",
+        memory=(facts.get("HostConfig") or {}).get("Memory") or None,
     )
 
 

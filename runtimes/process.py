@@ -88,10 +88,13 @@ class ProcessRuntime:
         await self._guard.gone()
 
     async def instances(self) -> Sequence[Instance]:
+        self._must_be_open()
         return [placed.instance() for placed in self._placed.values()]
 
-    def watch(self) -> AsyncIterator[Hint]:
-        return self._hints.watch()
+    async def watch(self) -> AsyncIterator[Hint]:
+        self._must_be_open()
+        async for hint in self._hints.watch():
+            yield hint
 
     async def logs(
         self, instance: str, *, tail: int = 100, follow: bool = False
@@ -131,8 +134,7 @@ class ProcessRuntime:
         return {running[leader]: usage for leader, usage in found.items()}
 
     async def start(self, replica: str, workload: Workload) -> Instance:
-        if not self._state.is_ours:
-            raise RuntimeFailure("engine-unavailable", "the process runtime is not open")
+        self._must_be_open()
         for placed in self._placed.values():
             if placed.record.replica == replica:
                 return placed.instance()
@@ -250,10 +252,14 @@ class ProcessRuntime:
             self._state.forget(record.replica)
             return
         self._ports.claim(record.port)
-        # From now on it shall not outlive us by accident any more.
+        # From now on it shall not outlive us by accident any more. (Where that cannot be written,
+        # the guard sees to it alone.)
         seen = sighting(record.pid)
         adopted = replace(record, kept=False, frozen=False)
-        self._state.records.write(adopted)
+        try:
+            self._state.records.write(adopted)
+        except OSError as error:
+            log.warning("cannot write the record of %s: %s", record.replica, error)
         self._add(adopted, group, frozen=record.frozen or bool(seen and seen.stopped))
 
     def _leave(self, placed: Placed) -> None:
@@ -262,6 +268,12 @@ class ProcessRuntime:
             return
         self._state.records.write(replace(placed.record, kept=True, frozen=placed.frozen))
         placed.group.let_go()
+
+    def _must_be_open(self) -> None:
+        if not self._state.is_ours:
+            raise RuntimeFailure(
+                "engine-unavailable", "the process runtime is not open", transient=True
+            )
 
     def _known(self, instance: str) -> Placed:
         placed = self._placed.get(instance)

@@ -60,25 +60,41 @@ class Records:
         """All or nothing, readable by us alone: the environment may hold secrets."""
         path = self._path(record.replica)
         draft = path.with_suffix(".new")
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with open(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
-            json.dump(asdict(record), file)
-        draft.rename(path)
+        try:
+            descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with open(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
+                json.dump(asdict(record), file)
+            # Not forced to the disk: it is of no use once the machine, and the process, went down.
+            draft.rename(path)
+        except OSError:
+            draft.unlink(missing_ok=True)
+            raise
 
     def remove(self, replica: str) -> None:
         self._path(replica).unlink(missing_ok=True)
 
     def read_all(self) -> Iterator[Record]:
-        """Every record that can be read; the others are removed."""
+        """Every record that can be read; the others are put aside, for people to look at."""
         for path in sorted(self._folder.glob("*.json")):
             try:
                 yield Record(**json.loads(path.read_text("utf-8", "surrogateescape")))
             except (ValueError, TypeError) as error:
-                log.warning("removing the unreadable replica record %s: %s", path, error)
-                path.unlink(missing_ok=True)
+                aside = put_aside(path)
+                log.warning(
+                    "the unreadable replica record %s is put aside (%s): %s; if its process still "
+                    "runs, end it by hand",
+                    *(path, aside, error),
+                )
 
     def _path(self, replica: str) -> Path:
         return self._folder / f"{quote(replica, safe='')}.json"
+
+
+def put_aside(path: Path) -> Path:
+    """Out of the way of what is read; one of each name is kept."""
+    folder = path.parent.parent / "unreadable"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return path.rename(folder / path.name)
 
 
 def sighting(pid: int) -> Sighting | None:

@@ -34,6 +34,7 @@ _COLOURS = {
     "draining": "yellow",
     "stopping": "yellow",
     "unhealthy": "red",
+    "ejected": "red",
     "failing": "red",
     "failed": "red",
 }
@@ -164,7 +165,7 @@ def _replicas(replicas: list[Json], now: datetime) -> Table:
     for replica in replicas:
         table.add_row(
             replica["id"],
-            _coloured(replica["state"]),
+            _coloured("ejected" if replica.get("ejected") else replica["state"]),
             replica["address"] or "",
             replica["revision"],
             str(replica["in_flight"]),

@@ -14,7 +14,7 @@ from autoscaler.scaler import Scaler
 from cluster.events import Events
 from cluster.lifecycle import State
 from cluster.messages import EndpointSnapshot
-from cluster.model import Trouble
+from cluster.model import Replica, Trouble
 from cluster.reconciler import Reconciler
 from cluster.registry import Registry
 from cluster.rollout import Phase
@@ -29,6 +29,7 @@ from config.settings import Settings
 from gateway.stats import GatewayStats
 from tidegate.follow import merged
 from tidegate.front import Front
+from tidegate.host_limits import HostLimits
 
 MOST_WARNINGS = 20  # in the log at once; thousands of services may share one mistake
 
@@ -51,7 +52,9 @@ class Control:
         leasing: Leasing,
         clock: Callable[[], float],
         wall: Callable[[], float],
+        limits: HostLimits,
     ) -> None:
+        self._limits = limits
         self.events = events
         self.settings = settings  # as taken over last
         self._file = file
@@ -221,6 +224,7 @@ class Control:
         """Routes last: by then there is somebody to ask for replicas."""
         self.settings = settings
         self._problems = ()
+        self._limits.configure(settings.host)
         self._registry.configure(settings.services)
         self._reconciler.configure(settings.services)
         self._scaler.configure(settings.services)
@@ -260,7 +264,11 @@ class Control:
             in_flight=seen.in_flight if seen else 0,
             queued=seen.queued if seen else 0,
             replicas=tuple(
-                ReplicaView.of(replica, seen.endpoints.get(replica.id, 0) if seen else 0)
+                ReplicaView.of(
+                    replica,
+                    seen.endpoints.get(replica.id, 0) if seen else 0,
+                    self._registry.ejection(replica.id),
+                )
                 for replica in replicas
             ),
             last_decision=decision.to_dict() if decision else None,
@@ -268,7 +276,7 @@ class Control:
             hosts=spec.hosts,
             min=bounds.least,
             max=bounds.most,
-            ready=sum(replica.state is State.READY for replica in replicas),
+            ready=sum(self._may_serve(replica) for replica in replicas),
             leases=tuple(map(self._shown, self._leasing.present(name))),
             waits_for=self._reconciler.waits_for(name),
             completed=self._registry.completed(name) is not None,
@@ -283,6 +291,9 @@ class Control:
             None if since is None else moment(round(self._wall() + since - self._clock())),
             status.reason,
         )  # fmt: skip
+
+    def _may_serve(self, replica: Replica) -> bool:
+        return replica.state is State.READY and self._registry.ejection(replica.id) is None
 
     def _shown(self, lease: Lease) -> LeaseView:
         """To the second: two clocks that are read one after the other differ by a little."""

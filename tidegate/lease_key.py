@@ -5,10 +5,13 @@ the same, and those of a kept replica are still right after a restart.
 """
 
 import hmac
+import logging
 import os
 import secrets
 from pathlib import Path
 from typing import Self
+
+log = logging.getLogger("tidegate")
 
 NAME = "lease.key"
 _SIZE = 32  # bytes, as long as the digest (RFC 2104 §3)
@@ -28,6 +31,13 @@ class LeaseKey:
         except FileNotFoundError:
             secret = b""
         if len(secret) != _SIZE:
+            if secret:
+                aside = path.rename(path.with_suffix(".unreadable"))
+                log.warning(
+                    "the lease key was not one and is put aside (%s); a new one is made, and kept "
+                    "replicas cannot take leases until they are restarted",
+                    aside,
+                )
             secret = secrets.token_bytes(_SIZE)
             _write(path, secret)
         path.chmod(0o600)

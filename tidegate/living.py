@@ -86,6 +86,7 @@ class Living:
                 latencies=(),
                 service_times=(),
                 waits=(),
+                served=(),
                 silent=0,
             )
 

@@ -45,9 +45,10 @@ class OwnerLock:
                     f"{file.read().strip() or 'unknown'}); stop it, or set another `owner` in the "
                     "file"
                 ) from None
-            file.truncate(0)
-            file.write(str(os.getpid()))
-            file.flush()
+            # It is for people to read: a full disk is no reason to stay away.
+            with contextlib.suppress(OSError):
+                file.truncate(0)
+                os.write(descriptor, str(os.getpid()).encode())
             undo.pop_all()
         self._file = file
 

@@ -11,6 +11,7 @@ from typing import Literal
 import orjson
 
 from config.printable import printable
+from tidegate.unblocked import UnblockedStream
 
 Format = Literal["text", "json"]
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
@@ -28,12 +29,18 @@ _CONTROLS = {
 
 
 def configure(style: Format, level: str) -> None:
-    """Write log lines of ours and of our libraries to standard error."""
-    stream = logging.StreamHandler(sys.stderr)
+    """Write log lines of ours and of our libraries to standard error, if there is one."""
+    stream = UnblockedStream(sys.stderr.fileno()) if sys.stderr else logging.NullHandler()
     stream.setFormatter(JsonLines() if style == "json" else TextLines())
     logging.basicConfig(level=level.upper(), handlers=[stream], force=True)
     logging.getLogger("asyncio").setLevel(logging.WARNING)
     logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
+
+
+def flush() -> None:
+    """What nobody took so far is offered again."""
+    for handler in logging.getLogger().handlers:
+        handler.flush()
 
 
 class TextLines(logging.Formatter):

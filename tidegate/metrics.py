@@ -3,6 +3,8 @@
 The gateway counts in plain numbers on its path; only a scrape turns them into samples.
 """
 
+import asyncio
+import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import accumulate
 
@@ -35,7 +37,11 @@ class TidegateMetrics:
             buckets=_LAG,
             registry=registry,
         )
-
+        Gauge(
+            "tidegate_tasks",
+            "What the control process has under way; only a leak grows without end.",
+            registry=registry,
+        ).set_function(_tasks)
         self._expiry = Gauge(
             "tidegate_certificate_expiry_timestamp_seconds",
             "Until when a certificate that is shown to clients is valid, since 1970.",
@@ -51,6 +57,13 @@ class TidegateMetrics:
 
     def reloaded(self, result: ReloadResult) -> None:
         self._reloads.labels("applied" if result.ok else "refused").inc()
+
+
+def _tasks() -> int:
+    """Of the loop that is scraped; none outside of one."""
+    with contextlib.suppress(RuntimeError):
+        return len(asyncio.all_tasks())
+    return 0
 
 
 class GatewayCollector(Collector):

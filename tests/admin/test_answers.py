@@ -51,6 +51,7 @@ async def test_a_service_has_all_fields_of_the_contract(client: ClientSession) -
                 "in_flight": 7,
                 "started_at": "2023-11-14T22:13:20Z",
                 "reason": "startup probe passed",
+                "ejected": False,
             },
             {
                 "id": "web-2",
@@ -60,6 +61,7 @@ async def test_a_service_has_all_fields_of_the_contract(client: ClientSession) -
                 "in_flight": 0,
                 "started_at": "2023-11-14T22:13:20Z",
                 "reason": "",
+                "ejected": False,
             },
         ],
         "last_decision": {

@@ -36,3 +36,32 @@ def test_it_never_waits_longer_than_the_longest(steps: list[tuple[float, float]]
         now += pause
         backoff = backoff.failed(served_for, now)
         assert 0 <= backoff.remaining(now) <= LONGEST + 1e-9  # now + 60 - now
+
+
+def test_proven_replicas_lost_together_are_made_good_together() -> None:
+    """A restarted engine takes all of them away: that is one incident."""
+    backoff = Backoff()
+    for number in range(5):
+        now = 1000.0 + number * 0.1
+        backoff = backoff.failed(PROVEN_AFTER, now)
+        assert backoff.remaining(now) == 0
+    assert backoff.failed(0.0, 1001.0).remaining(1001.0) == 2
+
+
+def test_replicas_that_are_killed_from_outside_come_back_at_once() -> None:
+    """kill -9 of one of three, every second for a minute."""
+    backoff = Backoff()
+    for second in range(60):
+        backoff = backoff.killed(3.0, 1000.0 + second)
+        assert backoff.remaining(1000.0 + second) == 0
+    assert backoff.failures == 0
+
+
+def test_but_not_if_they_are_killed_faster_than_anybody_would_by_chance() -> None:
+    backoff, now, waits = Backoff(), 1000.0, []
+    for _ in range(60):
+        backoff = backoff.killed(0.05, now)
+        waits.append(backoff.remaining(now))
+        now += 0.1 + waits[-1]
+    assert waits[:20] == [0.0] * 20
+    assert max(waits) >= 1

@@ -117,3 +117,80 @@ def test_a_ready_replica_ends_the_trouble() -> None:
     account.has("b", State.STARTING)
     account.registry.advance("b", Event.PASSED, "", account.now)
     assert account.code is None
+
+
+def test_what_is_made_good_at_once_is_not_told_to_clients() -> None:
+    """A request that comes between the end and the next start waits for that."""
+    account = Account()
+    account.has("a", State.READY)
+    account.now += 60
+    account.ends("a")
+    assert account.registry.snapshot("web").trouble is None
+    account.has("b", State.STARTING)
+    account.ends("b")
+    assert account.registry.snapshot("web").trouble is not None
+
+
+def test_a_replica_killed_from_outside_is_replaced_at_once_again_and_again() -> None:
+    account = Account()
+    for name in "abcdef":
+        account.has(name, State.READY)
+        account.now += 3
+        account.failures.was_killed(name)
+        account.ends(name, "killed by SIGKILL")
+        assert account.failures.wait("web") == 0
+        assert account.code == "replica-died"
+
+
+def test_one_killed_before_it_was_ready_has_failed() -> None:
+    account = Account()
+    account.has("a", State.STARTING)
+    account.failures.was_killed("a")
+    account.ends("a", "killed by SIGKILL")
+    assert account.failures.wait("web") == 1
+
+
+def misses(account: Account, name: str) -> None:
+    account.has(name, State.STARTING)
+    account.failures.why(name, "engine-unavailable")
+    account.ends(name, "nobody listens there; start Docker")
+
+
+def test_an_engine_that_is_away_for_a_moment_is_no_trouble_of_the_service() -> None:
+    account = Account()
+    account.failures.engine_answers(True)
+    account.failures.engine_answers(False)
+    misses(account, "a")
+    assert not account.registry.trouble("web")
+    assert account.failures.wait("web") == 0.5
+    account.now += 10
+    misses(account, "b")
+    assert account.code == "engine-unavailable"
+    account.failures.engine_answers(True)
+    assert not account.registry.trouble("web")
+    assert account.failures.wait("web") == 0
+
+
+def test_the_engines_trouble_is_never_a_crash_loop_and_its_return_forgives_it() -> None:
+    account = Account()
+    account.failures.engine_answers(True)
+    account.failures.engine_answers(False)
+    for name in "abcde":
+        account.now += 5
+        account.has(name, State.STARTING)
+        account.ends(name, "the engine said: 500")  # told as the service's own failure
+    assert account.code == "crash-looping"
+    account.failures.engine_answers(True)
+    assert not account.registry.trouble("web")
+    assert account.failures.wait("web") == 0
+
+
+def test_what_failed_before_the_engine_went_away_is_not_forgiven() -> None:
+    account = Account()
+    account.failures.engine_answers(True)
+    account.has("a", State.STARTING)
+    account.ends("a")
+    account.now += 0.5
+    account.failures.engine_answers(False)
+    account.failures.engine_answers(True)
+    assert account.failures.wait("web") == 0.5

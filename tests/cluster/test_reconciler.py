@@ -180,18 +180,19 @@ def test_an_engine_that_cannot_freeze_is_not_asked_all_the_time() -> None:
 
 
 def test_a_woken_replica_is_routed_before_the_engine_has_thawed_it() -> None:
-    """The kernel takes its connections meanwhile; if the thaw fails, it is replaced."""
+    """The kernel takes its connections meanwhile. If the engine cannot thaw it, it is replaced; if
+    the engine is in trouble, it is thawed later."""
 
     class Slow(SimulatedEngine):
         registry: Registry
         routed_at_thaw: int | None = None
-        fails = False
+        fails: RuntimeFailure | None = None
 
         def thaw(self, specimen: Specimen) -> None:
             self.routed_at_thaw = len(self.registry.snapshot("web").endpoints)
             if self.fails and specimen.instance.status is InstanceStatus.FROZEN:
-                self.fails = False
-                raise RuntimeFailure("engine-unavailable", "cannot thaw", transient=True)
+                failure, self.fails = self.fails, None
+                raise failure
             super().thaw(specimen)
 
     engine = Slow()
@@ -208,7 +209,13 @@ def test_a_woken_replica_is_routed_before_the_engine_has_thawed_it() -> None:
             await world.until(lambda: engine.routed_at_thaw is not None, within=0.01)
             assert engine.routed_at_thaw == 1
             await world.until(lambda: world.replicas(State.FROZEN))
-            engine.fails = True
+            engine.fails = RuntimeFailure("engine-unavailable", "no answer", transient=True)
+            world.wake()
+            await world.until(lambda: world.replicas(State.FROZEN), within=0.01)
+            await world.until(lambda: world.ready() == 1, within=0.2)
+            assert [one.id for one in world.replicas()] == [first.id]
+            await world.until(lambda: world.replicas(State.FROZEN))
+            engine.fails = RuntimeFailure("unsupported", "cannot thaw")
             world.wake()
             await world.until(lambda: world.ready() == 1 and first.id not in world.running())
             assert any("cannot thaw" in line for line in world.happened("replica-failed"))

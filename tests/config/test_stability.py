@@ -30,6 +30,18 @@ CASES: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
         "set it to about a tenth of it",
         {"scaling": {"panic_window": "6s"}},
     ),
+    "nobody to compare errors with": (
+        {"scaling": {"max": 1}, "health": {"outliers": {"error_rate": "50%"}}},
+        "health.outliers.error_rate: compares at least 2 replicas, and there is only one: "
+        "have more of them, or remove it",
+        {"scaling": {"max": 2}, "health": {"outliers": {"error_rate": "50%"}}},
+    ),
+    "too few to know the usual time by": (
+        {"scaling": {"max": 2}, "health": {"outliers": {"slow": 5}}},
+        "health.outliers.slow: compares at least 3 replicas, and there are at most 2: "
+        "have more of them, or remove it",
+        {"scaling": {"max": 3}, "health": {"outliers": {"slow": 5}}},
+    ),
     "target above the limit": (
         {"concurrency": 5, "scaling": {"rules": [{"metric": "concurrency", "target": 6}]}},
         "scaling.rules.0.target: 6 is above `concurrency` (5), the hard limit, so requests queue "

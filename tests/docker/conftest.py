@@ -2,13 +2,18 @@
 
 import uuid
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
 from runtimes.docker import DockerRuntime
+from runtimes.docker_engine import Deadlines
 from tests.support.docker_engine import busybox_image, containers_of, docker_app, docker_engine
+from tests.support.faulty_engine import FaultyEngine, faulty_engine
 
 __all__ = ["busybox_image", "docker_app", "docker_engine"]
+
+SOON = Deadlines(call=0.5, create=2.0, start=10.0, remove=10.0)
 
 
 @pytest.fixture
@@ -27,3 +32,22 @@ async def runtime(docker_engine: str, owner: str) -> AsyncIterator[DockerRuntime
             await runtime.stop(instance.id, grace=0)
         await runtime.close()
         assert await containers_of(owner) == []
+
+
+@pytest.fixture
+async def faulty(docker_engine: str, tmp_path: Path) -> AsyncIterator[FaultyEngine]:
+    async with faulty_engine(tmp_path / "docker.sock") as engine:
+        yield engine
+
+
+@pytest.fixture
+async def through(
+    faulty: FaultyEngine, owner: str, runtime: DockerRuntime
+) -> AsyncIterator[DockerRuntime]:
+    """A runtime that speaks to it; `runtime` is the same owner's, and clears up."""
+    one = DockerRuntime(owner, url=faulty.url, deadlines=SOON)
+    await one.open()
+    try:
+        yield one
+    finally:
+        await one.close()

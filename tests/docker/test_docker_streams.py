@@ -72,6 +72,7 @@ def test_an_event_says_where_to_look_and_what_must_be_true_by_then() -> None:
         b'{"exitCode":"3","tidegate.service":"web"}}}\n'
     )
     assert news_of(told) == News("c1", InstanceStatus.EXITED, Hint("web"))
+    assert news_of(told).hint.ended == "c1"
 
 
 @pytest.mark.parametrize("nonsense", [b"", b"{}", b'{"Actor": {}}', b"not json"])

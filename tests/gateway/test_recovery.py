@@ -2,9 +2,10 @@
 
 import pytest
 
-from cluster.messages import Endpoint, Outcome, OutcomeKind
+from cluster.messages import Drained, Endpoint, Outcome, OutcomeKind, Wake
 from cluster.model import Address
-from config.service import Queue, Retries
+from config.service import Queue, Retries, Timeouts
+from tests.support.lone_server import deaf_port
 from tests.support.raw_http import (
     HELLO,
     Call,
@@ -149,3 +150,29 @@ async def test_server_errors_are_told_and_the_recovery_too() -> None:
             await client.ask(get())
         kinds = [outcome.kind for outcome in s.events.of(Outcome)]
         assert kinds == [OutcomeKind.SERVER_ERROR, OutcomeKind.OK]
+
+
+@pytest.mark.parametrize("left_behind", [0, 1])
+async def test_a_request_that_still_connects_goes_elsewhere_when_its_replica_leaves(
+    left_behind: int,
+) -> None:
+    """Also because the address may be another's when the connection is made at last: engines give
+    the addresses of the dead to the next ones."""
+    with deaf_port() as address:
+        async with stage(timeouts=Timeouts(connect=3600.0)) as s:
+            s.publish(Endpoint("web-deaf", address))
+            clients = [await s.client() for _ in range(3)]
+            for client in clients:
+                await client.send(get())
+            await until(lambda: s.stats().in_flight == 3)
+            replicas = [await s.replica("web-0")] * left_behind
+            s.publish(*replicas)
+            drained = s.events.of(Drained)
+            assert [one.replica for one in drained] == ["web-deaf"]
+            if not left_behind:
+                assert s.stats().queued == 3
+                assert s.events.of(Wake)
+                s.publish(await s.replica("web-0"))
+            for client in clients:
+                assert (await client.answer()).status == 200
+            assert s.stats().requests == {200: 3}

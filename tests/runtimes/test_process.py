@@ -277,6 +277,7 @@ async def test_an_unreadable_record_is_cleared_away(
     assert await runtime.instances() == []
     assert "unreadable replica record" in caplog.text
     assert not list((tmp_path / "state/replicas").iterdir())
+    assert (tmp_path / "state/unreadable/web-1.json").read_text() == '{"pid": 1'
     await runtime.close()
 
 

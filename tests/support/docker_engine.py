@@ -110,24 +110,28 @@ def docker_app(docker_engine: str) -> Iterator[App]:
 @contextlib.contextmanager
 def app_image() -> Iterator[App]:
     """The test application for the length of a block: what `docker_app` is, for programs too."""
-    python = Path(sys.base_prefix) / "bin" / f"python3.{sys.version_info.minor}"
-    volumes = [path for path in (*SYSTEM, sys.base_prefix) if Path(path).exists()]
-    outside = sorted({path for path in volumes if not path.startswith("/usr/")})
-    with _image("python", {"tmp/empty": b""}, f'CMD ["{python}", "-I", "-S", "{INSIDE}"]') as image:
-        mounts = [f"{path}:{path}:ro" for path in outside]
-        yield App(image, (*mounts, f"{replica_app.__file__}:{INSIDE}:ro"))
+    with _image("python", *_app_recipe()) as image:
+        yield App(image, _app_volumes())
+
+
+async def build_app(url: str) -> App:
+    """The test application on the engine at `url`; the image stays there."""
+    tag = "tidegate-test/python:own"
+    files, dockerfile = _app_recipe()
+    await _build(tag, _image_context(files, dockerfile), url)
+    return App(tag, _app_volumes())
 
 
 @contextlib.asynccontextmanager
-async def engine() -> AsyncIterator[aiodocker.Docker]:
+async def engine(url: str | None = None) -> AsyncIterator[aiodocker.Docker]:
     """The engine itself, to look at what a driver did."""
-    async with aiodocker.Docker() as docker:
+    async with aiodocker.Docker(url) as docker:
         yield docker
 
 
-async def containers_of(owner: str) -> list[str]:
+async def containers_of(owner: str, url: str | None = None) -> list[str]:
     """The names of all containers with this owner's mark, whatever their state."""
-    async with engine() as docker:
+    async with engine(url) as docker:
         found = await docker.containers.list(
             all=True, filters={"label": [f"tidegate.owner={owner}"]}
         )
@@ -180,7 +184,7 @@ def _asked_once() -> tuple[str, str]:
 @contextlib.contextmanager
 def _image(name: str, files: Mapping[str, bytes | str], dockerfile: str) -> Iterator[str]:
     """Build it, and take it away afterwards. A file's text is where it links to."""
-    context = _context(files, f"FROM scratch\nCOPY root/ /\n{dockerfile}\n")
+    context = _image_context(files, dockerfile)
     digest = hashlib.sha256(context).hexdigest()[:12]
     tag = f"tidegate-test/{name}:{digest}-{uuid.uuid4().hex[:8]}"  # sessions run side by side
     _apart(_build(tag, context))
@@ -189,6 +193,22 @@ def _image(name: str, files: Mapping[str, bytes | str], dockerfile: str) -> Iter
     finally:
         left = _apart(_remove(tag))
     assert not left, f"tests left containers behind: {left}"
+
+
+def _app_recipe() -> tuple[dict[str, bytes | str], str]:
+    python = Path(sys.base_prefix) / "bin" / f"python3.{sys.version_info.minor}"
+    return {"tmp/empty": b""}, f'CMD ["{python}", "-I", "-S", "{INSIDE}"]'
+
+
+def _app_volumes() -> tuple[str, ...]:
+    volumes = [path for path in (*SYSTEM, sys.base_prefix) if Path(path).exists()]
+    outside = sorted({path for path in volumes if not path.startswith("/usr/")})
+    mounts = [f"{path}:{path}:ro" for path in outside]
+    return (*mounts, f"{replica_app.__file__}:{INSIDE}:ro")
+
+
+def _image_context(files: Mapping[str, bytes | str], dockerfile: str) -> bytes:
+    return _context(files, f"FROM scratch\nCOPY root/ /\n{dockerfile}\n")
 
 
 def _context(files: Mapping[str, bytes | str], dockerfile: str) -> bytes:
@@ -210,8 +230,8 @@ def _rooted(files: Mapping[str, bytes | str]) -> dict[str, bytes | str]:
     return {f"root/{path}": content for path, content in files.items()}
 
 
-async def _build(tag: str, context: bytes) -> None:
-    async with engine() as docker:
+async def _build(tag: str, context: bytes, url: str | None = None) -> None:
+    async with engine(url) as docker:
         await docker.images.build(
             fileobj=io.BytesIO(context), encoding="identity", tag=tag, forcerm=True
         )

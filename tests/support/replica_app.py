@@ -16,7 +16,8 @@ the time that Python itself needs. One thread for each connection; keep-alive.
                      answer is sent (so that the next may come): asleep, most_asleep
 
 From the environment: PORT; START_DELAY seconds before it listens; FAIL_READY_FILE: not ready while
-this file exists; RESPONSE_MS before each answer; SLOTS: so many of /sleep at once, others wait;
+this file exists; RESPONSE_MS before each answer; INSTEAD: a folder, and while it has a file with
+PORT as its name, / does what the path in it does; SLOTS: so many of /sleep at once, others wait;
 IGNORE_TERM=1: only SIGKILL ends it. On SIGTERM it stops listening, finishes what is in flight, and
 ends with code 0.
 """
@@ -94,7 +95,7 @@ class Connection:
             self.peer.close()
 
     def exchange(self, line: bytes) -> None:
-        target = line.split()[1].decode("latin-1")
+        target = instead_of(line.split()[1].decode("latin-1"))
         fields = self.fields()
         body = self.body(fields)
         if fields.get("connection", "").lower() == "close" or b"HTTP/1.0" in line:
@@ -209,6 +210,18 @@ class Connection:
         self.peer.sendall(_head(status, length if self.open else f"{length}\r\nConnection: close"))
         if status >= 200 and status not in (204, 304):
             self.peer.sendall(data)
+
+
+def instead_of(target: str) -> str:
+    """One of several replicas of a service is told apart by its port."""
+    folder = os.environ.get("INSTEAD")
+    if folder is None or target != "/":
+        return target
+    try:
+        with open(os.path.join(folder, os.environ["PORT"])) as file:
+            return file.read().strip()
+    except FileNotFoundError:
+        return target
 
 
 def _head(status: int, *lines: str) -> bytes:

@@ -6,7 +6,9 @@ all that it started are gone afterwards, or the test fails.
 
 import asyncio
 import contextlib
+import functools
 import os
+import resource
 import signal
 import sys
 import uuid
@@ -99,13 +101,21 @@ class Running:
 
 
 @contextlib.asynccontextmanager
-async def tidegate(file: Path, *arguments: str) -> AsyncIterator[Running]:
-    """`tidegate run` on a configuration file."""
+async def tidegate(
+    file: Path,
+    *arguments: str,
+    env: Mapping[str, str] | None = None,
+    descriptors: int | None = None,
+) -> AsyncIterator[Running]:
+    """`tidegate run` on a configuration file. `env` comes on top of our own environment;
+    `descriptors` is how many each of its processes may have."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "tidegate", "run", "--config", str(file)),
         *("--log-format", "json", *arguments),
         stderr=asyncio.subprocess.PIPE,
         limit=2**20,
+        env={**os.environ, **(env or {})},
+        preexec_fn=functools.partial(_may_open, descriptors) if descriptors else None,
     )
     connector = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(connector=connector, auto_decompress=False) as client:
@@ -120,6 +130,10 @@ async def tidegate(file: Path, *arguments: str) -> AsyncIterator[Running]:
                 yield running
             finally:
                 await _end_for_good(process)
+
+
+def _may_open(descriptors: int) -> None:
+    resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
 
 
 async def _read_log(running: Running, ready: asyncio.Event) -> None:

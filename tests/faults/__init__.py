@@ -1,0 +1,1 @@
+"""Faults on real replicas while load runs, with every request accounted for."""
