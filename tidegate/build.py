@@ -105,10 +105,10 @@ def build(
         replica_names(rng), equipment.of, jitter, starts := Starts(registry, cluster_metrics),
     )  # fmt: skip
     scaler = Scaler(registry, events, clock, wall, AutoscalerMetrics(collectors))
+    usage = Calls(cluster_metrics, clock).around("usage", runtime.usage)
     measuring = Measuring(
-        registry, Calls(cluster_metrics, clock).around("usage", runtime.usage), scaler.measured,
-        tasks, events, SourceMetrics(collectors), clock, rng,
-    )  # fmt: skip
+        registry, usage, scaler.measured, tasks, events, SourceMetrics(collectors), clock, rng
+    )
     book = LeaseBook(Path(settings.state_dir))
     leasing = Leasing(scaler, events, clock, wall, lambda: f"{rng.getrandbits(48):012x}", book)
     keeping = Keeping(registry, clock, can=runtime.capabilities.keep)
@@ -123,7 +123,6 @@ def build(
         registry, placing, StaticEndpoints(registry, clock, wall), failures, spine.pending,
         rollouts, leasing.replicas, keeping=keeping, host=host,
     )  # fmt: skip
-
     prober = Prober(
         registry, runtime.execute, tasks, events, clock, rng, health_metrics,
         evicted=failures.evicted,
