@@ -285,6 +285,7 @@ class Discovery:
             address=instance.address,
             reason="adopted",
             health=instance.health,
+            adopted=True,
         )
 
     def _engine_is(self, answers: bool, why: str = "") -> None:

@@ -34,6 +34,7 @@ class Event(StrEnum):
 TRANSITIONS: dict[State, dict[Event, State]] = {
     State.STARTING: {
         Event.PASSED: State.READY,
+        Event.UNREADY: State.UNHEALTHY,  # adopted, and not ready in time
         Event.CONDEMNED: State.FAILED,
         Event.COMPLETED: State.STOPPED,
         Event.EXITED: State.FAILED,

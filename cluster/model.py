@@ -120,6 +120,7 @@ class Replica:
     address: Address | None = None
     reason: str = ""
     health: InstanceHealth | None = None
+    adopted: bool = False  # a former Tidegate has started it
 
 
 class Mode(StrEnum):

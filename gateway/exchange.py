@@ -134,16 +134,12 @@ class Exchange:
     def connect(self, slot: "Slot") -> None:
         """On a new connection, when not too many are being made."""
         self.phase = Phase.CONNECTING
-        if not self.client.context.crowd.may_connect(self.destination):
+        context, destination = self.client.context, self.destination
+        if len(slot.connecting) >= MAX_CONNECTING or not context.crowd.may_connect(destination):
             self.park()
             return
-        now = self.client.context.loop.time()
-        if len(slot.connecting) >= MAX_CONNECTING:
-            slot.parked[self] = None
-            self.client.deadline = now + self.destination.queue_timeout
-            return
-        self.client.deadline = now + self.destination.connect_timeout
-        self.upstream = Upstream(self.client.context, slot, self)
+        self.client.deadline = context.loop.time() + destination.connect_timeout
+        self.upstream = Upstream(context, slot, self)
         self.upstream.connect()
 
     def park(self) -> None:

@@ -17,8 +17,11 @@ FORGET_AFTER = 600.0
 
 @dataclass(frozen=True, slots=True)
 class Ward:
-    """The replicas of one service: how many are watched, how many of them failed the last time
-    they were asked, how many nobody has evicted, and how many are wanted."""
+    """The replicas of one service: how many were asked already, how many of them failed the last
+    time, how many nobody has evicted, and how many are wanted.
+
+    Who was not asked yet proves nothing: a fresh replacement makes no fault less common.
+    """
 
     watched: int
     failing: int

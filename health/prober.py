@@ -33,8 +33,17 @@ from health.metrics import HealthMetrics
 from health.schedule import FIRST_TRY, first_due, next_due, next_try, timeout_of
 from health.slots import Slots
 from health.telling import tell
-from health.verdict import Finding, Opening, Result, Verdict, fails_liveness, judge
-from health.watch import Watch, done, moved
+from health.verdict import (
+    IMAGE_SAYS_NO,
+    Finding,
+    Opening,
+    Result,
+    Verdict,
+    fails_liveness,
+    image_says,
+    judge,
+)
+from health.watch import Watch, done, moved, ward_of
 
 Attempt = Callable[[Check, Replica, float], Awaitable[Finding]]
 
@@ -42,8 +51,6 @@ Attempt = Callable[[Check, Replica, float], Awaitable[Finding]]
 UNHURRIED = 5.0
 # How often an eviction that was put off is asked for again (seconds).
 ASK_AGAIN = 5.0
-_JUDGED = frozenset({State.READY, State.UNHEALTHY})
-IMAGE_SAYS_NO = "the HEALTHCHECK of its image says unhealthy"
 _TCP = StartupProbe(tcp=True)
 
 
@@ -227,7 +234,8 @@ class Prober:
 
     async def _confirm(self, watch: Watch) -> None:
         timeout = watch.health.startup.timeout
-        finding = await self._probe(watch, Duty.CONFIRM, _TCP, timeout)
+        async with self._starts.of(watch.replica.service):
+            finding = await self._probe(watch, Duty.CONFIRM, _TCP, timeout)
         if finding.result is Result.FAILED:
             watch.vitals.readiness.record(finding)
             reason = f"a request was refused and a probe confirms it: {finding.text}"
@@ -254,16 +262,13 @@ class Prober:
         news = None
         if spec is not None and is_judged_by_engine(replica, spec.health):
             news = replica.health
-        if news is watch.heard:
+        former, watch.heard = watch.heard, news
+        if news is former:
             return False
-        watch.heard = news
         if news is InstanceHealth.HEALTHY:
             self._lives(watch)
-            reason = f"the HEALTHCHECK of its image passes, {self._clock() - watch.began:.1f} s on"
-            return self._apply(watch, Verdict(Event.PASSED, reason))
-        if news is InstanceHealth.UNHEALTHY and replica.state is State.STARTING:
-            return self._apply(watch, Verdict(Event.CONDEMNED, IMAGE_SAYS_NO))
-        return False
+        verdict = image_says(replica, former, self._clock() - watch.began)
+        return verdict is not None and self._apply(watch, verdict)
 
     def _mind(self, watch: Watch, check: Probe) -> None:
         failed = fails_liveness(watch.replica, watch.vitals, watch.health)
@@ -278,7 +283,7 @@ class Prober:
 
     def _evict(self, watch: Watch, verdict: Verdict, kind: str) -> None:
         replica, now = watch.replica, self._clock()
-        if watch.spec is None or replica.state not in _JUDGED:
+        if watch.spec is None or not watch.is_judged:
             return
         ward = self._ward(replica.service)
         outcome = self._evictor.fails(replica, ward, watch.spec, verdict, kind, now)
@@ -291,17 +296,8 @@ class Prober:
             self._sync(replica.service, replica.id)
 
     def _ward(self, service: str) -> Ward:
-        watches = [
-            watch
-            for watch in self._watches.get(service, {}).values()
-            if watch.replica.state in _JUDGED
-        ]
-        return Ward(
-            watched=len(watches),
-            failing=sum(watch.is_failing for watch in watches),
-            settled=sum(not self._evictor.is_out(watch.replica.id) for watch in watches),
-            wanted=self._registry.desired(service).replicas,
-        )
+        watches = self._watches.get(service, {}).values()
+        return ward_of(watches, self._evictor.is_out, self._registry.desired(service).replicas)
 
     async def _probe(self, watch: Watch, duty: Duty, check: Check, timeout: float) -> Finding:
         finding = await self._attempt(check, watch.replica, timeout)

@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from cluster.lifecycle import Event, State
-from cluster.model import Replica
+from cluster.model import InstanceHealth, Replica
 from config.health import Check, Health, Probe
 from health.duties import Duty, is_static, is_tcp, probed_address, repeated
+
+IMAGE_SAYS_NO = "the HEALTHCHECK of its image says unhealthy"
 
 
 class Result(StrEnum):
@@ -98,6 +100,17 @@ def fails_liveness(replica: Replica, vitals: Vitals, health: Health) -> Verdict 
     return Verdict(None, _failed(Duty.LIVENESS, vitals.liveness))
 
 
+def image_says(replica: Replica, former: InstanceHealth | None, after: float) -> Verdict | None:
+    """News of the engine's own check, which said `former` before; `after` seconds of watching."""
+    if replica.health is InstanceHealth.HEALTHY:
+        return Verdict(Event.PASSED, f"the HEALTHCHECK of its image passes after {_span(after)}")
+    if replica.health is InstanceHealth.UNHEALTHY and replica.state is State.STARTING:
+        # Where that is the first we hear, it was adopted: it has served, and others may be as it
+        # is. It goes when its turn comes.
+        return Verdict(Event.PASSED if former is None else Event.CONDEMNED, IMAGE_SAYS_NO)
+    return None
+
+
 def _deciding(replica: Replica, health: Health, evicted: bool) -> dict[Duty, Probe]:
     """The probes that decide between ready and unhealthy."""
     both = evicted or is_static(replica)
@@ -165,7 +178,9 @@ class Opening:
     def _overdue(self, finding: Finding, replica: Replica, health: Health) -> Verdict | None:
         reason = _late(finding, self.check(health), replica, health)
         if not is_static(replica):
-            return Verdict(Event.CONDEMNED, reason)
+            # What was adopted has served before, and its like may all be waiting for the same: none
+            # is removed before a replacement is ready.
+            return Verdict(Event.UNREADY if replica.adopted else Event.CONDEMNED, reason)
         verdict = None if self.told else Verdict(None, reason)
         self.told = True
         return verdict

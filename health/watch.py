@@ -1,13 +1,18 @@
 """What the prober knows and does about one replica."""
 
 import asyncio
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from cluster.lifecycle import State
 from cluster.model import InstanceHealth, Replica
 from config.health import Health
 from config.service import Service
 from health.duties import Duty, is_judged_by_engine
+from health.eviction import Ward
 from health.verdict import Vitals
+
+_JUDGED = frozenset({State.READY, State.UNHEALTHY})
 
 
 @dataclass(slots=True)
@@ -33,9 +38,32 @@ class Watch:
             return self.replica.health is InstanceHealth.UNHEALTHY
         return self.vitals.liveness.failures > 0
 
+    @property
+    def is_judged(self) -> bool:
+        """It has got ready once: its liveness counts."""
+        return self.replica.state in _JUDGED
+
+    @property
+    def is_known(self) -> bool:
+        """Its liveness, or what stands in for it, has said something already."""
+        if is_judged_by_engine(self.replica, self.health):
+            return self.replica.health is not InstanceHealth.STARTING
+        return self.vitals.liveness.failures + self.vitals.liveness.successes > 0
+
     def is_at(self, duty: Duty) -> bool:
         task = self.tasks.get(duty)
         return task is not None and not task.done()
+
+
+def ward_of(watches: Iterable[Watch], is_out: Callable[[str], bool], wanted: int) -> Ward:
+    """The replicas of one service as an eviction has to see them."""
+    judged = [watch for watch in watches if watch.is_judged]
+    return Ward(
+        watched=sum(watch.is_known for watch in judged),
+        failing=sum(watch.is_failing for watch in judged),
+        settled=sum(not is_out(watch.replica.id) for watch in judged),
+        wanted=wanted,
+    )
 
 
 def moved(former: Replica, replica: Replica) -> bool:

@@ -17,6 +17,7 @@ from cluster.workload import Workload
 from runtimes.docker_cgroup import usage_of
 from runtimes.docker_connection import connect
 from runtimes.docker_engine import Deadlines, Engine
+from runtimes.docker_exec import Commands
 from runtimes.docker_launch import Launch
 from runtimes.docker_sightings import Sightings
 from runtimes.docker_spec import container_name, create_spec, networks_of
@@ -57,6 +58,7 @@ class DockerRuntime:
         self._launching: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._sightings = Sightings()
         self._resuming: set[str] = set()
+        self._commands = Commands()
 
     async def open(self) -> None:
         """The former connection, if any, serves until the new one stands; it stays when it is to
@@ -119,14 +121,7 @@ class DockerRuntime:
             yield line
 
     async def execute(self, instance: str, command: Sequence[str], timeout: float) -> int:
-        """The engine cannot end what is too slow: it runs on in the replica until it is done."""
-        try:
-            async with asyncio.timeout(timeout):
-                return await self._engine.execute(instance, command)
-        except TimeoutError as error:
-            raise RuntimeFailure(
-                "timeout", f"{command[0]} did not end within {timeout:g} s", transient=True
-            ) from error
+        return await self._commands.run(self._engine, instance, command, timeout)
 
     async def usage(self, instances: Sequence[str]) -> Mapping[str, Usage]:
         """From control groups where they can be read; else the engine is asked, which takes a
@@ -168,6 +163,7 @@ class DockerRuntime:
             await _end(engine, facts, grace)
             await engine.remove(instance)
         self._sightings.is_removed(instance)
+        self._commands.forget(instance)
 
     async def freeze(self, instance: str) -> None:
         await self._engine.pause(instance)

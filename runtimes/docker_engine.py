@@ -131,12 +131,20 @@ class Engine:
         async with self.call("remove", self.deadlines.remove, done="is already in progress"):
             await self._container(id).delete(force=True, v=True)
 
-    async def execute(self, id: str, command: Sequence[str]) -> int:
-        """The exit code of a command run in the container; no deadline."""
+    async def prepare(self, id: str, command: Sequence[str]) -> Exec:
+        """A command that is about to run in the container."""
         async with self.call("exec", self.deadlines.call):
-            run = await self._container(id).exec(list(command))
+            return await self._container(id).exec(list(command))
+
+    async def finish(self, run: Exec) -> int:
+        """Run it; the exit code. There is no deadline."""
         async with self.call("exec", None):
             return await _exit_code(run)
+
+    async def progress(self, run: Exec) -> dict[str, Any]:
+        """`Running`, `Pid` (on the engine's machine), `ExitCode`."""
+        async with self.call("exec", self.deadlines.call):
+            return dict(await run.inspect())
 
     @contextlib.asynccontextmanager
     async def stream(

@@ -1,9 +1,8 @@
 """The composition root: settings in, wired system out. The only place that knows every package."""
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry
@@ -24,6 +23,7 @@ from cluster.failures import Failures
 from cluster.host import HostMemory
 from cluster.keeping import Keeping
 from cluster.metrics import ClusterMetrics, ReplicaLedger
+from cluster.model import Usage
 from cluster.placing import Placing
 from cluster.reconciler import Reconciler
 from cluster.registry import Registry
@@ -78,6 +78,50 @@ class System:
     limits: HostLimits
 
 
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What every part stands on. `clock` is loop time, `wall` seconds since 1970."""
+
+    settings: Settings
+    runtime: InstanceRuntime
+    tasks: Tasks
+    clock: Clock
+    wall: Clock
+    rng: random.Random
+    collectors: CollectorRegistry
+    events: Events
+    registry: Registry
+    metrics: ClusterMetrics
+
+    @classmethod
+    def of(
+        cls, settings: Settings, runtime: InstanceRuntime, tasks: Tasks, clock: Clock, wall: Clock,
+        rng: random.Random,
+    ) -> "Ground":  # fmt: skip
+        collectors = CollectorRegistry()
+        return cls(
+            settings, runtime, tasks, clock, wall, rng,
+            collectors, Events(wall), Registry(), ClusterMetrics(collectors),
+        )  # fmt: skip
+
+    @property
+    def state(self) -> Path:
+        return Path(self.settings.state_dir)
+
+    def jitter(self) -> float:
+        return self.rng.uniform(0.7, 1.3)
+
+    def usage(self) -> Callable[[Sequence[str]], Awaitable[Mapping[str, Usage]]]:
+        return Calls(self.metrics, self.clock).around("usage", self.runtime.usage)
+
+
+@dataclass(frozen=True, slots=True)
+class Autoscaling:
+    scaler: Scaler
+    measuring: Measuring
+    leasing: Leasing
+
+
 def build(
     settings: Settings,
     file: Path,
@@ -91,66 +135,94 @@ def build(
     on_sweep: OnSweep | None = None,
 ) -> System:
     """`on_sweep` is for a gateway in this process."""
-    collectors = CollectorRegistry()
-    events = Events(wall)
-    registry = Registry()
-    spine = Spine()
-    cluster_metrics, health_metrics = ClusterMetrics(collectors), HealthMetrics(collectors)
-    jitter = partial(rng.uniform, 0.7, 1.3)
-    failures = Failures(registry, events, cluster_metrics, clock, jitter=jitter)
-    key = LeaseKey.of(Path(settings.state_dir))
+    ground = Ground.of(settings, runtime, tasks, clock, wall, rng)
+    registry, events, spine = ground.registry, ground.events, Spine()
+    failures = Failures(registry, events, ground.metrics, clock, jitter=ground.jitter)
+    key = LeaseKey.of(ground.state)
     equipment = Equipment(key, settings.runtime)
+    starts = Starts(registry, ground.metrics)
     placing = Placing(
-        registry, runtime, tasks, failures, events, cluster_metrics, clock, wall,
-        replica_names(rng), equipment.of, jitter, starts := Starts(registry, cluster_metrics),
+        registry, runtime, tasks, failures, events, ground.metrics, clock, wall,
+        replica_names(rng), equipment.of, ground.jitter, starts,
     )  # fmt: skip
-    scaler = Scaler(registry, events, clock, wall, AutoscalerMetrics(collectors))
-    usage = Calls(cluster_metrics, clock).around("usage", runtime.usage)
-    measuring = Measuring(
-        registry, usage, scaler.measured, tasks, events, SourceMetrics(collectors), clock, rng
-    )
-    book = LeaseBook(Path(settings.state_dir))
-    leasing = Leasing(scaler, events, clock, wall, lambda: f"{rng.getrandbits(48):012x}", book)
-    keeping = Keeping(registry, clock, can=runtime.capabilities.keep)
-    host = HostMemory(
-        registry, failures, events, cluster_metrics, clock,
-        scaler.idle_since, scaler.put_to_sleep, usage, lambda: levels_of(gateway, clock), tasks,
-    )  # fmt: skip
+    scaling = autoscaling_on(ground)
+    gateway = Succession(spine, events, tasks)
+    host = host_on(ground, failures, scaling.scaler, gateway)
     limits = HostLimits(starts, host)
-    courses = Courses(Path(settings.state_dir) / "revisions", events)
-    rollouts = Rollouts(registry, events, cluster_metrics, failures, courses, clock)
+    keeping = Keeping(registry, clock, can=runtime.capabilities.keep)
+    rollouts = rollouts_on(ground, failures)
     reconciler = Reconciler(
         registry, placing, StaticEndpoints(registry, clock, wall), failures, spine.pending,
-        rollouts, leasing.replicas, keeping=keeping, host=host,
+        rollouts, scaling.leasing.replicas, keeping=keeping, host=host,
     )  # fmt: skip
-    prober = Prober(
-        registry, runtime.execute, tasks, events, clock, rng, health_metrics,
-        evicted=failures.evicted,
-    )  # fmt: skip
-    ejector = Ejector(registry, events, clock, health_metrics, prober.confirm)
-    spine.connect(scaler, ejector, reconciler, host)
-
+    prober, ejector = health_on(ground, failures)
+    spine.connect(scaling.scaler, ejector, reconciler, host)
     discovery = Discovery(
-        registry, runtime, failures, events, cluster_metrics, clock,
-        adopt=scaler.adopt, discard=placing.discard, keeping=keeping, jitter=jitter,
+        registry, runtime, failures, events, ground.metrics, clock,
+        adopt=scaling.scaler.adopt, discard=placing.discard, keeping=keeping,
+        jitter=ground.jitter,
     )  # fmt: skip
-    gateway = gateways_of(settings, spine, events, tasks, rng, log_arguments, on_sweep)
+    gateway.lead(front_of(settings, gateway, events, tasks, rng, log_arguments, on_sweep))
     registry.on_snapshot(gateway.apply)
-
-    metrics = TidegateMetrics(collectors)
-    collectors.register(ReplicaLedger(registry, clock))
-    collectors.register(GatewayCollector(lambda: gateway.stats(clock())))
     control = Control(
-        file, settings, registry, runtime, events, scaler, measuring, reconciler, rollouts,
-        gateway, leasing, clock, wall, limits,
+        file, settings, registry, runtime, events, scaling.scaler, scaling.measuring, reconciler,
+        rollouts, gateway, scaling.leasing, clock, wall, limits,
     )  # fmt: skip
+    metrics = metrics_on(ground, gateway)
     expiry = Expiry(events, metrics, wall)
-    admin = AdminServer(settings.admin.listen, token, control, collectors, lease_token=key.token)
+    admin = AdminServer(
+        settings.admin.listen, token, control, ground.collectors, lease_token=key.token
+    )
     follow_reloads(control, metrics, expiry, TokenFile(admin, events))
     return System(
-        settings, registry, runtime, events, scaler, measuring, leasing, reconciler, placing,
-        discovery, gateway, prober, ejector, control, admin, metrics, expiry, equipment, limits,
+        settings, registry, runtime, events, scaling.scaler, scaling.measuring, scaling.leasing,
+        reconciler, placing, discovery, gateway, prober, ejector, control, admin, metrics, expiry,
+        equipment, limits,
     )  # fmt: skip
+
+
+def autoscaling_on(ground: Ground) -> Autoscaling:
+    registry, events, clock = ground.registry, ground.events, ground.clock
+    scaler = Scaler(registry, events, clock, ground.wall, AutoscalerMetrics(ground.collectors))
+    measuring = Measuring(
+        registry, ground.usage(), scaler.measured, ground.tasks, events,
+        SourceMetrics(ground.collectors), clock, ground.rng,
+    )  # fmt: skip
+    leasing = Leasing(
+        scaler, events, clock, ground.wall, lambda: f"{ground.rng.getrandbits(48):012x}",
+        LeaseBook(ground.state),
+    )  # fmt: skip
+    return Autoscaling(scaler, measuring, leasing)
+
+
+def host_on(ground: Ground, failures: Failures, scaler: Scaler, gateway: Succession) -> HostMemory:
+    return HostMemory(
+        ground.registry, failures, ground.events, ground.metrics, ground.clock,
+        scaler.idle_since, scaler.put_to_sleep, ground.usage(),
+        lambda: levels_of(gateway, ground.clock), ground.tasks,
+    )  # fmt: skip
+
+
+def rollouts_on(ground: Ground, failures: Failures) -> Rollouts:
+    courses = Courses(ground.state / "revisions", ground.events)
+    return Rollouts(ground.registry, ground.events, ground.metrics, failures, courses, ground.clock)
+
+
+def health_on(ground: Ground, failures: Failures) -> tuple[Prober, Ejector]:
+    registry, events, clock = ground.registry, ground.events, ground.clock
+    metrics = HealthMetrics(ground.collectors)
+    prober = Prober(
+        registry, ground.runtime.execute, ground.tasks, events, clock, ground.rng, metrics,
+        evicted=failures.evicted,
+    )  # fmt: skip
+    return prober, Ejector(registry, events, clock, metrics, prober.confirm)
+
+
+def metrics_on(ground: Ground, gateway: Succession) -> TidegateMetrics:
+    metrics = TidegateMetrics(ground.collectors)
+    ground.collectors.register(ReplicaLedger(ground.registry, ground.clock))
+    ground.collectors.register(GatewayCollector(lambda: gateway.stats(ground.clock())))
+    return metrics
 
 
 def follow_reloads(
@@ -159,21 +231,6 @@ def follow_reloads(
     control.on_reload(metrics.reloaded)
     control.on_reload(lambda result: expiry.look(control.settings.gateway) if result.ok else None)
     control.on_reload(lambda result: tokens.look(control.settings.admin) if result.ok else None)
-
-
-def gateways_of(
-    settings: Settings,
-    told: GatewayEvents,
-    events: Events,
-    tasks: Tasks,
-    rng: random.Random,
-    log_arguments: Sequence[str],
-    on_sweep: OnSweep | None,
-) -> Succession:
-    """The present one, and whatever is there from before."""
-    gateway = Succession(told, events, tasks)
-    gateway.lead(front_of(settings, gateway, events, tasks, rng, log_arguments, on_sweep))
-    return gateway
 
 
 def front_of(

@@ -161,6 +161,25 @@ def test_what_is_held_back_goes_when_its_turn_comes() -> None:
     run(story())
 
 
+def test_unhealthy_replicas_that_are_adopted_are_not_all_killed() -> None:
+    """Tidegate is restarted while the dependency of all is away."""
+
+    async def story() -> None:
+        simulated = engine()
+        async with control_world(service(4), engine=simulated) as world:
+            first = await healthy(world, 4)
+            for replica in first:
+                simulated.say_health(replica, UNHEALTHY)
+        async with control_world(service(4), engine=simulated) as world:
+            await asyncio.sleep(300)
+            assert world.ready() == 3
+            assert len(set(first) & set(world.running())) >= 3
+            say(world, HEALTHY)
+            await world.until(lambda: world.ready() == 4, within=60)
+
+    run(story())
+
+
 def test_a_refused_request_and_the_way_back_without_news_of_the_engine() -> None:
     """Passive evidence still takes it out; the engine had called it healthy and says nothing."""
 

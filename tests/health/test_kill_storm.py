@@ -168,13 +168,14 @@ def test_while_no_replacement_starts_only_one_is_lost() -> None:
     run(story())
 
 
-def test_a_single_replica_is_replaced_at_once_and_a_loop_of_it_slows_down() -> None:
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_few_replicas_are_replaced_at_once_and_a_loop_of_it_slows_down(count: int) -> None:
     async def story() -> None:
         fault = Fault()
-        async with control_world(fleet(1), engine=engine(), passes=fault.passes) as world:
-            (first,) = await whole(world, 1)
+        async with control_world(fleet(count), engine=engine(), passes=fault.passes) as world:
+            first = await whole(world, count)
             fault.hits = lambda replica: True
-            await world.until(lambda: first not in world.running(), within=45)
+            await world.until(lambda: set(first) - set(world.running()), within=45)
             assert len(world.happened("replica-evicted")) == 1
             await asyncio.sleep(1800)
             assert len(world.happened("replica-evicted")) <= 12
@@ -224,5 +225,31 @@ def test_one_that_passes_again_before_it_is_replaced_stays(count: int) -> None:
             fault.hits = lambda replica: False
             await world.until(lambda: world.ready() == count, within=15)
             assert sick in world.running()
+
+    run(story())
+
+
+@pytest.mark.parametrize("probes", [{"readiness": "/live"}, {"startup": "/live"}])
+def test_a_restart_of_tidegate_while_the_dependency_is_away_removes_nobody(
+    probes: dict[str, str],
+) -> None:
+    """What is adopted has a start's deadline to get ready; then it is out, but not gone."""
+    health = Health.model_validate({kind: {"http": path} for kind, path in probes.items()})
+
+    async def story() -> None:
+        fault, simulated = Fault(), engine()
+        service = a_service(scaling=Scaling(min=4), health=health)
+        async with control_world(service, engine=simulated) as world:
+            first = await whole(world, 4)
+        fault.hits = lambda replica: True
+        async with control_world(service, engine=simulated, passes=fault.passes) as world:
+            await asyncio.sleep(600)
+            assert set(first) <= set(world.running())
+            condemned = {text.split(":")[0] for text in world.happened("replica-condemned")}
+            assert not condemned & set(first)
+            fault.hits = lambda replica: False
+            await world.until(lambda: world.ready() >= 4, within=30)
+            await asyncio.sleep(5)
+            assert len(set(first) & set(world.running())) >= 3
 
     run(story())

@@ -137,7 +137,8 @@ async def control_world(
     failures = Failures(registry, events, metrics, clock, engine_owns_count=counted, jitter=uneven)
     collectors.register(ReplicaLedger(registry, clock))
     rollouts = Rollouts(registry, events, metrics, failures, Courses(state, events), clock)
-    rng, busy = random.Random(seed), dict[str, int]()
+    taken = len(list(engine.running()))  # names of a former world
+    rng, busy = random.Random(seed + 100 * taken), dict[str, int]()
 
     budget = Starts(registry, metrics, starts)
     async with Tasks() as tasks:
