@@ -256,7 +256,7 @@ class Settings(Model):
     state_dir: str
     gateway: Gateway = Gateway()
     admin: Admin = Admin()
-    orphan_timeout: float = 60.0
+    orphan_timeout: Duration = 60.0
     runtime: str = "process"
     docker: Docker = Docker()
     host: Host = Host()

@@ -24,6 +24,7 @@ from gateway.listener import (
     Network,
     bind_all,
     certificates_of,
+    names_of,
     staying,
     trusted_networks,
     wanted,
@@ -152,9 +153,9 @@ class Gateway:
         context.sweep.stop()
 
     def listening(self) -> dict[str, socket.socket]:
-        """What is accepted on, by the names of `listener.wanted`."""
+        """What is accepted on, by `listener.names_of`."""
         sockets = [one.listening for one in self._listeners]
-        names = wanted(self._settings) if sockets else []
+        names = names_of(wanted(self._settings)) if sockets else []
         return {name: one for name, one in zip(names, sockets, strict=True) if one is not None}
 
     def is_busy(self) -> bool:

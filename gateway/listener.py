@@ -141,6 +141,13 @@ def wanted(settings: Gateway) -> list[str]:
     return [*settings.listen, *(one.listen for one in settings.tls), *redirects]
 
 
+def names_of(texts: Sequence[str]) -> list[str]:
+    """One for each: the same port 0 may be asked for more than once."""
+    return [
+        f"{text}, {n}" if (n := texts[:at].count(text)) else text for at, text in enumerate(texts)
+    ]
+
+
 def certificates_of(listener: TlsListener) -> Certificates:
     """Raises ListenError."""
     try:
@@ -164,12 +171,12 @@ Given = Mapping[str, Sequence[socket.socket]]
 
 
 def bind_all(texts: Sequence[str], given: Given = MappingProxyType({})) -> list[socket.socket]:
-    """All of them or none. `given` are sockets that listen already, by what the file calls them;
+    """All of them or none. `given` are sockets that listen already, by their `names_of`;
     copies of them stand in for binding. Raises ListenError."""
     with contextlib.ExitStack() as bound:
         sockets = [
-            bound.enter_context(given[text][0].dup() if given.get(text) else bind(text))
-            for text in texts
+            bound.enter_context(given[name][0].dup() if given.get(name) else bind(text))
+            for name, text in zip(names_of(texts), texts, strict=True)
         ]
         bound.pop_all()
     return sockets
@@ -182,7 +189,10 @@ def bind_for_many(
     the connections (SO_REUSEPORT). All of them or none. Raises ListenError.
     """
     with contextlib.ExitStack() as bound:
-        columns = [_bind_shared(text, count, bound, given.get(text, ())) for text in texts]
+        columns = [
+            _bind_shared(text, count, bound, given.get(name, ()))
+            for name, text in zip(names_of(texts), texts, strict=True)
+        ]
         bound.pop_all()
     return [list(row) for row in zip(*columns, strict=True)]
 

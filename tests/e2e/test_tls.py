@@ -29,7 +29,7 @@ def gateway_of(workers: int, **tls: Any) -> dict[str, Any]:
 
 async def connect(running: Running, trusted: bytes, name: str = HOST) -> Client:
     """Raises ssl.SSLCertVerificationError when another certificate is shown."""
-    (ready,) = [line for line in running.log if line.get("kind") == "ready"]
+    ready = [line for line in running.log if line.get("kind") == "ready"][-1]
     port = int(ready["listen"][1].rpartition(":")[2])
     context = ssl.create_default_context(cadata=trusted.decode())
     reader, writer = await asyncio.open_connection(
