@@ -1,8 +1,8 @@
 """Who may talk to the API: bearers of the token, and no foreign web page.
 
 Pure but for `read_token`. A browser on the operator's machine can be made to send requests to
-loopback; three checks stop that: the Host (DNS rebinding), the origin of writes (cross-site request
-forgery) and, where one is set, the token.
+loopback; four checks stop that: the Host (DNS rebinding), the origin of writes and the kind of
+their body (cross-site request forgery) and, where one is set, the token.
 """
 
 import hmac
@@ -14,6 +14,9 @@ from urllib.parse import urlsplit
 
 OPEN_PATHS = frozenset({"/healthz", "/readyz"})
 _LEASE = re.compile(r"/v1/services/([^/]+)/lease(?:/[^/]+)?")
+_LONGEST_TOKEN = 4096  # bytes of its file
+# What a form can send to another site without the browser asking there first (Fetch §2.2.2).
+_FORMS = frozenset({"application/x-www-form-urlencoded", "multipart/form-data", "text/plain"})
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -24,11 +27,14 @@ class TokenError(Exception):
 def read_token(path: Path) -> str:
     """The one line of the file. Raises TokenError when it is missing, empty or not one word."""
     try:
-        token = path.read_text(encoding="utf-8").strip()
+        with path.open(encoding="utf-8") as file:
+            token = file.read(_LONGEST_TOKEN + 1).strip()
     except (OSError, UnicodeDecodeError) as error:
         raise TokenError(f"cannot read the token file {path}: {error}") from error
     if not token:
         raise TokenError(f"the token file {path} is empty")
+    if len(token) > _LONGEST_TOKEN:
+        raise TokenError(f"the token file {path} holds more than {_LONGEST_TOKEN} characters")
     if not token.isascii() or len(token.split()) != 1:
         raise TokenError(f"the token file {path} must hold one word of ASCII characters")
     return token
@@ -56,6 +62,14 @@ def is_cross_site(method: str, headers: Mapping[str, str]) -> bool:
         return site.lower() not in ("same-origin", "none")
     origin = headers.get("Origin")
     return origin is not None and urlsplit(origin).netloc.lower() != headers.get("Host", "").lower()
+
+
+def is_form(method: str, headers: Mapping[str, str]) -> bool:
+    """A write as the forms of all browsers send it. None of them can add an Authorization."""
+    if method in _READING:
+        return False
+    media_type = headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    return media_type in _FORMS and "Authorization" not in headers
 
 
 def is_own_host(host: str) -> bool:

@@ -2,16 +2,18 @@
 
 import asyncio
 import difflib
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from itertools import dropwhile, islice
+from typing import Any
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
+from admin.connections import read_in_time
 from admin.exposition import expose
 from admin.operation import JSON, Call
 from admin.parameters import LeaseRequest, ScaleRequest, read_body
-from admin.ports import ControlPlane, ReloadResult
+from admin.ports import ControlPlane, ReloadResult, UpgradeResult
 from admin.problems import Problem, unknown_service
 from admin.streams import Followers, resume_point, send_events, send_logs
 from admin.views import ServiceView, as_json, dated, service_view
@@ -28,7 +30,7 @@ class Answers:
         self._plane = plane
         self._metrics = metrics
         self._followers = followers
-        self._reloads: set[asyncio.Task[ReloadResult]] = set()
+        self._reloads: set[asyncio.Task[Any]] = set()
 
     async def alive(self, call: Call) -> web.StreamResponse:
         return _json({"status": "alive"})
@@ -61,7 +63,7 @@ class Answers:
 
     async def scale(self, call: Call) -> web.StreamResponse:
         self._known(call.name)
-        wish = read_body(ScaleRequest, await call.request.read())
+        wish = read_body(ScaleRequest, await read_in_time(call.request))
         try:
             self._plane.scale(call.name, wish.replicas, wish.duration)
         except ValueError as error:
@@ -75,7 +77,7 @@ class Answers:
 
     async def lease(self, call: Call) -> web.StreamResponse:
         self._known(call.name)
-        wish = read_body(LeaseRequest, await call.request.read())
+        wish = read_body(LeaseRequest, await read_in_time(call.request))
         try:
             lease = self._plane.lease(call.name, wish.duration, wish.wake, wish.replica)
         except ValueError as error:
@@ -89,9 +91,23 @@ class Answers:
             raise Problem("unknown-lease", f"{call.name} has no such lease, or it has ended")
         return _json(lease)
 
-    async def not_yet(self, call: Call) -> web.StreamResponse:
-        self._known(call.name)
-        raise Problem("not-supported-yet", "this version of Tidegate cannot do this yet")
+    async def restart(self, call: Call) -> web.StreamResponse:
+        self._ours(call.name)
+        self._plane.restart(call.name)
+        return self._accepted(call.name)
+
+    async def rollback(self, call: Call) -> web.StreamResponse:
+        self._ours(call.name)
+        try:
+            self._plane.rollback(call.name)
+        except ValueError as error:
+            raise Problem("no-former-revision", str(error)) from error
+        return self._accepted(call.name)
+
+    async def release_rollback(self, call: Call) -> web.StreamResponse:
+        self._ours(call.name)
+        self._plane.release_rollback(call.name)
+        return self._accepted(call.name)
 
     async def decisions(self, call: Call) -> web.StreamResponse:
         self._known(call.name)
@@ -120,13 +136,23 @@ class Answers:
 
     async def reload(self, call: Call) -> web.StreamResponse:
         """A client that leaves must not stop a reload half way: it runs in a task of its own."""
-        task = asyncio.get_running_loop().create_task(self._plane.reload(), name="admin: reload")
-        self._reloads.add(task)
-        task.add_done_callback(self._reloads.discard)
-        result = await asyncio.shield(task)
+        result: ReloadResult = await self._to_the_end(self._plane.reload(), "reload")
         if not result.ok:
             raise Problem("invalid-config", "\n".join(result.problems), problems=result.problems)
         return _json(result)
+
+    async def upgrade(self, call: Call) -> web.StreamResponse:
+        """The same holds for it."""
+        result: UpgradeResult = await self._to_the_end(self._plane.upgrade(), "upgrade")
+        if not result.ok:
+            raise Problem("upgrade-failed", result.why)
+        return _json({"pid": result.pid})
+
+    async def _to_the_end(self, work: Coroutine[Any, Any, Any], name: str) -> Any:
+        task = asyncio.get_running_loop().create_task(work, name=f"admin: {name}")
+        self._reloads.add(task)
+        task.add_done_callback(self._reloads.discard)
+        return await asyncio.shield(task)
 
     async def document(self, call: Call) -> web.StreamResponse:
         return web.Response(body=self.description, content_type=JSON)
@@ -136,14 +162,23 @@ class Answers:
         if self._reloads:
             await asyncio.wait(self._reloads)
 
+    def _accepted(self, name: str) -> web.StreamResponse:
+        return _json(service_view(self._known(name)), web.HTTPAccepted.status_code)
+
+    def _ours(self, name: str) -> None:
+        if not self._known(name).revision:
+            raise Problem(
+                "not-ours", f"{name} has `endpoints`: what runs there is not ours to replace"
+            )
+
     def _known(self, name: str) -> ServiceView:
         if service := self._plane.service(name):
             return service
         raise unknown_service(name, _close_matches(name, self._plane.services()))
 
 
-def _json(value: object) -> web.Response:
-    return web.Response(body=as_json(value), content_type=JSON)
+def _json(value: object, status: int = 200) -> web.Response:
+    return web.Response(body=as_json(value), status=status, content_type=JSON)
 
 
 def _page(

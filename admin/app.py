@@ -4,10 +4,11 @@ The order of the checks: Host, origin, token, path, query. So somebody without t
 nothing, not even which paths exist.
 """
 
+import asyncio
 import errno
 import os
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
@@ -17,10 +18,12 @@ from admin.access import (
     bears_token,
     host_of,
     is_cross_site,
+    is_form,
     is_own_host,
     leased_service,
 )
 from admin.answers import Answers
+from admin.connections import Connections
 from admin.openapi import document
 from admin.operation import Call, Operation
 from admin.parameters import read_query
@@ -55,6 +58,7 @@ class AdminServer:
         *,
         heartbeat: float = 15.0,
         lease_token: Callable[[str], str] | None = None,
+        connections: Connections | None = None,
     ) -> None:
         self._listen = listen
         self._token = token
@@ -62,33 +66,57 @@ class AdminServer:
         self._plane = plane
         self._followers = Followers(heartbeat)
         self._answers = Answers(plane, metrics, self._followers)
+        self._connections = connections or Connections()
         self._runner: web.AppRunner | None = None
+        self._listening: list[asyncio.Server] = []
         self._is_loopback = False
 
-    async def start(self) -> Address:
-        """Where it listens; port 0 takes a free one. Raises AdminListenError."""
+    def use_token(self, token: str) -> bool:
+        """From now on this one alone. Whether it is another than before."""
+        changed, self._token = token != self._token, token
+        self._describe()
+        return changed
+
+    @property
+    def has_token(self) -> bool:
+        return self._token is not None
+
+    async def start(self, given: Sequence[socket.socket] = ()) -> Address:
+        """Where it listens; port 0 takes a free one. `given` are sockets for that address that
+        listen already. Raises AdminListenError."""
         host, port = self._checked_address()
         self._is_loopback = is_loopback(host)
-        runner = web.AppRunner(
-            self._application(),
-            access_log=None,
-            handler_cancellation=True,
-            shutdown_timeout=5.0,
-        )
+        runner = web.AppRunner(self._application(), handler_cancellation=True, shutdown_timeout=5.0)
         await runner.setup()
+        assert runner.server is not None
         try:
-            await web.TCPSite(runner, host or None, port).start()
+            self._listening = await self._accept_on(runner.server, host, port, given)
         except OSError as error:
             await runner.cleanup()
             raise AdminListenError(self._why_not(error)) from error
         self._runner = runner
-        return Address(*runner.addresses[0][:2])
+        return Address(*self._listening[0].sockets[0].getsockname()[:2])
+
+    async def _accept_on(
+        self, server: web.Server, host: str, port: int, given: Sequence[socket.socket]
+    ) -> list[asyncio.Server]:
+        loop, factory = asyncio.get_running_loop(), self._connections.factory(server)
+        if given:
+            return [await loop.create_server(factory, sock=listening) for listening in given]
+        return [await loop.create_server(factory, host or None, port)]
+
+    def listening(self) -> list[socket.socket]:
+        """Copies of the sockets that it accepts on."""
+        ends = [end for server in self._listening for end in server.sockets]
+        return [socket.socket(fileno=os.dup(end.fileno())) for end in ends]
 
     async def stop(self) -> None:
         """Followers end at once, other answers have five seconds, reloads are waited for."""
         if self._runner is None:
             return
         runner, self._runner = self._runner, None
+        for server in self._listening:
+            server.close()
         self._followers.close()
         await runner.cleanup()
         await self._answers.finish()
@@ -118,13 +146,23 @@ class AdminServer:
 
     def _application(self) -> web.Application:
         application = web.Application(
-            middlewares=[answer_problems, self._admit], client_max_size=BODY_LIMIT
+            middlewares=[self._hold, answer_problems, self._admit], client_max_size=BODY_LIMIT
         )
-        table = operations(self._answers)
-        self._answers.description = as_json(document(table, _API_VERSION))
-        for operation in table:
+        application.on_response_prepare.append(_guard)
+        self._describe()
+        for operation in operations(self._answers):
             _add(application.router, operation)
         return application
+
+    def _describe(self) -> None:
+        table = operations(self._answers)
+        described = document(table, _API_VERSION, needs_token=self._token is not None)
+        self._answers.description = as_json(described)
+
+    @web.middleware
+    async def _hold(self, request: web.Request, handler: _Next) -> web.StreamResponse:
+        with self._connections.busy(request):
+            return await handler(request)
 
     @web.middleware
     async def _admit(self, request: web.Request, handler: _Next) -> web.StreamResponse:
@@ -134,6 +172,8 @@ class AdminServer:
             )
         if is_cross_site(request.method, request.headers):
             raise Problem("cross-site", "a page of another web site may not change anything here")
+        if is_form(request.method, request.headers):
+            raise Problem("form-data", "send the body with Content-Type: application/json")
         if self._token is not None and request.path not in OPEN_PATHS:
             self._demand_token(request, self._token)
         if request.path not in OPEN_PATHS:
@@ -157,6 +197,12 @@ class AdminServer:
 
     def _bears(self, request: web.Request, token: str) -> bool:
         return bears_token(request.headers.get("Authorization"), token)
+
+
+async def _guard(request: web.Request, response: web.StreamResponse) -> None:
+    """What replicas and clients said is in answers: no browser shall take them for a page."""
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Server"] = "tidegate"
 
 
 def _add(router: web.UrlDispatcher, operation: Operation) -> None:

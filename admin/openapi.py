@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from admin.access import OPEN_PATHS
 from admin.operation import JSON, Operation
 from admin.parameters import LeaseRequest, Parameter, ScaleRequest
 from admin.ports import ReloadResult
@@ -20,11 +21,19 @@ from admin.views import LeaseView, ServiceView
 _REF = "#/components/schemas/"
 _NAMES = re.compile(r"\{(\w+)\}")
 _READ = (ScaleRequest.__name__, LeaseRequest.__name__)
-_EVERYWHERE = ("unauthorized", "misdirected-host", "invalid-request", "internal-error")
+_EVERYWHERE = (
+    "malformed-request",
+    "misdirected-host",
+    "invalid-request",
+    "internal-error",
+    "too-many-connections",
+)
 _TYPES = {int: "integer", bool: "boolean", str: "string", datetime: "string"}
 
 
-def document(operations: Iterable[Operation], version: str) -> dict[str, Any]:
+def document(
+    operations: Iterable[Operation], version: str, *, needs_token: bool = False
+) -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     for operation in operations:
         paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation)
@@ -33,14 +42,16 @@ def document(operations: Iterable[Operation], version: str) -> dict[str, Any]:
         "info": {
             "title": "Tidegate admin API",
             "version": version,
-            "description": "Times are RFC 3339 in UTC, durations are seconds.",
+            "description": "Times are RFC 3339 in UTC, durations are seconds. What is not "
+            "described is answered with a Problem too: 404 for another path, 405 with Allow for "
+            "another method of a path.",
         },
         "paths": paths,
         "components": {
             "schemas": schemas(),
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
-        "security": [{}, {"token": []}],
+        "security": [{"token": []}] if needs_token else [{}],
     }
 
 
@@ -57,6 +68,8 @@ def _operation(operation: Operation) -> dict[str, Any]:
         + [_parameter(parameter) for parameter in operation.query],
         "responses": _responses(operation),
     }
+    if operation.path in OPEN_PATHS:
+        described["security"] = [{}]
     if operation.body:
         content = {JSON: {"schema": _ref(operation.body)}}
         described["requestBody"] = {"required": True, "content": content}
@@ -89,9 +102,7 @@ def _parameter(parameter: Parameter) -> dict[str, Any]:
 
 
 def _responses(operation: Operation) -> dict[str, Any]:
-    responses: dict[str, Any] = {}
-    if "not-supported-yet" not in operation.problems:
-        responses["200"] = _success(operation)
+    responses: dict[str, Any] = {str(operation.status): _success(operation)}
     for status, codes in sorted(_problems(operation).items()):
         responses[str(status)] = {
             "description": f"{http.HTTPStatus(status).phrase}: {', '.join(codes)}",
@@ -102,15 +113,20 @@ def _responses(operation: Operation) -> dict[str, Any]:
 
 def _success(operation: Operation) -> dict[str, Any]:
     schema = _ref(operation.sends) if operation.sends else {"type": "string"}
-    return {"description": "OK", "content": {operation.content_type: {"schema": schema}}}
+    said = http.HTTPStatus(operation.status).phrase
+    return {"description": said, "content": {operation.content_type: {"schema": schema}}}
 
 
 def _problems(operation: Operation) -> dict[int, list[str]]:
     codes = [*_EVERYWHERE, *operation.problems]
+    if operation.path not in OPEN_PATHS:
+        codes.append("unauthorized")
     if operation.of_a_service:
         codes.append("unknown-service")
     if operation.method != "GET":
-        codes.append("cross-site")
+        codes += ["cross-site", "form-data"]
+    if operation.body:
+        codes += ["invalid-json", "body-too-large", "body-timeout"]
     by_status: dict[int, list[str]] = {}
     for code in codes:
         by_status.setdefault(CODES[code][0], []).append(code)
@@ -163,6 +179,7 @@ _LIMIT = _object(limit=_TEXT, before=_WHOLE, after=_WHOLE, reason=_TEXT)
 # What is built from mappings or is too small for a type of its own.
 _BY_HAND: dict[str, Any] = {
     "Health": _object(status=_TEXT),
+    "Upgraded": _object(pid={"type": "integer"}),
     "Services": _object(
         services=_list_of(_ref("ServiceView")),
         total=_WHOLE,
@@ -214,7 +231,7 @@ _BY_HAND: dict[str, Any] = {
         next_change_in=_or_null(_NUMBER),
         result=_or_null(_ref("Result")),
         idle_seconds=_or_null(_NUMBER),
-        trouble=_or_null(_ref("TroubleView")),
+        trouble=_or_null(_object(code=_TEXT, message=_TEXT)),
     ),
     "Event": _object(
         id=_WHOLE,
@@ -224,7 +241,21 @@ _BY_HAND: dict[str, Any] = {
         service=_or_null(_TEXT),
         replica=_or_null(_TEXT),
     ),
-    "LogLine": _object(replica=_TEXT, stream=_TEXT, at=_or_null(_WHEN), text=_TEXT),
+    # As the parser of a browser shows it; `event` is the kind once more.
+    "EventMessage": _object(
+        id=_TEXT,
+        event=_TEXT,
+        data={
+            "type": "string",
+            "contentMediaType": JSON,
+            "contentSchema": _ref("Event"),
+        },
+    ),
+    # One a line.
+    "LogLines": _list_of({"anyOf": [_ref("LogLine"), _ref("LogFailure")]}),
+    "LogFailure": _object(error=_object(code=_TEXT, message=_TEXT)) | {"required": ["error"]},
+    "LogLine": _object(replica=_TEXT, stream=_TEXT, at=_or_null(_WHEN), text=_TEXT)
+    | {"required": ["replica", "stream", "text"]},
     "Problem": _object(
         type=_TEXT,
         title=_TEXT,

@@ -41,7 +41,7 @@ class Operation:
     """One method of one path.
 
     `sends` and `body` name schemas of the document; `problems` are the codes it may answer with
-    besides those that every operation may.
+    besides those that every operation may. `status` is that of success.
     """
 
     method: str
@@ -53,6 +53,7 @@ class Operation:
     sends: str | None = None
     content_type: str = JSON
     problems: tuple[str, ...] = ()
+    status: int = 200
 
     @property
     def of_a_service(self) -> bool:

@@ -14,7 +14,7 @@ import orjson
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from admin.problems import Problem
-from config.units import parse_duration
+from config.units import DURATION, parse_duration
 
 _LOST_PLUS = re.compile(r"(?<=\d) (?=\d\d:\d\d$)")
 
@@ -46,6 +46,10 @@ class Parameter:
         raise ValueError(f"must be a whole number from {self.minimum} to {self.maximum}")
 
 
+# Zero is the only duration that is too short to be asked for.
+_PERIOD: dict[str, Any] = {"type": "string", "pattern": f"^(?=.*[1-9])({DURATION.pattern})$"}
+
+
 class ScaleRequest(BaseModel):
     """Keep this many replicas by hand."""
 
@@ -56,7 +60,7 @@ class ScaleRequest(BaseModel):
         None,
         alias="for",
         description="how long, such as 10m; without it until DELETE",
-        json_schema_extra={"anyOf": [{"type": "string"}, {"type": "null"}]},
+        json_schema_extra={"anyOf": [_PERIOD, {"type": "null"}]},
     )
 
 
@@ -68,7 +72,7 @@ class LeaseRequest(BaseModel):
     duration: Annotated[float, BeforeValidator(lambda value: _period(value))] = Field(
         alias="for",
         description="how long, such as 10m; at most 24h",
-        json_schema_extra={"type": "string"},
+        json_schema_extra=_PERIOD,
     )
     wake: bool = Field(False, strict=True, description="also wake it when it sleeps")
     replica: str | None = Field(

@@ -32,6 +32,16 @@ class ReloadResult:
     warnings: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class UpgradeResult:
+    """Whether another process has taken our place, and its id. If not, all is as it was, and `why`
+    says what to do."""
+
+    ok: bool
+    pid: int = 0
+    why: str = ""
+
+
 class ControlPlane(Protocol):
     @property
     def events(self) -> "Events": ...
@@ -79,8 +89,21 @@ class ControlPlane(Protocol):
     def release(self, name: str, id: str) -> LeaseView | None:
         """Give a lease back. None: there is no such lease, or it has ended."""
 
+    def restart(self, name: str) -> None:
+        """Replace every replica there is, within the service's `rollout`."""
+
+    def rollback(self, name: str) -> None:
+        """Run the last other revision that was healthy, until the file names another one.
+        ValueError when none is known, with a message for the operator."""
+
+    def release_rollback(self, name: str) -> None:
+        """Undo `rollback`, an automatic one too. Nothing happens when there is none."""
+
     async def reload(self) -> ReloadResult:
         """Read the file again."""
+
+    async def upgrade(self) -> UpgradeResult:
+        """Have another process, with the code and the file of now, take our place."""
 
     def logs(self, name: str, tail: int, follow: bool) -> AsyncIterator[LogLine]:
         """The last `tail` lines of each replica, then, following, the lines as they come until

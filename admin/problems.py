@@ -19,15 +19,20 @@ CODES: dict[str, tuple[int, str]] = {
     "unknown-service": (404, "There is no such service"),
     "unknown-lease": (404, "There is no such lease"),
     "method-not-allowed": (405, "This path does not take this method"),
+    "body-timeout": (408, "The body did not come in time"),
+    "upgrade-failed": (409, "Not replaced; all is as it was"),
+    "not-ours": (409, "Others run this service"),
+    "no-former-revision": (409, "There is no revision to go back to"),
     "body-too-large": (413, "The body is too large"),
+    "form-data": (415, "Refused: a page of a web site can send this without being asked"),
     "misdirected-host": (421, "Refused: the Host is not this machine"),
     "invalid-request": (422, "The request says something that cannot be"),
     "invalid-config": (422, "The file is wrong; the last good one stays"),
     "internal-error": (500, "Tidegate failed to answer"),
-    "not-supported-yet": (501, "Not supported yet"),
     "unsupported": (501, "The runtime cannot do this"),
     "runtime-failure": (502, "The runtime failed to answer"),
     "not-ready": (503, "Not ready"),
+    "too-many-connections": (503, "The API has too many connections"),
 }
 
 

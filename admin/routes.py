@@ -29,7 +29,7 @@ _EVENTS = (
 
 
 def operations(do: Answers) -> tuple[Operation, ...]:
-    return (*_of_the_process(do), *_that_show(do), *_that_change(do))
+    return (*_of_the_process(do), *_that_show(do), *_that_change(do), *_that_replace(do))
 
 
 def _of_the_process(do: Answers) -> tuple[Operation, ...]:
@@ -49,12 +49,20 @@ def _of_the_process(do: Answers) -> tuple[Operation, ...]:
             problems=("invalid-config",),
         ),
         Operation(
+            "POST",
+            "/v1/upgrade",
+            do.upgrade,
+            "Have a new process take the place of this one, without loss",
+            sends="Upgraded",
+            problems=("upgrade-failed",),
+        ),
+        Operation(
             "GET",
             "/v1/events",
             do.events,
             "What happened and what happens: Server-Sent Events, an Event as the data of each",
             query=_EVENTS,
-            sends="Event",
+            sends="EventMessage",
             content_type="text/event-stream",
         ),
     )
@@ -86,7 +94,7 @@ def _that_show(do: Answers) -> tuple[Operation, ...]:
             do.logs,
             "Output of its replicas: one LogLine a line; an empty line is a heartbeat",
             query=_LOGS,
-            sends="LogLine",
+            sends="LogLines",
             content_type="application/x-ndjson",
             problems=("unsupported", "runtime-failure"),
         ),
@@ -103,7 +111,6 @@ def _that_change(do: Answers) -> tuple[Operation, ...]:
             "Keep this many replicas by hand",
             body="ScaleRequest",
             sends="ServiceView",
-            problems=("invalid-json", "body-too-large"),
         ),
         Operation(
             "DELETE",
@@ -119,7 +126,6 @@ def _that_change(do: Answers) -> tuple[Operation, ...]:
             "Keep it from freezing and stopping for a while",
             body="LeaseRequest",
             sends="LeaseView",
-            problems=("invalid-json", "body-too-large"),
         ),
         Operation(
             "DELETE",
@@ -129,18 +135,38 @@ def _that_change(do: Answers) -> tuple[Operation, ...]:
             sends="LeaseView",
             problems=("unknown-lease",),
         ),
+    )
+
+
+def _that_replace(do: Answers) -> tuple[Operation, ...]:
+    """They begin what takes a while, and answer at once."""
+    path = "/v1/services/{name}"
+    return (
         Operation(
             "POST",
             path + "/restart",
-            do.not_yet,
+            do.restart,
             "Replace all replicas, without loss",
-            problems=("not-supported-yet",),
+            sends="ServiceView",
+            problems=("not-ours",),
+            status=202,
         ),
         Operation(
             "POST",
             path + "/rollback",
-            do.not_yet,
-            "Back to the former revision",
-            problems=("not-supported-yet",),
+            do.rollback,
+            "Back to the last revision that was healthy, until the file names another one",
+            sends="ServiceView",
+            problems=("not-ours", "no-former-revision"),
+            status=202,
+        ),
+        Operation(
+            "DELETE",
+            path + "/rollback",
+            do.release_rollback,
+            "Try the revision of the file again",
+            sends="ServiceView",
+            problems=("not-ours",),
+            status=202,
         ),
     )

@@ -13,6 +13,7 @@ import orjson
 
 from cluster.lifecycle import State
 from cluster.model import Mode, Replica, Trouble
+from cluster.rollout import Phase
 from cluster.runtime import LogLine
 
 if TYPE_CHECKING:
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ReplicaView:
-    """One copy of a service. `reason` says why it is in its state."""
+    """One copy of a service. `reason` says why it is in its state, or why it is ejected: ready,
+    but without requests for a while."""
 
     id: str
     state: State
@@ -30,9 +32,10 @@ class ReplicaView:
     in_flight: int
     started_at: datetime
     reason: str
+    ejected: bool = False
 
     @classmethod
-    def of(cls, replica: Replica, in_flight: int) -> "ReplicaView":
+    def of(cls, replica: Replica, in_flight: int, ejection: str | None = None) -> "ReplicaView":
         return cls(
             id=replica.id,
             state=replica.state,
@@ -40,7 +43,8 @@ class ReplicaView:
             revision=replica.revision,
             in_flight=in_flight,
             started_at=moment(replica.started_at),
-            reason=replica.reason,
+            reason=replica.reason if ejection is None else ejection,
+            ejected=ejection is not None,
         )
 
 
@@ -68,12 +72,32 @@ class LeaseView:
 
 
 @dataclass(frozen=True, slots=True)
+class RolloutView:
+    """How replicas are being replaced, or that the file's revision is pinned out.
+
+    `revision` is what is started now, `former` what it replaces, `filed` what the file says;
+    `available` counts new replicas that were ready for `healthy_for`, `old` those still to leave.
+    `reason` says why the file's revision is not run; `since` when the rollout under way began.
+    """
+
+    phase: Phase
+    revision: str
+    former: str
+    filed: str
+    available: int
+    old: int
+    since: datetime | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceView:
     """One service now. `desired` is what the autoscaler wants, `ready` how many may serve.
 
     `waits_for` names what must be there before its first replica; `completed` says that a service
     that runs once has ended well. `min` and `max` are those in force now, by a schedule or as
-    configured.
+    configured. `revision` is what runs; where it is not the file's, or is not yet, `rollout` says
+    so.
     """
 
     name: str
@@ -92,6 +116,7 @@ class ServiceView:
     leases: tuple[LeaseView, ...] = ()
     waits_for: tuple[str, ...] = ()
     completed: bool = False
+    rollout: RolloutView | None = None
 
     @property
     def is_used(self) -> bool:

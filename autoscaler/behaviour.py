@@ -20,11 +20,13 @@ from config.scaling import Scaling
 @dataclass(frozen=True, slots=True)
 class Windows:
     """Seconds that the two means of an observation reach back; `by_age`: never further than the
-    service has been awake."""
+    service has been awake. `since_served`: the shorter one no further than a replica has served
+    after a wake, where that tells of more."""
 
     stable: float
     panic: float
     by_age: bool = False
+    since_served: bool = False
 
     @property
     def longest(self) -> float:
@@ -62,8 +64,8 @@ class Behaviour(Protocol):
 
     def confirms(self, load: Load, counts: Counts, desired: int, now: float) -> bool:
         """Whether `decide` would surely change nothing, neither the number nor the mode, told at a
-        tenth of the cost; True counts as a decision made. A busy service, awake and not held by
-        hand. False says nothing."""
+        tenth of the cost; True counts as a decision made, and says that it is busy. Asked of a
+        service that is awake and not held by hand. False says nothing."""
 
     def next_look(self, now: float) -> float:
         """When to decide again while there is anything to decide, later than `now`."""

@@ -103,7 +103,7 @@ class Decider:
 
     @property
     def windows(self) -> Windows:
-        return Windows(self.scaling.stable_window, self.scaling.panic_window)
+        return Windows(self.scaling.stable_window, self.scaling.panic_window, since_served=True)
 
     @property
     def stop_after(self) -> float | None:
@@ -160,19 +160,23 @@ class Decider:
             return False
         stable = panic = 0.0
         for rule in self._plain:
-            long, short = load.of_one(rule.metric, self._reach, now)
-            stable, panic = max(stable, long / rule.target), max(panic, short / rule.target)
-        if math.ceil(round(panic, 6)) >= self.scaling.panic_threshold * max(1, counts.ready):
-            return False
-        asked = min(max(math.ceil(round(stable, 6)), self._least), self.scaling.max)
-        if asked > desired:
-            return False
-        if asked < desired:
-            least = math.ceil(round(stable + SWINGS * self._noise.swing(), 6))
-            if least < desired:
+            means = load.while_busy(rule.metric, self._reach, now)
+            if means is None:
                 return False
+            stable, panic = max(stable, means[0] / rule.target), max(panic, means[1] / rule.target)
+        if not self._is_what_there_is(stable, panic, counts.ready, desired):
+            return False
         self._noise.record(panic - stable, now)
         return True
+
+    def _is_what_there_is(self, stable: float, panic: float, ready: int, desired: int) -> bool:
+        """Loads are in replicas."""
+        if math.ceil(round(panic, 6)) >= self.scaling.panic_threshold * max(1, ready):
+            return False
+        asked = min(max(math.ceil(round(stable, 6)), self._least), self.scaling.max)
+        if asked < desired:
+            return math.ceil(round(stable + SWINGS * self._noise.swing(), 6)) >= desired
+        return asked == desired
 
     @property
     def is_in_panic(self) -> bool:

@@ -20,6 +20,16 @@ class Lease:
     replica: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A lease as it outlives this process: `until` is in wall-clock seconds."""
+
+    id: str
+    service: str
+    until: float
+    replica: str | None = None
+
+
 class Leases:
     """Those of one service; what has ended is forgotten at the next look."""
 

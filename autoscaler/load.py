@@ -27,12 +27,17 @@ SHORTEST_WINDOW = 1.0  # one bucket
 class Source:
     """What one worker has told."""
 
-    __slots__ = ("_busy", "_requests", "last")
+    __slots__ = ("_busy", "_requests", "at", "is_busy", "last")
 
     def __init__(self, first: LoadReport, longest: float) -> None:
         self._busy = Window(longest)
         self._requests = Window(longest)
-        self.last = first
+        self._note(first)
+
+    def _note(self, report: LoadReport) -> None:
+        """What each look asks for is worked out once."""
+        self.last, self.at = report, report.at
+        self.is_busy = report.keeping_awake > 0
 
     def resize(self, longest: float) -> None:
         self._busy.resize(longest)
@@ -41,7 +46,7 @@ class Source:
     def record(self, report: LoadReport) -> None:
         self._busy.record(report.busy_seconds + report.rejected, report.at, report.span)
         self._requests.record(report.requests, report.at, report.span)
-        self.last = report
+        self._note(report)
 
     def means(self, window: float, now: float) -> tuple[float, float]:
         """Concurrency and requests per second."""
@@ -49,30 +54,27 @@ class Source:
         return self._busy.mean(edge, window), self._requests.mean(edge, window)
 
     def of_one(self, metric: str, windows: tuple[float, float], now: float) -> tuple[float, float]:
-        edge = self.edge(now)
         kept = self._requests if metric == "rps" else self._busy
-        return kept.mean(edge, windows[0]), kept.mean(edge, windows[1])
-
-    @property
-    def is_busy(self) -> bool:
-        return self.last.keeping_awake > 0
+        return kept.two_means(self.edge(now), *windows)
 
     def edge(self, now: float) -> float:
         """Where the news ends: news that is on its way is no silence."""
-        is_on_its_way = not self.last.is_silent and now - self.last.at < REPORT_IS_LATE
-        return min(now, self.last.at) if is_on_its_way else now
+        at = self.at
+        is_on_its_way = now - at < REPORT_IS_LATE and (self.is_busy or not self.last.is_silent)
+        return at if is_on_its_way and at < now else now
 
 
 class Load:
     """Means over windows of up to `longest` seconds, and what is in flight right now."""
 
-    __slots__ = ("_expected", "_first", "_longest", "_sources", "last_activity")
+    __slots__ = ("_expected", "_first", "_longest", "_served_from", "_sources", "last_activity")
 
     def __init__(self, longest: float) -> None:
         self._longest = longest
         self._sources: dict[str, Source] = {}
         self._expected = -math.inf
         self._first = math.inf
+        self._served_from = -math.inf
         self.last_activity = -math.inf  # loop time
 
     def resize(self, longest: float) -> None:
@@ -85,6 +87,8 @@ class Load:
             self._forget(report.at)
             source = self._sources[report.source] = Source(report, self._longest)
         source.record(report)
+        if report.at - report.span < self._served_from <= report.at:
+            self._served_from = report.at  # it tells of the time before as well
         self._first = min(self._first, report.at - report.span)
         if report.active_at is not None:
             self.last_activity = max(self.last_activity, report.active_at)
@@ -97,12 +101,20 @@ class Load:
         self.last_activity = max(self.last_activity, now)
         self._expected = now
 
+    def begin(self) -> None:
+        """It wakes: what comes is held until something serves."""
+        self._served_from = math.inf
+
+    def serve(self, now: float) -> None:
+        """A replica is ready; after a wake the first one counts."""
+        self._served_from = min(self._served_from, now)
+
     def is_busy(self, now: float) -> bool:
         """Something is in flight or queued that keeps the service awake."""
         if now - self._expected < REPORT_IS_LATE:
             return True
         for source in self._sources.values():
-            if source.is_busy and now - source.last.at < SOURCE_IS_GONE:
+            if source.is_busy and now - source.at < SOURCE_IS_GONE:
                 return True
         return False
 
@@ -131,31 +143,43 @@ class Load:
             busy, requests = busy + of_one[0], requests + of_one[1]
         return Means(window, busy, requests)
 
+    def lately(self, window: float, now: float) -> Means:
+        """Over the last `window` seconds; soon after a wake over the time since a replica served,
+        if that tells of more: the silence before says nothing about a load that has come to stay,
+        and what was held meanwhile is no load of that time."""
+        whole = self.means(window, now)
+        age = self._newest(now) - self._served_from
+        if not SHORTEST_WINDOW <= age < window:
+            return whole
+        young = self.means(age, now)
+        if young.concurrency <= whole.concurrency and young.rps <= whole.rps:
+            return whole
+        more = max(young.concurrency, whole.concurrency), max(young.rps, whole.rps)
+        return Means(young.window, *more)
+
     def _newest(self, now: float) -> float:
         return max((source.edge(now) for source in self._sources.values()), default=now)
 
-    def of_one(self, metric: str, windows: tuple[float, float], now: float) -> tuple[float, float]:
-        """Both means of one metric alone, `concurrency` or `rps`; windows of at least 1 s."""
+    def while_busy(
+        self, metric: str, windows: tuple[float, float], now: float
+    ) -> tuple[float, float] | None:
+        """Both means of one metric alone, `concurrency` or `rps`; windows of at least 1 s. None:
+        nothing keeps it awake, or a gateway that was busy is late with its news."""
         long = short = 0.0
-        for source in self._sources.values():
-            more = source.of_one(metric, windows, now)
-            long, short = long + more[0], short + more[1]
-        return long, short
-
-    def is_known_busy(self, now: float) -> bool:
-        """Busy, and no gateway that was busy is late with its news."""
         is_busy = False
         for source in self._sources.values():
             if source.is_busy:
-                if now - source.last.at >= REPORT_IS_LATE:
-                    return False
-                is_busy = is_busy or source.last.keeping_awake > 0
-        return is_busy
+                if now - source.at >= REPORT_IS_LATE:
+                    return None
+                is_busy = True
+            more = source.of_one(metric, windows, now)
+            long, short = long + more[0], short + more[1]
+        return (long, short) if is_busy else None
 
     def is_blind(self, now: float) -> bool:
         """A gateway that was busy has told nothing for a while: what there is now is not known."""
         return any(
-            source.is_busy and REPORT_IS_LATE <= now - source.last.at < SILENCE_IS_NEWS
+            source.is_busy and REPORT_IS_LATE <= now - source.at < SILENCE_IS_NEWS
             for source in self._sources.values()
         )
 
@@ -167,5 +191,5 @@ class Load:
         """Workers whose last news no window reaches any more."""
         oldest = now - max(self._longest, SOURCE_IS_GONE) - REPORT_IS_LATE
         for name, source in list(self._sources.items()):
-            if source.last.at < oldest:
+            if source.at < oldest:
                 del self._sources[name]

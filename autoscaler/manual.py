@@ -2,7 +2,8 @@
 
 Pure. It is for good or for a while. It may be zero, and zero by hand means off: no request wakes
 the service until the override ends, as a Deployment scaled to zero stays there. It may be below
-`min` (the operator knows) but never above `max`. What is asked by hand never freezes or idles.
+`min` (the operator knows) but never above `max`, or what a schedule raises it to. What is asked by
+hand never freezes or idles.
 """
 
 import math
@@ -31,12 +32,18 @@ class Override:
 
 def override(replicas: int, duration: float | None, scaling: Scaling, now: float) -> Override:
     """For `duration` seconds, None for good. Raises ValueError with words for the operator."""
-    if not 0 <= replicas <= scaling.max:
-        raise ValueError(
-            f"replicas must be between 0 and scaling.max ({scaling.max}), got {replicas}"
-        )
+    most = most_by_hand(scaling)
+    if not 0 <= replicas <= most:
+        whose = "scaling.max" if most == scaling.max else "the largest max of scaling.rules"
+        raise ValueError(f"replicas must be between 0 and {whose} ({most}), got {replicas}")
     if duration is None:
         return Override(replicas)
     if not duration > 0:
         raise ValueError(f"the duration must be longer than 0, got {duration:g}")
     return Override(replicas, now + duration)
+
+
+def most_by_hand(scaling: Scaling) -> int:
+    """What the file allows at some time of the week."""
+    raised = [max(rule.max or 0, rule.replicas or 0) for rule in scaling.schedules]
+    return max(scaling.max, *raised, 0)

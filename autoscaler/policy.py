@@ -9,8 +9,9 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from autoscaler import unruled
 from autoscaler.behaviour import Behaviour
-from autoscaler.decider import Decider, Limited, configured, limit_activation, limit_bounds
+from autoscaler.decider import Decider
 from autoscaler.decision import Counts, Decision, Observation
 from autoscaler.gauges import Gauge, believed
 from autoscaler.hpa import Hpa
@@ -21,7 +22,6 @@ from autoscaler.manual import Override
 from autoscaler.needs import Need
 from autoscaler.ray import Ray
 from autoscaler.refusal import by_hand, by_schedule
-from autoscaler.rules import wishes
 from autoscaler.schedules import Timetable
 from autoscaler.settled import is_settled
 from autoscaler.timing import NOTHING_LEARNED, Memory, Timing
@@ -111,6 +111,10 @@ class Policy:
             self.timing.record(report)
         self._needs_ticks = True
 
+    def serve(self, now: float) -> None:
+        """One of its replicas is ready."""
+        self.load.serve(now)
+
     def measured(self, rule: MetricRule, gauge: Gauge, now: float) -> None:
         """By other means than reports."""
         self.use.measured(rule, gauge, up=self._is_up, now=now)
@@ -163,16 +167,13 @@ class Policy:
         if not self.is_asleep(now):
             return None
         self._stands = Rung.AWAKE
+        self.load.begin()
         initial = self.scaling.initial
         self.decider.hold(initial, "initial", f"initial is {initial}", now)
         seen = self.observe(counts, now)
-        number = Limited(max(self.replicas, initial))
-        limit_activation(number, self.scaling)
-        limit_bounds(number, self.scaling, seen)
         self.use.roused()
-        why = "thawed" if self.frozen else "woken"
-        reason = number.explained(f"{why} by {by}, initial is {initial}")
-        return self._decided(self._unruled(seen, number, Mode.STABLE, reason, now))
+        why = f"{'thawed' if self.frozen else 'woken'} by {by}"
+        return self._decided(unruled.woken(seen, self.scaling, self.replicas, why, now))
 
     def decide(self, counts: Counts, now: float) -> Decision:
         if self.override and self.override.has_expired(now):
@@ -182,25 +183,27 @@ class Policy:
         if self._unsettled:
             self._begin_anew(self._unsettled, now)
         seen = self.observe(counts, now)
+        return self._decided(self._decision(seen, now))
+
+    def _decision(self, seen: Observation, now: float) -> Decision:
         if self.override:
-            return self._decided(self._by_hand(self.override, seen, now))
+            return unruled.by_hand(seen, self.scaling, self.override, now)
         if self._is_closed:
-            return self._decided(self._closed(seen, now))
+            return unruled.closed(seen, self.scaling, now)
         self._stands = self.rung(now)
         match self._stands:
             case Rung.STOPPED:
-                return self._decided(self._stopped(seen, now))
+                return unruled.stopped(seen, self.scaling, self._why_stopped(), now)
             case Rung.FROZEN:
-                return self._decided(self._frozen(seen, now))
+                why = self.use.ended(self.scaling.idle.freeze_after, "idle.freeze_after")
+                return unruled.frozen(self.decider.decide(seen, now), why)
             case Rung.AWAKE:
-                return self._decided(self._awake(seen, now))
+                return self._awake(seen, now)
 
     def confirms(self, counts: Counts, now: float) -> bool:
         """The cheap way to decide: True says that `decide` would change nothing, and stands for
         it but for the record."""
         if not self._may_confirm or now - self.planned > CLOCK_JUMP or self._unsettled:
-            return False
-        if not self.load.is_known_busy(now):
             return False
         if not self.decider.confirms(self.load, counts, self.replicas, now):
             return False
@@ -229,7 +232,8 @@ class Policy:
         return self.replicas == 0 and self.override is None and not self._needs_ticks
 
     def rung(self, now: float) -> Rung:
-        if self.is_needed or self.use.works_unseen or self.use.is_on(up=self._is_up, now=now):
+        unseen = self.use.works_unseen and self._least > 0
+        if self.is_needed or unseen or self.use.is_on(up=self._is_up, now=now):
             return Rung.AWAKE
         last = self.use.last_of_all(there=self._is_there, up=self._is_up, now=now)
         # No further than the silence of what is in flight is known: a byte may be on its way.
@@ -275,11 +279,15 @@ class Policy:
 
     def observe(self, counts: Counts, now: float) -> Observation:
         windows = self.decider.windows
+        if windows.since_served:
+            lately = self.load.lately(windows.panic, now)
+        else:
+            lately = self.load.means(windows.panic, now, by_age=windows.by_age)
         return Observation(
             desired=self.replicas,
             counts=counts,
             stable=self.load.means(windows.stable, now, by_age=windows.by_age),
-            panic=self.load.means(windows.panic, now, by_age=windows.by_age),
+            panic=lately,
             in_flight=self.load.in_flight(now),
             queued=self.load.queued(now),
             gauges=self._gauges(counts, now),
@@ -345,49 +353,10 @@ class Policy:
             return decision
         return replace(decision, reason=f"{decision.reason}; {why}")
 
-    def _by_hand(self, override: Override, seen: Observation, now: float) -> Decision:
-        number = Limited(override.replicas)
-        # The operator's number was checked when it was given; `max` may have shrunk since.
-        number.at_most(self.scaling.max, "max", f"max is {self.scaling.max}")
-        reason = number.explained(override.reason(now))
-        return self._unruled(seen, number, Mode.MANUAL, reason, now)
-
-    def _closed(self, seen: Observation, now: float) -> Decision:
-        bounds = seen.bounds or configured(self.scaling)
-        return self._unruled(seen, Limited(0), Mode.IDLE, bounds.why_most, now)
-
-    def _stopped(self, seen: Observation, now: float) -> Decision:
-        number = Limited(0)
-        limit_bounds(number, self.scaling, seen)
+    def _why_stopped(self) -> str:
         ours = self.scaling.policy == "tidegate"
         whose = "idle.stop_after" if ours else f"policy {self.scaling.policy}"
-        reason = number.explained(self.use.ended(self.decider.stop_after, whose))
-        return self._unruled(seen, number, Mode.IDLE, reason, now)
-
-    def _frozen(self, seen: Observation, now: float) -> Decision:
-        formula = self.decider.decide(seen, now)
-        if formula.replicas == 0:
-            return formula
-        reason = self.use.ended(self.scaling.idle.freeze_after, "idle.freeze_after")
-        return replace(formula, mode=Mode.IDLE, frozen=True, reason=f"{reason}; {formula.reason}")
-
-    def _unruled(
-        self, seen: Observation, number: Limited, mode: Mode, reason: str, now: float
-    ) -> Decision:
-        """A decision that does not follow the rules, but tells what they would wish."""
-        wished = (
-            *wishes(self.scaling.metric_rules, seen.stable, seen.gauges, seen.desired),
-            *wishes(self.scaling.metric_rules, seen.panic, seen.gauges, seen.desired),
-        )
-        return Decision(
-            at=now,
-            replicas=number.replicas,
-            mode=mode,
-            reason=reason,
-            inputs=seen,
-            wishes=wished,
-            limits=tuple(number.limits),
-        )
+        return self.use.ended(self.decider.stop_after, whose)
 
     def _decided(self, decision: Decision) -> Decision:
         self.replicas, self.frozen = decision.replicas, decision.frozen

@@ -139,7 +139,7 @@ def _per_replica(rule: str, measured: float, target: float, window: float) -> Wi
 
 
 def _over(window: float) -> str:
-    return f" over {format_duration(window)}" if window else ""
+    return f" over {format_duration(round(window, 1))}" if window else ""
 
 
 def _shown(measured: float) -> str:

@@ -10,8 +10,8 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from autoscaler.active import Active
 from autoscaler.agenda import Agenda
-from autoscaler.census import Census
 from autoscaler.chronicle import Chronicle
 from autoscaler.clocks import COMPARE_EVERY, Clocks
 from autoscaler.decider import TICK, configured
@@ -19,16 +19,15 @@ from autoscaler.decision import Bounds, Decision
 from autoscaler.explain import explain_asleep, explain_awake
 from autoscaler.gauges import Gauge
 from autoscaler.manual import override
-from autoscaler.measurements import Measurements
-from autoscaler.memories import Memories
 from autoscaler.metrics import AutoscalerMetrics
 from autoscaler.needs import Links, Need
 from autoscaler.policy import Policy
 from autoscaler.record import Record
 from autoscaler.schedules import standing
 from cluster.events import Events
+from cluster.lifecycle import State
 from cluster.messages import LoadReport, Wake
-from cluster.model import Desired, Mode
+from cluster.model import Desired, Mode, Replica
 from cluster.registry import Registry
 from config.rules import MetricRule
 from config.service import Service
@@ -62,18 +61,15 @@ class Scaler:
         self._wall = wall
         self._metrics = metrics
         self._configured: Mapping[str, Service] = {}
-        self._policies: dict[str, Policy] = {}
+        self._active = Active(registry)
         self._chronicle = Chronicle(registry, events, clock, wall, metrics)
         self._scheduled: set[str] = set()
         self._clocks = Clocks(wall(), clock())
-        self._measurements = Measurements()
-        self._memories = Memories()
         self._agenda = Agenda(clock)
         self._links = Links()
-        self._leased_until: dict[str, float] = {}
         self._is_noting_needs = False
         self._at_length = 0
-        self._census = Census(registry)
+        registry.on_replica(self._follow)
 
     # What is told
 
@@ -81,27 +77,19 @@ class Scaler:
         """Services with `min` or a schedule are decided about at once, changed rules apply at once,
         services that left the file (or whose endpoints others run now) are wanted no more."""
         former, now = self._configured, self._clock()
-        renewed = self._memories.renewed(specs)
         self._configured = specs
         self._links = Links.of(specs)
-        for service in {*self._chronicle, *self._policies}:
+        for service in {*self._chronicle, *self._active}:
             if not self._is_scaled(service):
                 self._forget(service)
-        self._measurements.configure(
-            {name: spec.scaling.metric_rules for name, spec in specs.items() if not spec.endpoints}
-        )
-        for service, policy in tuple(self._policies.items()):
-            if service in renewed:
-                policy.relearn()
-            if policy.scaling != specs[service].scaling:
-                policy.configure(specs[service].scaling)
-                self._decide(service, now)
+        for service in self._active.configure(specs):
+            self._decide(service, now)
         self._scheduled = {name for name, spec in specs.items() if spec.scaling.schedules}
         self._agenda.plan(_CLOCKS, now + COMPARE_EVERY if self._scheduled else math.inf)
         for service, spec in specs.items():
-            if service not in self._policies and self._is_due(service, spec, former.get(service)):
+            if service not in self._active and self._is_due(service, spec, former.get(service)):
                 self._decide(service, now)
-        for service in tuple(self._policies):
+        for service in self._active:
             self._note_needs(service, now)
             if not self._links.company(service):
                 self._need(service, None, now)
@@ -115,7 +103,7 @@ class Scaler:
         """Also wakes a service that should have been awake: demand has nowhere to go."""
         service = message.service
         demand = message.keeping_awake + message.rejected > 0
-        if not self._is_scaled(service) or (service not in self._policies and not demand):
+        if not self._is_scaled(service) or (service not in self._active and not demand):
             return
         policy, now = self._policy(service), self._clock()
         policy.record(message)
@@ -130,11 +118,11 @@ class Scaler:
         """What was found for a rule by other means than reports; an active one wakes."""
         if not self._is_scaled(service):
             return
-        if service not in self._policies and not gauge.is_active:
-            self._measurements.note(service, rule, gauge)
+        if service not in self._active and not gauge.is_active:
+            self._active.measured(service, rule, gauge)
             return
         policy, now = self._policy(service), self._clock()
-        self._measurements.keep(service, policy.use.gauges)
+        self._active.keep_gauges(service, policy)
         policy.measured(rule, gauge, now)
         if gauge.is_active and policy.is_asleep(now):
             self._rouse(service, f"{rule.metric}, which {gauge.cause}", now)
@@ -162,7 +150,7 @@ class Scaler:
 
     def automatic(self, service: str) -> None:
         """Back to the rules, at once. Nothing happens when it is automatic already."""
-        policy = self._policies.get(service)
+        policy = self._active.get(service)
         if policy and policy.override:
             policy.let_go(self._clock())
             self._decide(service, self._clock())
@@ -178,9 +166,7 @@ class Scaler:
         """
         if self._specs[service].endpoints:
             raise ValueError(f"{service} cannot be leased: {_NEVER_SCALED}")
-        self._leased_until[service] = until
-        if (policy := self._policies.get(service)) is not None:
-            policy.lease(until)
+        if self._active.lease(service, until):
             self._agenda.hasten(service, self._clock())
 
     # What is asked
@@ -206,13 +192,15 @@ class Scaler:
         """
         spec = self._specs[service]
         desired = self._registry.desired(service)
-        policy = self._policies.get(service)
+        policy = self._active.get(service)
         if policy:
-            story = explain_awake(policy, self._census.counts(service), now)
+            story = explain_awake(policy, self._active.counts(service), now)
         else:
             why = _NEVER_SCALED if spec.endpoints else ""
             change_in = self._agenda.moment(service) - now
-            story = explain_asleep(desired, why, change_in, self._measurements.wishes(service, now))
+            story = explain_asleep(
+                desired, why, change_in, self._active.measured_wishes(service, now)
+            )
         # One who sleeps is not decided about: its last decision stands.
         last = None if policy else self.last_decision(service)
         return {"service": service, "at": last.at if last else self._wall(), **story}
@@ -251,16 +239,13 @@ class Scaler:
 
     def _look(self, service: str, now: float) -> None:
         """A bug about one service must not stop the others: it is looked at again later."""
-        if not self._is_scaled(service):
-            return  # it left the file while it was due
         try:
-            policy = self._policies.get(service)
-            linked = bool(self._links.company(service))
-            brief = policy is not None and not linked and not self._renews(policy, now)
-            if policy and brief and policy.confirms(self._census.counts(service), now):
+            policy = self._active.get(service)
+            if policy is not None and self._confirms(service, policy, now):
                 self._agenda.plan(service, policy.planned)
-            else:
+            elif policy is not None or self._is_scaled(service):
                 self._decide(service, now)
+            # Else it left the file while it was due.
         except Exception:
             log.exception(
                 "no decision about %s; this is a bug, please report it",
@@ -269,19 +254,24 @@ class Scaler:
             )
             self._agenda.plan(service, now + TICK)
 
-    def _renews(self, policy: Policy, now: float) -> bool:
-        """A few in each round are decided at length, so that no record gets old."""
-        if now - policy.decided_at < RECORD_IS_OLD or not self._at_length:
+    def _confirms(self, service: str, policy: Policy, now: float) -> bool:
+        if now - policy.decided_at >= RECORD_IS_OLD and self._renews():
             return False
+        if self._links.company(service):
+            return False
+        return policy.confirms(self._active.counts(service), now)
+
+    def _renews(self) -> bool:
+        """A few in each round are decided at length, so that no record gets old."""
         self._at_length -= 1
-        return True
+        return self._at_length >= 0
 
     # Acting
 
     def _wake(self, service: str) -> None:
         now = self._clock()
         policy = self._policy(service)
-        decision = policy.wake(self._census.counts(service), now)
+        decision = policy.wake(self._active.counts(service), now)
         if decision is None:
             self._agenda.hasten(service, policy.next_look(now))
             self._note_needs(service, now)
@@ -289,7 +279,7 @@ class Scaler:
         self._start_up(service, decision, now)
 
     def _rouse(self, service: str, by: str, now: float) -> None:
-        decision = self._policy(service).rouse(by, self._census.counts(service), now)
+        decision = self._policy(service).rouse(by, self._active.counts(service), now)
         if decision is not None and decision.replicas > 0:
             self._start_up(service, decision, now)
 
@@ -305,7 +295,7 @@ class Scaler:
             return
         self._is_noting_needs = True
         try:
-            known = ((name, self._policies.get(name)) for name in company)
+            known = ((name, self._active.get(name)) for name in company)
             used = [name for name, policy in known if policy and policy.is_used(now)]
             awake = [name for name in company if _is_awake(self._registry.desired(name))]
             needs = self._links.needs(used, awake)
@@ -315,7 +305,7 @@ class Scaler:
             self._is_noting_needs = False
 
     def _need(self, service: str, need: Need | None, now: float) -> None:
-        policy = self._policies.get(service)
+        policy = self._active.get(service)
         if need is not None:
             self._policy(service).need(need, now)
             self._rouse(service, need.why, now)
@@ -325,13 +315,13 @@ class Scaler:
 
     def _decide(self, service: str, now: float) -> None:
         self._note_needs(service, now)
-        decision = self._policy(service).decide(self._census.counts(service), now)
+        decision = self._policy(service).decide(self._active.counts(service), now)
         self._act(service, decision, now)
 
     def _act(self, service: str, decision: Decision, now: float) -> None:
         """The wish is the last to be written: whoever is told of it may look at all the rest."""
         former = self._registry.desired(service)
-        policy = self._policies[service]
+        policy = self._policy(service)
         wanted = Desired(
             decision.replicas, decision.mode, decision.reason, decision.frozen, policy.refusal()
         )
@@ -340,9 +330,7 @@ class Scaler:
         policy.confirmed = 0
         self._agenda.plan(service, policy.next_look(now))
         if policy.is_over():
-            self._memories.keep(service, policy.memory)
-            del self._policies[service]
-            self._census.leave(service)
+            self._active.rest(service)
             self._chronicle.rest(service)
             self._agenda.plan(service, policy.next_change(now))
         self._chronicle.tell(service, former, wanted)
@@ -352,15 +340,17 @@ class Scaler:
         self._note_needs(service, now)
 
     def _forget(self, service: str) -> None:
-        self._policies.pop(service, None)
-        self._census.leave(service)
+        self._active.forget(service)
         self._chronicle.forget(service)
-        self._memories.forget(service)
-        self._leased_until.pop(service, None)
         self._agenda.plan(service, math.inf)
         self._registry.want(service, Desired(0, Mode.IDLE, "no longer in the configuration"))
 
     # Facts
+
+    def _follow(self, replica: Replica) -> None:
+        policy = self._active.get(replica.service)
+        if policy is not None and replica.state is State.READY:
+            policy.serve(self._clock())
 
     @property
     def _specs(self) -> Mapping[str, Service]:
@@ -380,16 +370,10 @@ class Scaler:
         return service in self._scheduled and (not former or former.scaling != spec.scaling)
 
     def _policy(self, service: str) -> Policy:
-        """Made at its first use after a sleep."""
-        known = self._policies.get(service)
-        if known is None:
-            spec, gauges = self._specs[service], self._measurements.of(service)
-            known = Policy(spec.scaling, gauges, self._memories.of(service))
-            self._policies[service] = known
-            known.lease(self._leased_until.get(service, -math.inf))
-            self._census.follow(service)
-        known.tell_time(self._wall(), self._clock())
-        return known
+        """Told what time it is."""
+        policy = self._active.begin(self._specs[service])
+        policy.tell_time(self._wall(), self._clock())
+        return policy
 
 
 def _is_awake(wanted: Desired) -> bool:

@@ -38,10 +38,9 @@ class Use:
     def configure(self, scaling: Scaling) -> None:
         rules = scaling.metric_rules
         self._asking = tuple(rule for rule in rules if isinstance(rule, Asked))
-        # Its replicas are always there, and may have work that no request tells of: the formula
-        # decides, and not the ladder, which would only know `min`.
-        by_itself = any(isinstance(rule, CpuRule | MemoryRule) for rule in rules)
-        self.works_unseen = scaling.min > 0 and by_itself
+        # While some replicas are always there, they may have work that no request tells of: the
+        # formula decides, and not the ladder, which would only know the floor.
+        self.works_unseen = any(isinstance(rule, CpuRule | MemoryRule) for rule in rules)
 
     # Facts
 

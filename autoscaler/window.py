@@ -51,25 +51,35 @@ class Window:
 
     def mean(self, now: float, window: float) -> float:
         """Per second over the last `window` seconds, at least 1 s and at most `length`."""
-        start = now - window
-        first, last = math.floor(start), math.floor(now)
-        buckets, length = self._buckets, len(self._buckets)
-        # From here on `first` and `last` count from the newest bucket back: 0 is the newest.
-        oldest, newest = self._newest - first, max(0, self._newest - last)
-        cut = start - first
+        last = math.floor(now)
+        return self._over(now - window, max(0, self._newest - last)) / window
+
+    def two_means(self, now: float, long: float, short: float) -> tuple[float, float]:
+        """Both at the price of little more than one."""
+        newest = max(0, self._newest - math.floor(now))
+        return self._over(now - long, newest) / long, self._over(now - short, newest) / short
+
+    def _over(self, start: float, newest: int) -> float:
+        """The sum from `start` to the end of bucket `newest`, counted back: 0 is the last one."""
+        first = math.floor(start)
+        buckets = self._buckets
+        length = len(buckets)
+        oldest = self._newest - first
         if oldest < 0 or newest >= length:
             return 0.0
-        before = max(0, length - oldest - 1)
-        if 2 * before <= length:
-            total = self._total - sum(islice(buckets, before)) if before else self._total
-            if newest:
-                total -= sum(islice(reversed(buckets), newest))
+        before = length - oldest - 1
+        if before <= 0:
+            total = self._total
+        elif 2 * before <= length:
+            total = self._total - sum(islice(buckets, before))
         else:
             total = sum(islice(reversed(buckets), newest, oldest + 1))
-        if cut and oldest < length:
-            total -= buckets[-1 - oldest] * cut
-        mean = total / window
-        return mean if mean > _NOTHING else 0.0
+            newest = 0
+        if newest:
+            total -= sum(islice(reversed(buckets), newest))
+        if before >= 0:
+            total -= buckets[-1 - oldest] * (start - first)
+        return total if total > _NOTHING else 0.0
 
     def __repr__(self) -> str:
         return f"<Window to {self._newest}: {list(islice(reversed(self._buckets), 10))}>"

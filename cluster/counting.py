@@ -21,6 +21,7 @@ from cluster.routed import Routed
 from cluster.runtime import CountRuntime, RuntimeFailure
 from cluster.tasks import Tasks
 from cluster.workload import Workload, workload_of
+from config.service import Service
 
 TELL_AGAIN_AFTER = 5.0
 
@@ -35,7 +36,9 @@ class Counting:
         events: Events,
         metrics: ClusterMetrics,
         clock: Callable[[], float],
+        workload: Callable[[Service], Workload] = workload_of,
     ) -> None:
+        """`workload` tells what a service is to run now."""
         self._registry = registry
         self._runtime = runtime
         self._tasks = tasks
@@ -43,6 +46,7 @@ class Counting:
         self._events = events
         self._calls = Calls(metrics, clock)
         self._clock = clock
+        self._workload = workload
         self._routed = Routed(registry)
         self._told: dict[str, tuple[str, int]] = {}
         self._telling: set[str] = set()
@@ -113,7 +117,7 @@ class Counting:
     async def _tell_until_it_knows(self, service: str) -> None:
         try:
             while (spec := self._registry.specs.get(service)) is not None:
-                workload = workload_of(spec)
+                workload = self._workload(spec)
                 count, spare = self._count(service)
                 if self._told.get(service) == (workload.revision, count):
                     return

@@ -170,7 +170,10 @@ class Discovery:
         for instance in instances:
             if instance.status is InstanceStatus.EXITED and instance.replica not in stopped:
                 self._note_end(instance)
-            elif (known := before.get(instance.replica)) is not None:
+                continue
+            if instance.status is InstanceStatus.RUNNING:
+                self._registry.note_health(instance.replica, instance.id, instance.health)
+            if (known := before.get(instance.replica)) is not None:
                 self._note_move(known, instance)
         self._take_in(
             [
@@ -281,6 +284,7 @@ class Discovery:
             instance=instance.id,
             address=instance.address,
             reason="adopted",
+            health=instance.health,
         )
 
     def _engine_is(self, answers: bool, why: str = "") -> None:

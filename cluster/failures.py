@@ -41,6 +41,7 @@ class Failures:
         self._ready_since: dict[str, float] = {}
         self._causes: dict[str, tuple[str, str]] = {}
         self._blaming: set[str] = set()
+        self._evicted: set[str] = set()
         self._killed: set[str] = set()
         self._missed = Missed(jitter)
         registry.on_replica(self._follow)
@@ -72,6 +73,11 @@ class Failures:
         what the replica said."""
         self._causes[replica] = code, detail
 
+    def evicted(self, service: str, replica: str, reason: str) -> None:
+        """Health takes it out for good; should it be condemned later, it is not counted twice."""
+        self._evicted.add(replica)
+        self._metrics.evictions.labels(service, reason).inc()
+
     def was_killed(self, replica: str) -> None:
         """Its end, of which we are about to hear, was made from outside."""
         self._killed.add(replica)
@@ -102,6 +108,7 @@ class Failures:
         elif replica.state is State.STOPPED:
             self._ready_since.pop(replica.id, None)
             self._causes.pop(replica.id, None)
+            self._evicted.discard(replica.id)
             self._killed.discard(replica.id)
             if self._registry.completed(replica.service) is not None:
                 self.forgive(replica.service)
@@ -126,7 +133,9 @@ class Failures:
             backoff = backoff.failed(now - ready_since, now)
         self._backoff[replica.service] = backoff
         code = known or ("start-failed" if ready_since is None else "replica-died")
-        self._metrics.evictions.labels(replica.service, code).inc()
+        if replica.id not in self._evicted:
+            self._metrics.evictions.labels(replica.service, code).inc()
+        self._evicted.discard(replica.id)
         self._tell(replica, code, detail, backoff)
 
     def _miss(self, replica: Replica, now: float) -> None:

@@ -25,8 +25,8 @@ class Event(StrEnum):
     THAW = "thaw"  # reconciler
     REVIVE = "revive"  # reconciler: what was stopped and kept is started again
     PASSED = "passed"  # health: startup or readiness succeeded
-    UNREADY = "unready"  # health: readiness failed
-    CONDEMNED = "condemned"  # health: startup missed its deadline, or liveness failed
+    UNREADY = "unready"  # health: readiness failed, or liveness: it is replaced
+    CONDEMNED = "condemned"  # health: a start missed its deadline, an eviction could not wait
     COMPLETED = "completed"  # discovery: a one-shot has ended with 0
     EXITED = "exited"  # discovery: the instance is gone or has ended
 

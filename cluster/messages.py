@@ -2,7 +2,7 @@
 
 They are values, so the same shapes travel between processes. Each has one sender and one reader:
 EndpointSnapshot registry -> gateway; LoadReport and Wake gateway -> autoscaler;
-Outcome gateway -> health; Drained gateway -> reconciler.
+Outcome gateway -> health, and of a LoadReport what was Served; Drained gateway -> reconciler.
 """
 
 from dataclasses import dataclass
@@ -29,7 +29,8 @@ class EndpointSnapshot:
     now: with no endpoint left, waiting requests are answered at once. `start_seconds` is the
     measured time of a cold start, None when none was seen yet; `frozen` says that a replica need
     only be thawed. With `ends_silent` the service falls asleep: of replicas that leave, tunnels and
-    answers on which no byte has moved for so many seconds are to be ended.
+    answers on which no byte has moved for so many seconds are to be ended. Replicas that left in
+    order to be stopped are `draining`; others may come back.
     """
 
     service: str
@@ -39,6 +40,22 @@ class EndpointSnapshot:
     start_seconds: float | None = None
     frozen: bool = False
     ends_silent: float | None = None
+    draining: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What one replica did with requests during the span of a report.
+
+    `answers` are complete and no failures; each of `failures` was told as an Outcome too. `times`,
+    counted in cluster/buckets.py: from when a request was sent to the first byte of its answer, or
+    until it was given up; those of failures are left out.
+    """
+
+    replica: str
+    answers: int
+    failures: int
+    times: Sparse = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +72,7 @@ class LoadReport:
     The times are counted in cluster/buckets.py, and only told where a rule needs them. Latencies:
     from a request's arrival to the first byte of its answer, without those that waited for a wake
     and without answers of the gateway's own. Service times: from when it was sent to a replica.
-    Waits: from arrival to a free place, in vain too.
+    Waits: from arrival to a free place, in vain too. `served` is told where replicas are compared.
     """
 
     service: str
@@ -73,6 +90,7 @@ class LoadReport:
     latencies: Sparse = ()
     service_times: Sparse = ()
     waits: Sparse = ()
+    served: tuple[Served, ...] = ()
 
     @property
     def keeping_awake(self) -> int:

@@ -6,7 +6,7 @@ Children exist only for services that were used; nothing here is on the request 
 from collections import Counter as Tally
 from collections.abc import Callable, Iterator
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -52,6 +52,18 @@ class ClusterMetrics:
             "tidegate_runtime_errors",
             "Calls to the engine that failed.",
             ["call"],
+            registry=registry,
+        )
+        self.rollouts = Counter(
+            "tidegate_rollouts",
+            "Rollouts that ended, by outcome: completed or failed.",
+            ["service", "outcome"],
+            registry=registry,
+        )
+        self.rolling = Gauge(
+            "tidegate_rollout_under_way",
+            "1 while replicas of a service are being replaced.",
+            ["service"],
             registry=registry,
         )
 

@@ -35,6 +35,14 @@ class InstanceStatus(StrEnum):
     EXITED = "exited"
 
 
+class InstanceHealth(StrEnum):
+    """What the engine's own check of an instance says (Docker's HEALTHCHECK)."""
+
+    STARTING = "starting"
+    HEALTHY = "healthy"
+    UNHEALTHY = "unhealthy"
+
+
 @dataclass(frozen=True, slots=True)
 class Exit:
     """How an instance ended: its code where known (negative: the signal), and why in words.
@@ -67,7 +75,8 @@ class Instance:
     """What a runtime reports: a container, a process, a task.
 
     `id` is the engine's own; `replica` is our name for it, read back from its labels.
-    `started_at` is wall-clock time in seconds since 1970.
+    `started_at` is wall-clock time in seconds since 1970; `health` is None where the engine does
+    not check it.
     """
 
     id: str
@@ -78,6 +87,7 @@ class Instance:
     address: Address | None
     started_at: float
     exit: Exit | None = None
+    health: InstanceHealth | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +119,7 @@ class Replica:
     instance: str | None = None
     address: Address | None = None
     reason: str = ""
+    health: InstanceHealth | None = None
 
 
 class Mode(StrEnum):

@@ -15,6 +15,7 @@ from typing import Any
 from cluster.calls import Calls
 from cluster.events import Events
 from cluster.failures import Failures
+from cluster.gate import Gate
 from cluster.lifecycle import Event, State
 from cluster.messages import Drained
 from cluster.metrics import ClusterMetrics
@@ -55,7 +56,8 @@ class Placing:
         self._failures = failures
         self._events = events
         self._metrics = metrics
-        self._calls = Calls(metrics, clock)
+        self.gate = Gate()
+        self._calls = Calls(metrics, clock, self.gate)
         self._clock = clock
         self._wall = wall
         self._new_id = new_id
@@ -161,7 +163,7 @@ class Placing:
             replica=replica,
         )
         self._oust(instance)
-        self._registry.locate(replica, instance.id, instance.address)
+        self._registry.locate(replica, instance.id, instance.address, instance.health)
 
     def _oust(self, instance: Instance) -> None:
         """Whoever is still believed at its address has ended, and we have not heard of it."""

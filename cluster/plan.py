@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from cluster.lifecycle import State
 from cluster.model import Desired, Replica
+from cluster.rollout import Currency, is_available
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,9 @@ class Scene:
     `is_held`: what it depends on is not there, so nothing is started or thawed. `may_sleep`: those
     that depend on it are gone. `leased` are replicas to spare as long as others can go. `keeps`:
     who sleeps is stopped and kept; `kept` are those that may still be started again.
+
+    Old is what is neither of `revision` nor of those `accepted`, and what is `outdated`. An old one
+    goes when a new one has been ready for `healthy_for` seconds.
     """
 
     desired: Desired
@@ -87,6 +91,13 @@ class Scene:
     leased: Collection[str] = ()
     keeps: bool = False
     kept: Collection[str] = ()
+    accepted: Collection[str] = ()
+    outdated: Collection[str] = frozenset()
+    healthy_for: float = 0.0
+    now: float = 0.0
+
+    def is_current(self, replica: Replica) -> bool:
+        return Currency(self.revision, self.accepted, self.outdated).holds(replica)
 
 
 def surge_of(desired: int, max_surge: float | int, max_unavailable: float | int) -> Surge:
@@ -145,13 +156,13 @@ def _stop_all(scene: Scene) -> list[Action]:
 
 
 def _is_worth_keeping(replica: Replica, scene: Scene) -> bool:
-    return replica.state in (State.READY, State.FROZEN) and replica.revision == scene.revision
+    return replica.state in (State.READY, State.FROZEN) and scene.is_current(replica)
 
 
 def _put_to_sleep(scene: Scene) -> list[Action]:
     """Keep up to the desired count, frozen; what is starting is frozen once it is ready."""
-    old = [replica for replica in _living(scene) if replica.revision != scene.revision]
-    current = [replica for replica in _living(scene) if replica.revision == scene.revision]
+    old = [replica for replica in _living(scene) if not scene.is_current(replica)]
+    current = [replica for replica in _living(scene) if scene.is_current(replica)]
     victims = _victims(current, len(current) - scene.desired.replicas, scene)
     kept = [replica for replica in current if replica not in victims]
     return [
@@ -163,8 +174,8 @@ def _put_to_sleep(scene: Scene) -> list[Action]:
 
 def _reach(scene: Scene) -> list[Action]:
     living = _living(scene)
-    current = [replica for replica in living if replica.revision == scene.revision]
-    old = [replica for replica in living if replica.revision != scene.revision]
+    current = [replica for replica in living if scene.is_current(replica)]
+    old = [replica for replica in living if not scene.is_current(replica)]
     thaws = [] if scene.is_held else _thaw(current, scene.desired.replicas)
     starts = _start(scene, current, old, len(thaws))
     surplus = _shed(scene, current)
@@ -217,13 +228,19 @@ def _shed(scene: Scene, current: Sequence[Replica]) -> list[Action]:
 
 
 def _retire(scene: Scene, current: Sequence[Replica], old: Sequence[Replica]) -> list[Action]:
-    """Replicas of former revisions, as fast as enough ready ones remain."""
+    """Old replicas, as fast as enough remain that are ready, and new ones long enough."""
     serving = [replica for replica in old if replica.state is State.READY]
-    ready = sum(replica.state is State.READY for replica in current) + len(serving)
-    spare = ready - (scene.desired.replicas - scene.surge.missing)
+    available = [one for one in current if is_available(one, scene.healthy_for, scene.now)]
+    spare = len(available) + len(serving) - (scene.desired.replicas - scene.surge.missing)
     useless = [replica for replica in old if replica.state is not State.READY]
     leaving = _victims(serving, spare, scene)
-    return _drain_all([*useless, *leaving], f"replaced by revision {scene.revision}")
+    return [Drain(replica.id, _why_replaced(replica, scene)) for replica in (*useless, *leaving)]
+
+
+def _why_replaced(replica: Replica, scene: Scene) -> str:
+    if replica.revision == scene.revision:
+        return "restarted by hand"
+    return f"replaced by revision {scene.revision}"
 
 
 def _victims(replicas: Sequence[Replica], count: int, scene: Scene) -> list[Replica]:

@@ -29,7 +29,9 @@ from cluster.plan import (
     surge_of,
 )
 from cluster.registry import Registry
-from cluster.workload import Workload, workload_of
+from cluster.rollout import Currency
+from cluster.rollouts import Rollouts
+from cluster.workload import Workload
 from config.service import Service
 
 REMOVED = Desired(0, reason="removed from the configuration")
@@ -61,6 +63,7 @@ class Reconciler:
         static: StaticEndpoints,
         failures: Failures,
         pending: Callable[[str], Mapping[str, int]],
+        rollouts: Rollouts,
         leased: Callable[[str], Collection[str]] = lambda service: (),
         *,
         keeping: Keeping | None = None,
@@ -73,10 +76,10 @@ class Reconciler:
         self._failures = failures
         self._pending = pending
         self._leased = leased
-        self._order = Order(registry, lambda spec: self._workload(spec).revision)
+        self._rollouts = rollouts
+        self._order = Order(registry, lambda spec: rollouts.target(spec).revision)
         self._due: dict[str, asyncio.Handle] = {}
         self._later: dict[str, asyncio.TimerHandle] = {}
-        self._workloads: dict[str, tuple[Service, Workload]] = {}
         self._running = False
         registry.on_service(self._look_around)
 
@@ -109,12 +112,8 @@ class Reconciler:
     def configure(self, specs: Mapping[str, Service]) -> None:
         """After the registry got new specs: what changed starts with a clean slate."""
         self._order.configure(specs)
-        for name in list(self._workloads):
-            spec = specs.get(name)
-            if spec is None:
-                del self._workloads[name]
-            elif self._workload(spec, former := self._workloads[name][1]) is not former:
-                self._failures.forgive(name)
+        for name in self._rollouts.configure(specs):
+            self._failures.forgive(name)
         for name, spec in specs.items():
             if spec.endpoints:
                 self.look(name)
@@ -152,15 +151,16 @@ class Reconciler:
 
     def _converge(self, spec: Service) -> None:
         service, desired = spec.name, self._registry.desired(spec.name)
-        workload = self._workload(spec)
-        wait = self._failures.wait(service)
         is_held = desired.replicas > 0 and self._order.is_held(spec)
+        outlook = self._rollouts.look(spec, is_held=is_held)
+        workload, current = outlook.workload, outlook.currency
+        wait = self._failures.wait(service)
         self._failures.blame(service, self._order.trouble(spec) if is_held else None)
         once = self._registry.is_one_shot(service)
         scene = Scene(
             desired=replace(desired, replicas=min(1, desired.replicas)) if once else desired,
             revision=workload.revision,
-            replicas=self._registry.replicas(service),
+            replicas=outlook.replicas,
             surge=surge_of(desired.replicas, spec.rollout.max_surge, spec.rollout.max_unavailable),
             pending=self._pending(service),
             may_start=wait == 0 and not self._order.is_done(spec),
@@ -168,19 +168,27 @@ class Reconciler:
             may_sleep=self._order.may_sleep(spec),
             leased=self._leased(service),
             keeps=self._keeping is not None and self._keeping.keeps(spec),
-            kept=self._kept(spec, workload.revision),
+            kept=self._kept(spec, current),
+            accepted=current.accepted,
+            outdated=current.outdated,
+            healthy_for=spec.rollout.healthy_for,
+            now=outlook.now,
         )
         for action in plan(scene):
             self._act(action, spec, workload)
         waits = [wait] if wait and desired.replicas else []
+        if outlook.wait is not None:
+            waits.append(outlook.wait)
         if self._keeping is not None and scene.kept:
             waits.append(self._keeping.until_first_end(spec, scene.replicas, scene.kept))
         if waits:
             self._look_in(min(waits), service)
 
-    def _kept(self, spec: Service, revision: str) -> Collection[str]:
-        replicas = self._registry.replicas(spec.name)
-        return self._keeping.kept(spec, revision, replicas) if self._keeping else ()
+    def _kept(self, spec: Service, current: Currency) -> Collection[str]:
+        if self._keeping is None:
+            return ()
+        replicas = [one for one in self._registry.replicas(spec.name) if current.holds(one)]
+        return self._keeping.kept(spec, current.revision, replicas)
 
     def _act(self, action: Action, spec: Service, workload: Workload) -> None:
         match action:
@@ -219,14 +227,3 @@ class Reconciler:
     def _look_after_wait(self, service: str) -> None:
         self._later.pop(service, None)
         self.look(service)
-
-    def _workload(self, spec: Service, former: Workload | None = None) -> Workload:
-        """Hashing a spec costs; it is done once for each spec object."""
-        known = self._workloads.get(spec.name)
-        if known is not None and known[0] is spec:
-            return known[1]
-        workload = workload_of(spec)
-        if former is not None and workload == former:
-            workload = former
-        self._workloads[spec.name] = (spec, workload)
-        return workload

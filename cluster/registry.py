@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from cluster.lifecycle import Event, State, advance, may
 from cluster.messages import Endpoint, EndpointSnapshot
-from cluster.model import Address, Desired, Mode, Replica, Trouble
+from cluster.model import Address, Desired, InstanceHealth, Mode, Replica, Trouble
 from config.links import one_shots
 from config.service import Service
 
@@ -28,7 +28,7 @@ class _Record:
     start_seconds: float | None = None
     completed: str | None = None  # the revision of a one-shot that has ended well
     replicas: dict[str, Replica] = field(default_factory=dict)
-    ejected: set[str] = field(default_factory=set)
+    ejected: dict[str, str] = field(default_factory=dict)  # each with the reason
     withheld: set[str] = field(default_factory=set)
     snapshot: EndpointSnapshot | None = None
 
@@ -87,8 +87,12 @@ class Registry:
         return record.start_seconds if record else None
 
     def is_ejected(self, replica: str) -> bool:
+        return self.ejection(replica) is not None
+
+    def ejection(self, replica: str) -> str | None:
+        """Why it gets no requests for a while although it is ready."""
         service = self._service_of.get(replica)
-        return service is not None and replica in self._records[service].ejected
+        return None if service is None else self._records[service].ejected.get(replica)
 
     def snapshot(self, service: str) -> EndpointSnapshot:
         record = self._records.get(service)
@@ -134,11 +138,23 @@ class Registry:
         self._service_of[replica.id] = replica.service
         self._put(replica)
 
-    def locate(self, replica: str, instance: str, address: Address | None) -> None:
+    def locate(
+        self,
+        replica: str,
+        instance: str,
+        address: Address | None,
+        health: InstanceHealth | None = None,
+    ) -> None:
         """The instance behind a replica, once the runtime told it."""
         known = self.replica(replica)
         if known and (known.instance, known.address) != (instance, address):
-            self._put(replace(known, instance=instance, address=address))
+            self._put(replace(known, instance=instance, address=address, health=health))
+
+    def note_health(self, replica: str, instance: str, health: InstanceHealth | None) -> None:
+        """What the engine's own check says of it; late news of another instance is ignored."""
+        known = self.replica(replica)
+        if known and known.instance == instance and known.health is not health:
+            self._put(replace(known, health=health))
 
     def claimants(self, address: Address) -> list[str]:
         """Living replicas of ours that we believe at that address."""
@@ -172,7 +188,7 @@ class Registry:
             return
         record = self._records[service]
         del record.replicas[replica]
-        record.ejected.discard(replica)
+        record.ejected.pop(replica, None)
         record.withheld.discard(replica)
         self._publish(service, record)
         self._announce(service)
@@ -202,13 +218,16 @@ class Registry:
 
     # Writing: health
 
-    def eject(self, replica: str, ejected: bool) -> None:
+    def eject(self, replica: str, ejected: bool, reason: str = "") -> None:
         """Keep a ready replica out of the snapshot for a while, or let it back."""
         service = self._service_of.get(replica)
         if service is None:
             return
         record = self._records[service]
-        (record.ejected.add if ejected else record.ejected.discard)(replica)
+        if ejected:
+            record.ejected[replica] = reason
+        else:
+            record.ejected.pop(replica, None)
         self._publish(service, record)
         self._announce(service)
 
@@ -244,8 +263,9 @@ class Registry:
             start_seconds=record.start_seconds,
             frozen=any(one.state is State.FROZEN for one in record.replicas.values()),
             ends_silent=self._ends_silent(service, record.desired),
+            draining=_draining(record),
         )
-        if snapshot == former:
+        if snapshot == former or _only_forgets(snapshot, former):
             return
         record.snapshot = replace(snapshot, version=former.version + 1)
         for listener in self._on_snapshot:
@@ -271,6 +291,17 @@ def _endpoints(record: _Record) -> tuple[Endpoint, ...]:
         and replica.id not in record.ejected
         and replica.id not in record.withheld
     )
+
+
+def _draining(record: _Record) -> tuple[str, ...]:
+    states = record.replicas.values()
+    return tuple(replica.id for replica in states if replica.state is State.DRAINING)
+
+
+def _only_forgets(snapshot: EndpointSnapshot, former: EndpointSnapshot) -> bool:
+    """That a drained replica has ended is no news for a gateway, which had nothing of it left."""
+    same = replace(snapshot, draining=former.draining) == former
+    return same and set(snapshot.draining) <= set(former.draining)
 
 
 def _trouble_to_tell(record: _Record) -> Trouble | None:

@@ -12,6 +12,10 @@ from pydantic import TypeAdapter
 
 from cluster.messages import Drained, EndpointSnapshot, LoadReport, Outcome, Wake
 
+# Of what is said here. A control process and a gateway process of another version understand only
+# TakeOver, Drain, Ping, Pong and DrainedAll of each other, which therefore never change.
+VERSION = 1
+
 
 class Malformed(Exception):
     """The line is none of ours."""
@@ -85,14 +89,28 @@ class CannotBegin:
 
 @dataclass(frozen=True, slots=True)
 class Drain:
-    """Accept no more; finish what is in flight for that many seconds."""
+    """Accept no more; finish what is in flight for that many seconds. Clients that are idle may
+    send a request for `patience` seconds."""
 
     timeout: float
+    patience: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class DrainedAll:
     """Nothing is in flight any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class TakeOver:
+    """Whoever says this is the control process from now on. Versions of snapshots begin anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """The answer: replicas (service, name) that requests are in flight to."""
+
+    holds: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +153,8 @@ Message = (
     | CannotBegin
     | Drain
     | DrainedAll
+    | TakeOver
+    | Taken
     | Ping
     | Pong
     | Count
@@ -158,6 +178,8 @@ _KINDS: dict[str, TypeAdapter[Any]] = {
         CannotBegin,
         Drain,
         DrainedAll,
+        TakeOver,
+        Taken,
         Ping,
         Pong,
         Count,

@@ -26,6 +26,12 @@ class Workload:
     networks: tuple[str, ...] = ()
     labels: tuple[tuple[str, str], ...] = ()
     resources: Resources = field(default_factory=Resources)
+    user: str | None = None
+    read_only: bool = False
+    cap_drop: tuple[str, ...] = ()
+    cap_add: tuple[str, ...] = ()
+    tmpfs: tuple[str, ...] = ()
+    init: bool = False
 
 
 _FACTS = (
@@ -39,14 +45,18 @@ _FACTS = (
     "labels",
     "resources",
 )
+# Newer than the first release: unset, they leave the revisions as they were, so that a newer
+# Tidegate replaces nothing that an older one has started.
+_LATER_FACTS = ("user", "read_only", "cap_drop", "cap_add", "tmpfs", "init")
 
 
 def workload_of(service: Service) -> Workload:
     """The workload of a service; env files were already read into `env` by the loader."""
-    facts = service.model_dump(include=set(_FACTS))
+    set_later = [name for name in _LATER_FACTS if getattr(service, name)]
+    facts = service.model_dump(include={*_FACTS, *set_later})
     digest = hashlib.sha256(orjson.dumps(facts, option=orjson.OPT_SORT_KEYS)).hexdigest()
     return Workload(
         service=service.name,
         revision=digest[:8],
-        **{name: getattr(service, name) for name in _FACTS},
+        **{name: getattr(service, name) for name in (*_FACTS, *_LATER_FACTS)},
     )

@@ -19,6 +19,7 @@ _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _HOST = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 _URL_PATH = re.compile(r"/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*")  # RFC 3986 §3.3
 _DOTS = re.compile(r"//|/\.{1,2}(?:/|\Z)")
+_IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,511}")
 _VOLUME_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
@@ -144,6 +145,22 @@ def network(cidr: str) -> str:
     except ValueError:
         raise ValueError(f"must be a CIDR such as 10.0.0.0/8, got {shown(cidr)}") from None
     raise ValueError(f"must be {meant} or a single address, got {shown(cidr)}")
+
+
+def image(name: str) -> str:
+    """An image as an engine names it: `web:1.4`, `registry.local:5000/team/web@sha256:...`."""
+    if not _IMAGE.fullmatch(name) or ".." in name:
+        raise ValueError(f"must be the name of an image such as web:1.4, got {shown(name)}")
+    return name
+
+
+def network_name(name: str) -> str:
+    """A network of the engine; it becomes part of a URL."""
+    if not _VOLUME_NAME.fullmatch(name):
+        raise ValueError(
+            f"must be a network's name of letters, digits, _ . and -, got {shown(name)}"
+        )
+    return name
 
 
 def volume(text: str) -> str:

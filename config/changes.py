@@ -10,10 +10,19 @@ from dataclasses import dataclass
 from config.fields import Model
 from config.settings import Settings
 
-_OUTSIDE_SERVICES = ("owner", "state_dir", "runtime", "docker", "gateway", "admin")
-# What the gateway takes over while it runs; everything else out there is read once, at the start.
+_OUTSIDE_SERVICES = (
+    "owner",
+    "state_dir",
+    "orphan_timeout",
+    "runtime",
+    "docker",
+    "gateway",
+    "admin",
+)
+# What is taken over while it runs; everything else out there is read once, at the start.
 _LIVE = re.compile(
     r"gateway\.(?:limits|trusted_proxies|access_log|tls\[\d+\]\.certificates)(?![a-z_])"
+    r"|admin\.token_file\Z"
 )
 
 

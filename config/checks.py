@@ -6,10 +6,12 @@ Pure. Each check names the key to change and what it was measured against.
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
+from itertools import chain
 
+from config import confinement
 from config.addresses import is_loopback, overlap, split
 from config.errors import Finding, Place
-from config.health import KINDS, Health, Probe, StartupProbe
+from config.health import KINDS, OF_HTTP, Health, Probe, StartupProbe
 from config.rule_checks import of_rules
 from config.rules import CpuRule, MemoryRule
 from config.scaling import Scaling, Way
@@ -17,7 +19,7 @@ from config.service import Resources, Rollout, Service
 from config.settings import Admin, Gateway
 from config.units import format_duration
 
-CONTAINERS_ONLY = ("image", "volumes", "networks", "secrets", "resources")
+CONTAINERS_ONLY = ("image", "volumes", "networks", "secrets", "resources", *confinement.KEYS)
 RUN_BY_US = ("command", "image")
 # What makes no sense for endpoints: Tidegate neither starts nor stops nor counts them.
 NOT_FOR_ENDPOINTS = (
@@ -30,6 +32,8 @@ NOT_FOR_ENDPOINTS = (
     "networks",
     "labels",
     "resources",
+    "user",
+    *confinement.KEYS,
     "scaling",
     "stop_grace",
     "rollout",
@@ -177,6 +181,8 @@ def _of_process(service: Service) -> Iterator[Finding]:
             continue
         if value and value != Resources():
             message = 'needs a container runtime: set "runtime: docker", or remove it'
+            if key == "secrets":
+                message += "; a process can read the file where it is"
             also = (("scaling", "rules"),) if key == "resources" else ()
             yield Finding((key,), message, also)
     if service.scaling.idle.remove_after is not None:
@@ -198,12 +204,18 @@ def _of_repeats(service: Service) -> Iterator[Finding]:
         ("endpoints", service.endpoints),
         ("networks", service.networks),
         ("env_file", service.env_file),
+        ("cap_drop", service.cap_drop),
+        ("cap_add", service.cap_add),
     )
     for key, values in lists:
         yield from _repeated((key,), values, "is there twice: remove one")
-    targets = (*(secret.target for secret in service.secrets), *map(_target, service.volumes))
-    for target in _twice(targets):
-        key = "secrets" if any(s.target == target for s in service.secrets) else "volumes"
+    targets = {
+        "secrets": [secret.target for secret in service.secrets],
+        "volumes": [_target(volume) for volume in service.volumes],
+        "tmpfs": [folder.partition(":")[0] for folder in service.tmpfs],
+    }
+    for target in _twice(chain.from_iterable(targets.values())):
+        key = next(key for key, used in targets.items() if target in used)
         yield Finding((key,), f'"{target}" is used twice: choose another target')
 
 
@@ -282,12 +294,17 @@ def _of_probe(place: Place, probe: Probe | StartupProbe) -> Iterator[Finding]:
     said = [kind for kind in KINDS if getattr(probe, kind)]
     every = tuple((*place, kind) for kind in KINDS)
     if not said:
-        yield Finding(place, "needs one of tcp: true, http: /path, exec: [command]", every)
+        yield Finding(
+            place, "needs one of tcp: true, http: /path, exec: [command], grpc: true", every
+        )
     if len(said) > 1:
-        message = f"must have only one of tcp, http, exec, got {' and '.join(said)}"
+        message = f"must have only one of tcp, http, exec, grpc, got {' and '.join(said)}"
         yield Finding(place, message, every)
     if probe.port is not None and said == ["exec"]:
         yield Finding((*place, "port"), "does not go with exec: remove it", every)
+    for key in OF_HTTP:
+        if said and said != ["http"] and key in probe.model_fields_set:
+            yield Finding((*place, key), f"does not go with {said[0]}: remove it", every)
 
 
 @lru_cache(maxsize=256)

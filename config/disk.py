@@ -5,7 +5,9 @@ Relative paths start at the configuration's folder, `~` is the home of whoever r
 Environment files and certificates are read here; of the others it is enough that they are there.
 """
 
+import contextlib
 import os
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +19,8 @@ from config.errors import Finding, Place
 from config.service import Secret, Service
 from config.settings import Certificate, Gateway
 
+LARGEST = 1 << 20  # bytes of an environment file; a kernel takes 2 MiB for all variables
+
 
 @dataclass(slots=True)
 class Disk:
@@ -24,11 +28,17 @@ class Disk:
 
     folder: Path
     findings: list[Finding] = field(default_factory=list)
+    warnings: list[Finding] = field(default_factory=list)
     _read: dict[str, dict[str, str] | str] = field(default_factory=dict)
 
     def take(self) -> list[Finding]:
         """The findings since the last time."""
         taken, self.findings = self.findings, []
+        return taken
+
+    def take_warnings(self) -> list[Finding]:
+        """The warnings since the last time."""
+        taken, self.warnings = self.warnings, []
         return taken
 
     def resolve(self, path: str) -> str:
@@ -44,6 +54,13 @@ class Disk:
             self.findings.append(Finding(place, f"{absolute} may not be read"))
         return absolute
 
+    def warn_if_shared(self, absolute: str, place: Place) -> None:
+        """A warning when others on this machine may read a file that is a secret."""
+        with contextlib.suppress(OSError):
+            if stat.S_IMODE(os.stat(absolute).st_mode) & 0o077:
+                message = f"{absolute} may be read by others on this machine: chmod 600 {absolute}"
+                self.warnings.append(Finding(place, message))
+
     def check_certificates(self, gateway: Gateway, place: Place) -> None:
         """Those of every TLS listener; findings for what cannot be used."""
         for number, listener in enumerate(gateway.tls):
@@ -57,6 +74,7 @@ class Disk:
         if len(self.findings) > before:
             return
         try:
+            self.warn_if_shared(key, (*place, "key"))
             context_of(cert, key)
         except BadCertificate as bad:
             self.findings.append(Finding((*place, bad.which), str(bad)))
@@ -109,7 +127,11 @@ class Disk:
     def _parsed(self, path: str) -> dict[str, str] | str:
         """The variables, or what is wrong with the file."""
         try:
-            return dotenv.parse(Path(path).read_text(encoding="utf-8"))
+            with open(path, "rb") as file:
+                content = file.read(LARGEST + 1)
+            if len(content) > LARGEST:
+                return f"{path} is larger than {LARGEST >> 20} MiB: is it the right file?"
+            return dotenv.parse(content.decode())
         except FileNotFoundError:
             return f"there is no file {path}"
         except UnicodeDecodeError:

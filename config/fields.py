@@ -74,6 +74,7 @@ def _absolute(path: str) -> str:
 Count = Annotated[int, Strict()]
 Number = Annotated[float, Strict(), AfterValidator(float)]
 Amount = Annotated[float, Strict(), Field(gt=0), AfterValidator(float)]
+Times = Annotated[float, Strict(), Field(ge=1.5), AfterValidator(float)]
 Flag = Annotated[bool, Strict()]
 Port = Annotated[int, Strict(), Field(ge=1, le=65535)]
 Text = Annotated[str, StringConstraints(min_length=1), AfterValidator(_no_nul)]
@@ -84,6 +85,8 @@ Endpoint = Annotated[str, AfterValidator(addresses.endpoint)]
 Host = Annotated[str, AfterValidator(addresses.host_pattern)]
 UrlPath = Annotated[str, AfterValidator(addresses.url_path)]
 Network = Annotated[str, AfterValidator(addresses.network)]
+Image = Annotated[Text, AfterValidator(addresses.image)]
+NetworkName = Annotated[str, AfterValidator(addresses.network_name)]
 Volume = Annotated[str, AfterValidator(addresses.volume)]
 
 _OneOrMany = BeforeValidator(one_or_many, json_schema_input_type=str | list[str])
@@ -95,6 +98,7 @@ Hosts = Annotated[tuple[Host, ...], _OneOrMany]
 Prefixes = Annotated[tuple[UrlPath, ...], _OneOrMany]
 UrlPaths = Annotated[tuple[UrlPath, ...], _OneOrMany, Field(min_length=1)]
 Networks = Annotated[tuple[Network, ...], _OneOrMany]
+NetworkNames = Annotated[tuple[NetworkName, ...], _OneOrMany]
 Volumes = Annotated[tuple[Volume, ...], _OneOrMany]
 Command = Annotated[
     tuple[Annotated[str, AfterValidator(_no_nul)], ...],

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from config import checks, links, stability
+from config import checks, exposure, links, stability
 from config.addresses import SERVICE_NAME
 from config.disk import Disk
 from config.errors import Finding, Place
@@ -49,7 +49,8 @@ def interpret(value: Any, disk: Disk) -> Meaning:
     broken = _places(findings)
     findings += _sound(checks.of_listeners(file.gateway, file.admin), broken)
     if file.admin.token_file:
-        disk.present(file.admin.token_file, ("admin", "token_file"))
+        place: Place = ("admin", "token_file")
+        disk.warn_if_shared(disk.present(file.admin.token_file, place), place)
     disk.check_certificates(file.gateway, ("gateway",))
     findings += disk.take()
     if not file.services and ("services",) not in broken:
@@ -57,7 +58,8 @@ def interpret(value: Any, disk: Disk) -> Meaning:
     runtime = None if any(place[0] == "runtime" for place in broken) else runtime_of(file.runtime)
     services = _Services(file, runtime, disk)
     services.read()
-    return Meaning(file, services.found, findings + services.findings, services.warnings)
+    warnings = disk.take_warnings() + services.warnings
+    return Meaning(file, services.found, findings + services.findings, warnings)
 
 
 def runtime_of(runtime: Runtime) -> str:
@@ -119,7 +121,10 @@ class _Services:
         findings += self._disk.take()
         self.findings += [defaults.blame(finding, name, value) for finding in findings]
         if not broken:
-            unwise = stability.of_service(service, self._runtime)
+            unwise = (
+                *stability.of_service(service, self._runtime),
+                *exposure.of_service(self.found[named], self._file.admin.listen),
+            )
             self.warnings += [defaults.blame(finding, name, value) for finding in unwise]
         self._broken.update((named, *place) for place in broken)
 

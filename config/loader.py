@@ -21,11 +21,18 @@ from config.schema import keys_at
 from config.settings import Docker, Settings
 from config.wording import UNKNOWN_KEY
 
+LARGEST = 64 << 20  # bytes; a hundred thousand services are 20 MiB
+
 
 def load(path: Path, environ: Mapping[str, str] = os.environ) -> Settings:
     """The settings of a file. Raises ConfigError."""
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        with path.open("rb") as opened:
+            content = opened.read(LARGEST + 1)
+        if len(content) > LARGEST:
+            message = f"is larger than {LARGEST >> 20} MiB: is it the right file?"
+            raise ConfigError([Problem(path, None, "", message)])
+        text = content.decode("utf-8-sig")
     except FileNotFoundError:
         message = f"there is no such file: name one with --config FILE or {VARIABLE}"
         raise ConfigError([Problem(path, None, "", message)]) from None
@@ -87,6 +94,7 @@ def _settings(meaning: Meaning, file: Path, disk: Disk, environ: Mapping[str, st
     return Settings(
         owner=owner,
         state_dir=disk.resolve(state_dir) if state_dir else default_state_dir(owner, environ),
+        orphan_timeout=written.orphan_timeout,
         gateway=disk.settle_gateway(written.gateway),
         admin=admin,
         runtime=runtime_of(written.runtime),

@@ -10,7 +10,7 @@ from typing import Any, get_args, get_origin
 from config.checks import NOT_FOR_ENDPOINTS, RUN_BY_US
 from config.errors import Finding, Place
 from config.fields import Model
-from config.health import ENDPOINTS_READINESS, KINDS, Health
+from config.health import ENDPOINTS_READINESS, KINDS, OF_HTTP, Health
 from config.service import Service
 
 Sections = dict[str, Any]
@@ -73,7 +73,7 @@ def _merged(base: Any, over: Any, sections: Sections) -> Any:
     if not (isinstance(base, Mapping) and isinstance(over, Mapping)):
         return over
     if any(kind in over for kind in KINDS):
-        base = _without(base, KINDS)
+        base = _without(base, KINDS if over.get("http") else (*KINDS, *OF_HTTP))
     merged = {**base, **over}
     for key, inner in sections.items():
         if key in base and key in over:

@@ -15,7 +15,7 @@ from config.errors import Place
 from config.fields import Model
 from config.service import Service
 from config.settings import RUNTIMES, File
-from config.unsupported import LATER, LATER_RUNTIMES, OF_SERVICE
+from config.unsupported import LATER_RUNTIMES
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _REF = "#/$defs/"
@@ -97,18 +97,11 @@ def _complete(file: dict[str, Any], definitions: dict[str, Any]) -> None:
     file["services"].pop("default", None)
     file["defaults"] = {**service, "description": file["defaults"]["description"]}
     file["runtime"] = _runtime(definitions.pop("Runtime"), file["runtime"]["description"])
-    _add_later(file, definitions)
 
 
 def _runtime(mapping: Mapping[str, Any], description: str) -> dict[str, Any]:
     names = {"enum": [*RUNTIMES, *LATER_RUNTIMES]}
     return {"anyOf": [names, mapping], "default": "process", "description": description}
-
-
-def _add_later(file: dict[str, Any], definitions: dict[str, Any]) -> None:
-    for later in OF_SERVICE:
-        if later.place[0] == "rollout":
-            definitions["Rollout"]["properties"][later.place[1]]["description"] += LATER
 
 
 def _nodes(node: dict[str, Any], place: list[str | int], definitions: Any) -> list[dict[str, Any]]:

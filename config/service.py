@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from config.confinement import Capabilities, Tmpfs, User
 from config.fields import (
     Absolute,
     Amount,
@@ -11,9 +12,12 @@ from config.fields import (
     Count,
     Endpoints,
     Env,
+    Flag,
     Hosts,
+    Image,
     Labels,
     Model,
+    NetworkNames,
     Port,
     Text,
     Texts,
@@ -85,9 +89,14 @@ class Rollout(Model):
 
     max_surge: Share = Field(0.25, description="Replicas there may be more than desired.")
     max_unavailable: Share = Field(0, description="Replicas there may be fewer than desired.")
-    healthy_for: Duration = Field(5.0, description="A new replica counts when healthy so long.")
-    deadline: Positive = Field(600.0, description="A rollout without progress so long failed.")
-    on_failure: Literal["rollback", "pause"] = Field("rollback", description="What then?")
+    healthy_for: Duration = Field(
+        5.0, description="A new replica counts, and an old one leaves, when it was ready so long."
+    )
+    deadline: Positive = Field(600.0, description="A rollout without progress so long has failed.")
+    on_failure: Literal["rollback", "pause"] = Field(
+        "rollback",
+        description="Back to the revision that was healthy last, or leave it as far as it came.",
+    )
 
 
 Balance = Literal["least_in_flight", "first_available", "round_robin", "random_of_two"]
@@ -104,7 +113,7 @@ class Service(Model):
     command: Command = Field(
         (), description="What to run; with an image, instead of the image's own."
     )
-    image: Text | None = Field(None, description="For runtimes of containers.")
+    image: Image | None = Field(None, description="For runtimes of containers.")
     endpoints: Endpoints = Field(
         (), description="Addresses of what others run, instead of command and image."
     )
@@ -115,14 +124,27 @@ class Service(Model):
     )
     secrets: tuple[Secret, ...] = Field((), description="Files shown to the replica.")
     volumes: Volumes = Field((), description='"/host:/in:ro", "./beside:/in" or "name:/in".')
-    networks: Texts = Field((), description="Networks of the engine to join.")
+    networks: NetworkNames = Field((), description="Networks of the engine to join.")
     labels: Labels = Field((), description="Labels for the engine.")
     resources: Resources = Field(Resources(), description="Limits of one replica.")
+    user: User | None = Field(
+        None, description='Who runs it: "1000:1000" or "app". Processes: only if we are root.'
+    )
+    read_only: Flag = Field(
+        False, description="Its files cannot be written; those of volumes and tmpfs can."
+    )
+    cap_drop: Capabilities = Field((), description="Capabilities taken away; ALL is every one.")
+    cap_add: Capabilities = Field((), description="Capabilities given, after cap_drop.")
+    tmpfs: Tmpfs = Field((), description='Folders in memory: /tmp, "/run:size=16m".')
+    init: Flag = Field(False, description="A small init as process 1, which collects zombies.")
     concurrency: Count = Field(
         0, ge=0, description="Requests at once in one replica, as a hard limit; 0 is none."
     )
     queue: Queue = Field(Queue(), description="Requests that wait for a replica.")
     balance: Balance = Field("least_in_flight", description="Which replica gets a request.")
+    slow_start: Duration = Field(
+        0.0, description="A replica that becomes ready gets a share growing to a whole one so long."
+    )
     timeouts: Timeouts = Field(Timeouts(), description="How long a replica may be silent.")
     retries: Retries = Field(Retries(), description="Trying again on another replica.")
     scaling: Scaling = Field(Scaling(), description="How many replicas.")

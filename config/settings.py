@@ -8,7 +8,17 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from config.addresses import OWNER
-from config.fields import Count, Flag, Listen, Listens, Model, Networks, Redirects, Text
+from config.fields import (
+    Count,
+    Flag,
+    Listen,
+    Listens,
+    Model,
+    NetworkName,
+    Networks,
+    Redirects,
+    Text,
+)
 from config.service import Service
 from config.units import Duration, Size
 from config.wording import shown
@@ -102,7 +112,7 @@ class Docker(Model):
     """Where the engine is and how its containers are reached."""
 
     url: Text | None = Field(None, description="Default: DOCKER_HOST, or the local socket.")
-    network: Text | None = Field(None, description="The network that replicas join.")
+    network: NetworkName | None = Field(None, description="The network that replicas join.")
     publish: Flag = Field(
         False,
         description="Reach replicas through ports of the engine's host instead of their own "
@@ -148,6 +158,11 @@ class File(Model):
     )
     gateway: Gateway = Field(Gateway(), description="Where clients come in.")
     admin: Admin = Field(Admin(), description="Where operators come in.")
+    orphan_timeout: Duration = Field(
+        60.0,
+        description="When Tidegate is killed: how long its gateway processes and local replicas "
+        "go on and wait for the next Tidegate; 0 ends them at once.",
+    )
     runtime: Runtime = Field(Runtime(), description="What runs replicas.")
     defaults: dict[str, Any] = Field({}, description="Any key of a service, for all of them.")
     services: dict[str, Any] = Field({}, description="What is routed to, by name.")
@@ -163,6 +178,7 @@ class Settings(Model):
     state_dir: str
     gateway: Gateway = Gateway()
     admin: Admin = Admin()
+    orphan_timeout: float = 60.0
     runtime: str = "process"
     docker: Docker = Docker()
     services: dict[str, Service]

@@ -19,15 +19,24 @@ DECIDED_EVERY = 2.0  # seconds; the autoscaler's tick
 # The gateway's clock counts milliseconds: of shorter times every fifth would be an error.
 MEASURABLE = 0.005
 _BEGINNINGS = 60
+_PANIC_AND_RATES = ("panic_window", "panic_threshold", "max_up_rate", "max_down_rate")
+# Keys that another way of deciding does not know (docs/reference/policies.md).
+_UNUSED = {
+    "kpa": ("tolerance", "up", "down"),
+    "hpa": _PANIC_AND_RATES,
+    "ray": (*_PANIC_AND_RATES, "tolerance", "up", "down"),
+}
 _DEFAULTS = Scaling()
 _USUAL_START = StartupProbe().deadline
 
 
 def of_service(service: Service, runtime: str | None) -> Iterator[Finding]:
     """Seen from the top of the service."""
+    yield from _of_siblings(service)
     if service.endpoints:
         return
     yield from _of_scaling(service.scaling)
+    yield from _of_unused_keys(service.scaling)
     yield from _of_targets(service)
     yield from _of_starts(service)
     if runtime == "docker" and service.resources.cpu is None:
@@ -86,6 +95,25 @@ def _of_tolerance(scaling: Scaling) -> Iterator[Finding]:
             "set it to less than 100%, such as 10%"
         )
         yield Finding(place, message)
+
+
+def _of_unused_keys(scaling: Scaling) -> Iterator[Finding]:
+    """As written: what a file does not say cannot mislead."""
+    policy = scaling.policy
+    for key in _UNUSED.get(policy, ()):
+        if key in scaling.model_fields_set:
+            message = f"has no effect with policy {policy}: remove it, or use policy tidegate"
+            yield Finding(("scaling", key), message)
+    idle = scaling.idle
+    if policy != "tidegate" and "stop_after" in idle.model_fields_set and idle.stop_after:
+        message = (
+            f"has no effect with policy {policy}, which has its own way to zero: remove it, use "
+            "null for never, or use policy tidegate"
+        )
+        yield Finding(("scaling", "idle", "stop_after"), message)
+    if idle.remove_after is not None and idle.stop_after is None:
+        message = "has no effect while idle.stop_after is null: nothing is ever stopped"
+        yield Finding(("scaling", "idle", "remove_after"), f"{message}; set that, or remove this")
 
 
 def _of_equal_bounds(scaling: Scaling) -> Iterator[Finding]:
@@ -154,6 +182,24 @@ def _above_limit(service: Service, index: int, target: float) -> Finding:
         return Finding((*_rule(index), "target"), message)
     message = f"{limit} is below the target of scaling.rules ({target:g} if not written), {effect}"
     return Finding(("concurrency",), message)
+
+
+def _of_siblings(service: Service) -> Iterator[Finding]:
+    """Whoever is compared needs somebody to be compared with."""
+    most, outliers = _most_replicas(service), service.health.outliers
+    for key, least in (("error_rate", 2), ("slow", 3)):
+        if getattr(outliers, key) is not None and most < least:
+            count = "is only one" if most == 1 else f"are at most {most}"
+            message = (
+                f"compares at least {least} replicas, and there {count}: "
+                "have more of them, or remove it"
+            )
+            yield Finding(("health", "outliers", key), message)
+
+
+def _most_replicas(service: Service) -> int:
+    schedules = (rule.max or 0 for rule in service.scaling.schedules)
+    return len(service.endpoints) or max(service.scaling.max, *schedules, 1)
 
 
 def _of_starts(service: Service) -> Iterator[Finding]:

@@ -18,7 +18,7 @@ LARGEST = 2**63 - 1  # bytes
 
 _NUMBER = r"[0-9]{1,20}(?:\.[0-9]{1,30})?"
 _DURATION_PART = re.compile(rf"({_NUMBER})(ms|s|m|h)")
-_DURATION = re.compile(rf"(?:{_NUMBER}(?:ms|s|m|h))+")
+DURATION = re.compile(rf"(?:{_NUMBER}(?:ms|s|m|h))+")
 _SECONDS = {"ms": Decimal("0.001"), "s": Decimal(1), "m": Decimal(60), "h": Decimal(3600)}
 _SIZE = re.compile(rf"({_NUMBER})\s*(B|KiB|MiB|GiB|TiB|kB|KB|MB|GB|TB)?")
 _BYTES = {
@@ -43,7 +43,7 @@ class Written(float):
 
 def parse_duration(value: object) -> float:
     """Seconds from `250ms`, `30s`, `1h30m` or 0. Raises ValueError for anything else."""
-    if isinstance(value, str) and _DURATION.fullmatch(value):
+    if isinstance(value, str) and DURATION.fullmatch(value):
         parts = _DURATION_PART.findall(value)
         seconds = float(sum(Decimal(number) * _SECONDS[unit] for number, unit in parts))
         if seconds > LONGEST:

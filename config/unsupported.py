@@ -13,7 +13,6 @@ from config.wording import either
 
 LATER_RUNTIMES = ("swarm", "kubernetes", "nomad")
 NOT_YET = "is not supported yet"
-LATER = " Not supported yet."
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +27,6 @@ class Later:
     message: Callable[[Any], str]
 
 
-def _remove(_: Any) -> str:
-    return f"{NOT_YET}: remove it"
-
-
 def _later_runtime(value: Any) -> str | None:
     name = next(iter(value), None) if isinstance(value, Mapping) and len(value) == 1 else value
     return name if name in LATER_RUNTIMES else None
@@ -44,11 +39,7 @@ OF_FILE = (
         lambda value: f"{_later_runtime(value)} {NOT_YET}: use {either(RUNTIMES)}",
     ),
 )
-OF_SERVICE = (
-    Later(("rollout", "healthy_for"), lambda _: True, _remove),
-    Later(("rollout", "deadline"), lambda _: True, _remove),
-    Later(("rollout", "on_failure"), lambda _: True, _remove),
-)
+OF_SERVICE: tuple[Later, ...] = ()
 
 
 def refused(raw: Mapping[str, Any], later: tuple[Later, ...]) -> list[Finding]:

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from config.errors import Finding, Place
+from config.printable import printable
 
 _LONGEST_SHOWN = 60
 METRICS = (
@@ -27,7 +28,8 @@ def shown(value: object) -> str:
         case bool():
             return "true" if value else "false"
         case str():
-            return f'"{value}"' if len(value) <= _LONGEST_SHOWN else f'"{value[:_LONGEST_SHOWN]}…"'
+            text = printable(value[:_LONGEST_SHOWN])
+            return f'"{text}"' if len(value) <= _LONGEST_SHOWN else f'"{text}…"'
         case Mapping():
             return "a mapping"
         case list() | tuple():

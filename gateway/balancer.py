@@ -24,12 +24,12 @@ class Loaded(Protocol):
 
 Pick = Callable[[Sequence["Loaded"], int], int]
 
-_NO_LIMIT = 1 << 62
+NO_LIMIT = 1 << 62
 
 
 def least_in_flight(endpoints: Sequence[Loaded], limit: int) -> int:
     """The least loaded; of equal ones the oldest, so that the youngest fall idle and can go."""
-    lowest = limit or _NO_LIMIT
+    lowest = limit or NO_LIMIT
     best = -1
     for index, endpoint in enumerate(endpoints):
         load = endpoint.in_flight

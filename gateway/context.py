@@ -69,9 +69,9 @@ class Context:
 
     __slots__ = (
         "access_log", "admission", "connections", "date", "draining", "emptied", "events",
-        "everyone", "id_line", "id_prefix", "idle_timeout", "ids", "limits", "loop", "paused",
-        "read_buffer", "rng", "routes", "silence", "source", "sweep", "table", "tasks", "trusted",
-        "unrouted",
+        "everyone", "id_line", "id_prefix", "idle_timeout", "ids", "limits", "loop", "patience",
+        "paused", "read_buffer", "rng", "routes", "silence", "source", "sweep", "table", "tasks",
+        "trusted", "unrouted",
     )  # fmt: skip
 
     loop: asyncio.AbstractEventLoop
@@ -90,6 +90,8 @@ class Context:
         self.rng = rng
         self.source = source
         self.connections: set[Connection] = set()
+        self.draining = False
+        self.patience = math.inf  # seconds for a client between two requests
         self.admission = Admission(self)
         self.limit(settings.limits)
         self.table: Table[Route] = Table()
@@ -98,7 +100,6 @@ class Context:
         self.access_log: AccessLog | None = access_log(settings.access_log)
         self.paused: set[Downstream] = set()  # those that are not read now
         self.emptied = asyncio.Event()
-        self.draining = False
         self.silence = Silence()
         self.unrouted: defaultdict[int, int] = defaultdict(int)
         self.tasks: set[asyncio.Task[None]] = set()
@@ -112,6 +113,8 @@ class Context:
         """What clients may ask from now on."""
         self.limits = limits
         self.idle_timeout = limits.idle_timeout or math.inf
+        if not self.draining:
+            self.patience = self.idle_timeout
         self.admission.limited()
 
     def refresh_date(self) -> None:
@@ -170,6 +173,7 @@ class Context:
                 latencies=times.latencies,
                 service_times=times.service_times,
                 waits=times.waits,
+                served=destination.dispatcher.served() if destination.service.compared else (),
             )
         )
 
@@ -177,7 +181,7 @@ class Context:
         """How a request ended: a success only matters after a failure."""
         ok = kind is OutcomeKind.OK
         if not ok or slot.failed:
-            slot.failed = not ok
+            slot.has_failed(not ok)
             self.events.outcome(Outcome(destination.name, slot.endpoint.replica, kind))
 
     def tell_drained(self, destination: Destination, slot: Slot) -> None:

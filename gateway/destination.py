@@ -36,8 +36,8 @@ class Destination:
     """One service in use."""
 
     __slots__ = (
-        "_everyone", "budget", "connect_timeout", "counters", "dispatcher", "door", "name",
-        "queue_timeout", "removed", "reporting", "response_timeout", "service", "snapshot",
+        "_everyone", "budget", "connect_timeout", "counters", "dispatcher", "door", "is_measured",
+        "name", "queue_timeout", "removed", "reporting", "response_timeout", "service", "snapshot",
         "woken_at",
     )  # fmt: skip
 
@@ -60,6 +60,7 @@ class Destination:
         if service.timed:
             self.counters.times()  # what was before it was asked for is not told
         self.service = service
+        self.is_measured = service.timed or service.compared
         timeouts = service.timeouts
         self.connect_timeout = timeouts.connect or math.inf
         self.response_timeout = timeouts.response or math.inf
@@ -68,6 +69,8 @@ class Destination:
             concurrency=service.concurrency,
             queue_size=service.queue.size,
             balance=service.balance,
+            slow_start=service.slow_start,
+            compared=service.compared,
         )
         if service.sleeping is not None or self.door is not None:
             self.door = self.door or Door()

@@ -7,14 +7,16 @@ all gateway processes have together.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from cluster.messages import Endpoint
+from cluster.messages import Endpoint, Served
 from config.service import Balance
 from gateway.balancer import Draws, picker
+from gateway.conduct import Conduct
 from gateway.peers import BOUND_BEFORE, JUST_CAME, Count, Peers, Tokens
+from gateway.slow_start import SlowStart
 
 if TYPE_CHECKING:
     from gateway.exchange import Exchange
@@ -25,9 +27,11 @@ W = TypeVar("W")
 
 @dataclass(slots=True, eq=False)
 class Slot:
-    """One endpoint and what it is doing. `leaving`: it is no longer in the snapshot.
+    """One endpoint and what it is doing. `leaving`: it is no longer in the snapshot; `draining`: it
+    will not come back.
 
     `held` of what is in flight has one of the `tokens`: all of it, or nothing without a limit.
+    `is_heeded`: a good answer is news, because it `failed` before or its `conduct` is counted.
     """
 
     endpoint: Endpoint
@@ -35,10 +39,24 @@ class Slot:
     in_flight: int = 0
     held: int = 0
     leaving: bool = False
+    draining: bool = False
     failed: bool = False
+    is_heeded: bool = False
+    conduct: Conduct | None = None
     connecting: "dict[Upstream, None]" = field(default_factory=dict)
     idle: "list[Upstream]" = field(default_factory=list)
     parked: "OrderedDict[Exchange, None]" = field(default_factory=OrderedDict)
+
+    def has_failed(self, failed: bool) -> None:
+        self.failed = failed
+        self.is_heeded = failed or self.conduct is not None
+        if failed and self.conduct is not None:
+            self.conduct.failures += 1
+
+    def compare(self, compared: bool) -> None:
+        """Whether its conduct is counted, anew from now on."""
+        self.conduct = Conduct() if compared else None
+        self.is_heeded = self.failed or compared
 
     def __repr__(self) -> str:
         leaving = " leaving" if self.leaving else ""
@@ -49,15 +67,17 @@ class Dispatcher(Generic[W]):
     """Endpoints, their counts, and the queue of one service."""
 
     __slots__ = (
-        "_balance", "_everywhere", "_leaving", "_open", "_peers", "_pick", "_rng", "concurrency",
-        "queue_size", "slots", "waiting",
+        "_balance", "_compared", "_everywhere", "_leaving", "_open", "_peers", "_pick", "_rng",
+        "_slow_start", "concurrency", "queue_size", "slots", "waiting",
     )  # fmt: skip
 
     def __init__(self, rng: Draws) -> None:
         self._rng = rng
         self._balance: Balance = "least_in_flight"
-        self._pick = picker(self._balance, rng)
+        self._slow_start = SlowStart(picker(self._balance, rng), 0.0)
+        self._pick: Callable[[Sequence[Slot], int], int] = self._slow_start.pick
         self._leaving: dict[str, Slot] = {}
+        self._compared = False
         self.concurrency = 0
         self.queue_size = 0
         self.slots: list[Slot] = []
@@ -66,13 +86,29 @@ class Dispatcher(Generic[W]):
         self._everywhere: Count | None = None
         self.waiting: OrderedDict[W, int] = OrderedDict()  # each with its stamp
 
-    def configure(self, *, concurrency: int, queue_size: int, balance: Balance) -> None:
-        """`concurrency` 0 is no limit."""
+    def configure(
+        self,
+        *,
+        concurrency: int,
+        queue_size: int,
+        balance: Balance,
+        slow_start: float = 0.0,
+        compared: bool = False,
+    ) -> None:
+        """`concurrency` 0 is no limit; `slow_start` in seconds, 0 is none. `compared`: the conduct
+        of each endpoint is counted."""
         self.concurrency = concurrency
         self.queue_size = queue_size
+        self._slow_start.seconds = slow_start
+        if compared != self._compared:
+            self._compared = compared
+            for slot in (*self.slots, *self._leaving.values()):
+                slot.compare(compared)
         if balance != self._balance:
             self._balance = balance
-            self._pick = picker(balance, self._rng)
+            is_plain = self._pick is self._slow_start.pick
+            self._slow_start.pick = picker(balance, self._rng)
+            self._pick = self._slow_start.pick if is_plain else self._slow_start
 
     def share(self, peers: Peers | None, everywhere: Count | None = None) -> None:
         """From now on every place is shared with them, or, with None, with nobody. `everywhere`:
@@ -156,10 +192,19 @@ class Dispatcher(Generic[W]):
         self._tell_peers()
         return waiter, slot
 
-    def update(self, endpoints: Iterable[Endpoint]) -> tuple[list[Slot], list[str]]:
-        """Replace the endpoints. Returns the slots that left now and the replicas drained now."""
+    def update(
+        self, endpoints: Iterable[Endpoint], now: float | None = None
+    ) -> tuple[list[Slot], list[str]]:
+        """Replace the endpoints. Returns the slots that left now and the replicas drained now.
+        Those that come `now` start slowly; without a time they have been there for long."""
+        before = set(self.slots)
         former = {slot.endpoint.replica: slot for slot in self.slots}
         self.slots = [self._slot(endpoint, former) for endpoint in endpoints]
+        if now is not None and self._slow_start.seconds:
+            for slot in self.slots:
+                if slot not in before:
+                    self._slow_start.add(slot, now)
+            self.grow(now)
         self.reopen()
         staying = {slot.endpoint.replica for slot in self.slots}
         gone, drained = list(former.values()), []
@@ -172,6 +217,24 @@ class Dispatcher(Generic[W]):
             elif replica not in staying:
                 drained.append(replica)
         return gone, drained
+
+    def retire(self, replicas: Iterable[str]) -> bool:
+        """These leave for good; whether that is news of any that has something in flight."""
+        found = [self._leaving[one] for one in replicas if one in self._leaving]
+        news = [slot for slot in found if not slot.draining]
+        for slot in news:
+            slot.draining = True
+        return bool(news)
+
+    @property
+    def is_growing(self) -> bool:
+        """Whether some endpoint has not its whole share yet."""
+        return self._pick is self._slow_start
+
+    def grow(self, now: float) -> None:
+        """Let the shares of new endpoints be those of their age."""
+        growing = self._slow_start.age(now, self.slots)
+        self._pick = self._slow_start if growing else self._slow_start.pick
 
     def shun(self, slot: Slot) -> None:
         """Bind nothing to it until `reopen`: it refuses connections."""
@@ -191,6 +254,12 @@ class Dispatcher(Generic[W]):
         """(replica, in flight there) of the busy ones, also of those that are leaving."""
         busy = [slot for slot in (*self.slots, *self._leaving.values()) if slot.in_flight]
         return tuple((slot.endpoint.replica, slot.in_flight) for slot in busy)
+
+    def served(self) -> tuple[Served, ...]:
+        """The conduct of those that have any, since it was asked for last."""
+        counted = [(slot.conduct, slot) for slot in self.slots if slot.conduct is not None]
+        taken = (conduct.take(slot.endpoint.replica) for conduct, slot in counted)
+        return tuple(served for served in taken if served is not None)
 
     def _take(self, slots: list[Slot], since: int) -> Slot | None:
         index = self._pick(slots, self.concurrency)
@@ -242,12 +311,16 @@ class Dispatcher(Generic[W]):
         back = self._leaving.get(endpoint.replica)
         if slot is None and back is not None and back.endpoint.address == endpoint.address:
             del self._leaving[endpoint.replica]
-            back.leaving = False
+            back.leaving = back.draining = False
             back.endpoint = endpoint
+            back.compare(self._compared)
             return back
         self._leaving.pop(endpoint.replica, None)
         peers = self._peers
-        return Slot(endpoint, peers.tokens(endpoint.replica) if peers is not None else None)
+        made = Slot(endpoint, peers.tokens(endpoint.replica) if peers is not None else None)
+        if self._compared:
+            made.compare(compared=True)
+        return made
 
 
 def _take_token(tokens: Tokens, slot: Slot, since: int) -> bool:

@@ -7,14 +7,14 @@ import asyncio
 import math
 from typing import TYPE_CHECKING, cast
 
-from gateway import hops, own_answers, problems, recovery, tunnel
+from gateway import farewell, hops, own_answers, problems, recovery, tunnel
 from gateway.bulk import HIGH_WATER, BulkReader, is_worth_it
 from gateway.context import Context
 from gateway.departure import has_left
 from gateway.drips import Drips
 from gateway.exchange import Exchange
 from gateway.fields import Malformed, Peer
-from gateway.framing import BadFraming, Follower, UntilClose, follower
+from gateway.framing import BadFraming, Follower, follower
 from gateway.head import Request, incomplete_limits, parse_request
 from gateway.hops import COUNTED
 from gateway.phase import Phase
@@ -27,6 +27,7 @@ _WINDOW = 16 * 1024  # of what is held, as much is looked at: many small request
 # A head that is remembered costs up to five times its size: long ones only while clients are few.
 _KEPT_HEAD, _KEPT_BY_MANY = 4096, 1536
 _FEW = 1024
+FRESH = 1.0  # seconds of a drain in which who has just come can send its first request
 _LINGER = 2.0  # seconds in which a client that still sends can read why it was refused
 _MAX_LINGER = 1024 * 1024
 
@@ -68,7 +69,7 @@ class Downstream(asyncio.Protocol):
         self.transport = cast(asyncio.Transport, transport)
         self.transport.set_write_buffer_limits(high=HIGH_WATER)
         context = self.context
-        self.deadline = context.loop.time() + context.idle_timeout
+        self.deadline = context.loop.time() + (context.patience or FRESH)
         context.connections.add(self)
         context.sweep.start()
         self.peer, refusal = self._listener.opened(transport)
@@ -217,15 +218,15 @@ class Downstream(asyncio.Protocol):
             self._later = body.rest
         exchange.upload(passed)
 
-    def open_tunnel(self) -> None:
+    def open_tunnel(self, follower: Follower) -> None:
         """From now on everything that is read belongs to the exchange."""
         self.keep_alive = False
-        self.body = UntilClose()
+        self.body = follower
         self._body_limit = 0
         held, self._held, self._later = self._held + self._later, b"", b""
         self.resume()
         if held and self.exchange is not None:
-            self.exchange.upload(held)
+            self.exchange.upload(follower.feed(held))
 
     # Answering
 
@@ -235,8 +236,9 @@ class Downstream(asyncio.Protocol):
 
     def done(self, now: float) -> None:
         """The present request has been answered."""
-        self.deadline = now + self.context.idle_timeout
-        if not self.keep_alive or self.body is not None or self.context.draining:
+        patience = self.context.patience
+        self.deadline = now + patience
+        if not self.keep_alive or self.body is not None or not patience:
             if self.body is not None or self._held or self._later:
                 self.linger()
             else:
@@ -307,8 +309,16 @@ class Downstream(asyncio.Protocol):
             self.transport.abort()
 
     def drain(self) -> None:
-        """Close now if nothing is under way, else after the present answer."""
-        if self.exchange is None and self._lingered < 0 and not self._scanned:
+        """Close if nothing is under way, else after the present answer; tunnels are told. A client
+        that was not may be sending its next request: as far as there is patience, it may."""
+        if self.exchange is not None and self.exchange.phase is Phase.TUNNEL:
+            farewell.tell(self.exchange)
+        if self.exchange is not None or self._lingered >= 0 or self._scanned:
+            return
+        patience = self.context.patience or (FRESH if self._former is None else 0.0)
+        if patience:
+            self.deadline = min(self.deadline, self.context.loop.time() + patience)
+        else:
             self.close()
 
     def abort(self) -> None:

@@ -8,7 +8,7 @@ import math
 from typing import TYPE_CHECKING
 
 from cluster.messages import OutcomeKind
-from gateway import problems, recovery
+from gateway import conduct, problems, recovery
 from gateway.access_log import entry_of
 from gateway.fields import unframed
 from gateway.framing import CHUNKED, UNTIL_CLOSE
@@ -43,9 +43,9 @@ class Exchange:
     keeps_awake = True
 
     __slots__ = (
-        "_asked_at", "_cold", "_continued", "_pending", "_queued_at", "_sent_at", "_waited",
+        "_asked_at", "_cold", "_continued", "_pending", "_queued_at", "_waited",
         "body_sent", "client", "destination", "moved", "number", "phase", "request", "retries",
-        "sent", "slot", "started", "status", "until_close", "upstream",
+        "sent", "sent_at", "slot", "started", "status", "until_close", "upstream",
     )  # fmt: skip
 
     def __init__(
@@ -158,7 +158,7 @@ class Exchange:
     def transmit(self, upstream: Upstream, now: float) -> None:
         """Send the head, and what is there of the body, on a connection that is free."""
         self.phase = _AWAITING
-        self._sent_at = now
+        self.sent_at = now
         self.upstream = upstream
         upstream.exchange = self
         request, client = self.request, self.client
@@ -216,8 +216,8 @@ class Exchange:
             now = self.client.context.loop.time()
             self.client.deadline = now + self.patience()
             # How slowly the client sent is neither latency nor service time.
-            self._asked_at += now - self._sent_at
-            self._sent_at = now
+            self._asked_at += now - self.sent_at
+            self.sent_at = now
 
     # The answer
 
@@ -251,13 +251,15 @@ class Exchange:
         self.until_close = length == UNTIL_CLOSE
         self.phase = Phase.STREAMING
         self._send(response, head, b"")
-        if self.destination.service.timed:
-            self._measure_answer(self.client.context.loop.time())
+        if self.destination.is_measured:
+            conduct.begun(self, now := self.client.context.loop.time())
+            self._measure_answer(now)
         self.stream_deadline()
 
     def _measure_answer(self, now: float) -> None:
-        latency, service_time = now - self._asked_at, now - self._sent_at
-        self.destination.counters.answer(latency, service_time, woken=self._cold)
+        if self.destination.service.timed:
+            latency, service_time = now - self._asked_at, now - self.sent_at
+            self.destination.counters.answer(latency, service_time, woken=self._cold)
 
     def _send(self, response: Response, head: bytes, body: bytes) -> None:
         client, context = self.client, self.client.context
@@ -285,13 +287,13 @@ class Exchange:
         assert upstream is not None
         assert slot is not None
         now = client.context.loop.time()
-        whole = self.phase is _AWAITING and self._sent_at == self.started
-        if not whole and self.phase is _AWAITING and self.destination.service.timed:
+        whole = self.phase is _AWAITING and self.sent_at == self.started
+        if not whole and self.phase is _AWAITING:
             self._measure_answer(now)
         if self.status >= 500:
             client.context.tell(self.destination, slot, OutcomeKind.SERVER_ERROR)
-        elif slot.failed:
-            client.context.tell(self.destination, slot, OutcomeKind.OK)
+        elif slot.is_heeded:
+            conduct.answered(self, slot, now)
         self.upstream = None
         if client.body is None and upstream.keep_alive and upstream.writable and not slot.leaving:
             upstream.rest_idle(now)
@@ -326,7 +328,9 @@ class Exchange:
     def abandon(self) -> None:
         """The client has left: the replica need not go on, and its place is free at once."""
         self.leave_queue()
-        self.end(499 if self.phase is not Phase.TUNNEL else 101, self.client.context.loop.time())
+        now = self.client.context.loop.time()
+        conduct.given_up(self, now)
+        self.end(499 if self.phase is not Phase.TUNNEL else 101, now)
 
     def reject(self, problem: Problem, reason: str) -> None:
         """Refused without having been sent."""

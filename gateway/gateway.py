@@ -1,20 +1,23 @@
 """The gateway as others see it: configure, apply snapshots, start, drain, count."""
 
 import asyncio
+import dataclasses
 import logging
 import random
 import socket
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 from cluster.messages import Drained, EndpointSnapshot
 from cluster.model import Address
 from config import settings as config
-from gateway import problems
+from gateway import farewell, problems
 from gateway.access_log import access_log
 from gateway.certificates import BadCertificate
 from gateway.context import Context, GatewayEvents
 from gateway.destination import Destination, Route
 from gateway.listener import (
+    Given,
     Listener,
     ListenError,
     Network,
@@ -104,29 +107,37 @@ class Gateway:
         if route is not None and route.destination is not None:
             self._context.admit(route.destination)
 
-    async def start(self, sockets: Sequence[socket.socket] = ()) -> list[Address]:
+    async def start(
+        self, sockets: Sequence[socket.socket] = (), given: Given = MappingProxyType({})
+    ) -> list[Address]:
         """Listen on everything in `settings`; the addresses, with the real ports.
 
         `sockets` are bound already, in the order of `listener.wanted`, and stand in for binding
-        here. Raises ListenError; then nothing is listened on.
+        here; `given` stand in for those that they are named like. Raises ListenError; then
+        nothing is listened on.
         """
         self._context.loop = asyncio.get_running_loop()
         trusted = trusted_networks(self._settings.trusted_proxies)
         listeners = list(self._made(trusted))
-        bound = sockets or bind_all(wanted(self._settings))
+        bound = sockets or bind_all(wanted(self._settings), given)
         for listening, listener in zip(bound, listeners, strict=True):
             self._listeners.append(listener)
             await listener.open(listening)
         return [listener.address for listener in self._listeners]
 
-    async def drain(self, timeout: float) -> None:
-        """Accept no more, let what is under way finish for `timeout` seconds, cut the rest."""
+    async def drain(self, timeout: float, patience: float = 0.0) -> None:
+        """Accept no more, let what is under way finish for `timeout` seconds, cut the rest.
+
+        `patience` is how long, in seconds, a client that is idle may still send a request, so
+        that none is closed while it does.
+        """
         context = self._context
         context.draining = True
-        for listener in self._listeners:
-            listener.close()
+        context.patience = min(context.idle_timeout, patience)
         for connection in list(context.connections):
             connection.drain()
+        for listener in self._listeners:
+            listener.close()
         try:
             async with asyncio.timeout(timeout):
                 await self._emptied()
@@ -138,6 +149,35 @@ class Gateway:
         if context.tasks:
             await asyncio.wait(context.tasks)
         context.sweep.stop()
+
+    def listening(self) -> dict[str, socket.socket]:
+        """What is accepted on, by the names of `listener.wanted`."""
+        sockets = [one.listening for one in self._listeners]
+        names = wanted(self._settings) if sockets else []
+        return {name: one for name, one in zip(names, sockets, strict=True) if one is not None}
+
+    def is_busy(self) -> bool:
+        return bool(self._context.connections)
+
+    def report_to(self, events: GatewayEvents) -> dict[tuple[str, str], int]:
+        """Somebody else decides from now on, and numbers snapshots anew. Whoever waits is told of
+        again. Returns the requests in flight by service and replica."""
+        context = self._context
+        context.events = events
+        pending: dict[tuple[str, str], int] = {}
+        for route in self._routes.values():
+            if route.snapshot is not None:
+                route.snapshot = dataclasses.replace(route.snapshot, version=0)
+            if (destination := route.destination) is None:
+                continue
+            destination.woken_at = float("-inf")
+            for replica, count in destination.dispatcher.pending():
+                pending[route.service.name, replica] = count
+            if destination.dispatcher.waiting:
+                context.wake(destination, context.loop.time())
+            elif destination.counters.level:
+                context.report(destination, context.loop.time())
+        return pending
 
     def stats(self, now: float) -> GatewayStats:
         """A copy of all counts."""
@@ -196,7 +236,10 @@ class Gateway:
         for exchange in list(destination.dispatcher.waiting):
             exchange.reject(problems.NO_ROUTE, "removed")
         version = route.snapshot.version + 1 if route.snapshot else 1
-        self._replace_endpoints(destination, EndpointSnapshot(destination.name, version))
+        former = route.snapshot.endpoints if route.snapshot else ()
+        leaving = tuple(endpoint.replica for endpoint in former)
+        snapshot = EndpointSnapshot(destination.name, version, draining=leaving)
+        self._replace_endpoints(destination, snapshot)
 
     def _drained_unused(self, former: EndpointSnapshot, present: EndpointSnapshot) -> None:
         """Endpoints of a service that no request has used have nothing in flight."""
@@ -208,7 +251,7 @@ class Gateway:
     def _replace_endpoints(self, destination: Destination, snapshot: EndpointSnapshot) -> None:
         context, dispatcher = self._context, destination.dispatcher
         destination.snapshot = snapshot
-        gone, drained = dispatcher.update(snapshot.endpoints)
+        gone, drained = dispatcher.update(snapshot.endpoints, context.loop.time())
         for slot in gone:
             for upstream in list(slot.idle):
                 upstream.drop()
@@ -219,6 +262,8 @@ class Gateway:
             # connection is made: engines give those of the dead to the next one.
             for upstream in reversed(list(slot.connecting)):
                 upstream.retreat()
+        if dispatcher.retire(snapshot.draining):
+            farewell.tell_all(context.connections)
         for replica in drained:
             context.events.drained(Drained(destination.name, replica))
         if destination.door is not None:
@@ -234,7 +279,10 @@ class Gateway:
 
     async def _emptied(self) -> None:
         context = self._context
-        while context.connections:
+        while context.connections or context.tasks:
+            if not context.connections:
+                await asyncio.wait(context.tasks)
+                continue
             context.emptied.clear()
             await context.emptied.wait()
 

@@ -14,7 +14,7 @@ import ssl
 from typing import TYPE_CHECKING
 
 from gateway.context import Context
-from gateway.downstream import Downstream
+from gateway.downstream import FRESH, Downstream
 from gateway.fields import Peer
 from gateway.problems import Problem
 
@@ -54,6 +54,10 @@ class Acceptor:
             self._listening.close()
             self._listening = None
 
+    def welcome(self, connection: socket.socket, host: str) -> None:
+        """One that was accepted elsewhere."""
+        Handshake(self._context, self._listener, host).begin(connection, self._tls)
+
     def _resume(self) -> None:
         if self._listening is not None:
             self._context.loop.add_reader(self._listening, self._accept, self._listening)
@@ -73,7 +77,7 @@ class Acceptor:
                 self._context.loop.call_later(_PAUSE, self._resume)
                 return
             connection.setblocking(False)
-            Handshake(self._context, self._listener, name[0]).begin(connection, self._tls)
+            self.welcome(connection, name[0])
 
 
 class Handshake:
@@ -147,7 +151,9 @@ class Handshake:
         self.abort()
 
     def drain(self) -> None:
-        self.abort()
+        """It may come to its first request, if it is quick."""
+        patience = self._context.patience or FRESH
+        self.deadline = min(self.deadline, self._context.loop.time() + patience)
 
     def abort(self) -> None:
         """As if the client had left; the task notices and leaves."""

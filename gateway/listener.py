@@ -5,7 +5,8 @@ import contextlib
 import ipaddress
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from cluster.model import Address
 from config.settings import Gateway, TlsListener
@@ -44,6 +45,7 @@ class Listener:
         """With certificates it is one for HTTPS; with `secure`, all are sent there."""
         self._context = context
         self._server: asyncio.AbstractServer | Acceptor | None = None
+        self._listening: socket.socket | None = None  # the same, by a descriptor of our own
         self._secure = secure
         self.certificates = certificates
         self._proto = b"http" if certificates is None else b"https"
@@ -59,6 +61,7 @@ class Listener:
         # Stands in for the Host that HTTP/1.0 may leave out; it is none to send a client to.
         self._authority = b"" if self._secure else str(self.address).encode()
         try:
+            self._listening = listening.dup()
             self._server = await self._accept(listening)
         except BaseException:
             listening.close()
@@ -75,11 +78,45 @@ class Listener:
             return Redirected(self._context, self, self._secure)
         return Downstream(self._context, self)
 
+    @property
+    def listening(self) -> socket.socket | None:
+        """What it accepts on, while it does."""
+        return self._listening
+
     def close(self) -> None:
-        """Accept no more; connections live on."""
-        if self._server is not None:
-            self._server.close()
-            self._server = None
+        """Accept those who have connected already, and no more; connections live on."""
+        if self._server is None or self._listening is None:
+            return
+        server, self._server = self._server, None
+        server.close()
+        with self._listening as listening:
+            self._accept_the_rest(listening, server)
+        self._listening = None
+
+    def _accept_the_rest(
+        self, listening: socket.socket, server: asyncio.AbstractServer | Acceptor
+    ) -> None:
+        """The kernel resets whoever waits in the backlog of a socket that is closed for good."""
+        for _ in range(_BACKLOG):
+            try:
+                connection, name = listening.accept()
+            except OSError:
+                return
+            connection.setblocking(False)
+            if isinstance(server, Acceptor):
+                server.welcome(connection, name[0])
+            else:
+                self._welcome(connection)
+
+    def _welcome(self, connection: socket.socket) -> None:
+        context = self._context
+        task = context.loop.create_task(self._take(connection), name="accept the last")
+        context.tasks.add(task)
+        task.add_done_callback(context.tasks.discard)
+
+    async def _take(self, connection: socket.socket) -> None:
+        with contextlib.suppress(OSError):  # it has left
+            await self._context.loop.connect_accepted_socket(self._greet, connection)
 
     def opened(self, transport: asyncio.BaseTransport) -> tuple[Peer, Problem | None]:
         """A plain client; those of TLS come by their Handshake."""
@@ -123,30 +160,56 @@ def staying(former: Gateway, asked: Gateway) -> Gateway:
     return asked.model_copy(update={"listen": former.listen, "tls": tls})
 
 
-def bind_all(texts: Sequence[str]) -> list[socket.socket]:
-    """All of them or none. Raises ListenError."""
+Given = Mapping[str, Sequence[socket.socket]]
+
+
+def bind_all(texts: Sequence[str], given: Given = MappingProxyType({})) -> list[socket.socket]:
+    """All of them or none. `given` are sockets that listen already, by what the file calls them;
+    copies of them stand in for binding. Raises ListenError."""
     with contextlib.ExitStack() as bound:
-        sockets = [bound.enter_context(bind(text)) for text in texts]
+        sockets = [
+            bound.enter_context(given[text][0].dup() if given.get(text) else bind(text))
+            for text in texts
+        ]
         bound.pop_all()
     return sockets
 
 
-def bind_for_many(texts: Sequence[str], count: int) -> list[list[socket.socket]]:
+def bind_for_many(
+    texts: Sequence[str], count: int, given: Given = MappingProxyType({})
+) -> list[list[socket.socket]]:
     """For each of `count` processes its own sockets, all on the same ports: the kernel spreads
     the connections (SO_REUSEPORT). All of them or none. Raises ListenError.
     """
     with contextlib.ExitStack() as bound:
-        columns = [_bind_shared(text, count, bound) for text in texts]
+        columns = [_bind_shared(text, count, bound, given.get(text, ())) for text in texts]
         bound.pop_all()
     return [list(row) for row in zip(*columns, strict=True)]
 
 
-def _bind_shared(text: str, count: int, bound: contextlib.ExitStack) -> list[socket.socket]:
+def _bind_shared(
+    text: str, count: int, bound: contextlib.ExitStack, given: Sequence[socket.socket]
+) -> list[socket.socket]:
+    if given:
+        return [bound.enter_context(_another(text, given, number)) for number in range(count)]
     # Another program of this user that shares the port would go unnoticed: first try without.
     with bind(text) as alone:
         family, name = alone.family, alone.getsockname()
     try:
         return [bound.enter_context(_bound(family, name, shared=True)) for _ in range(count)]
+    except OSError as error:
+        raise _refusal(text, error) from error
+
+
+def _another(text: str, given: Sequence[socket.socket], number: int) -> socket.socket:
+    """A copy of a given one; beyond these a new one, or one that two processes accept on."""
+    if number < len(given):
+        return given[number].dup()
+    former = given[number % len(given)]
+    if not former.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT):
+        return former.dup()
+    try:
+        return _bound(former.family, former.getsockname(), shared=True)
     except OSError as error:
         raise _refusal(text, error) from error
 

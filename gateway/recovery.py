@@ -9,7 +9,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from cluster.messages import OutcomeKind
-from gateway import problems
+from gateway import conduct, farewell, problems
 from gateway.fields import Malformed
 from gateway.phase import FOR_DEADLINE, Phase
 from gateway.problems import Problem
@@ -45,8 +45,12 @@ def upstream_lost(exchange: "Exchange", upstream: "Upstream", error: Exception |
     """The replica's connection is gone."""
     exchange.upstream = None
     if exchange.phase is Phase.TUNNEL:
+        if not upstream.saw_eof:
+            farewell.last_word(exchange, upstream.body)
+        was_told = farewell.was_told(exchange)
         exchange.end(exchange.status, exchange.client.context.loop.time())
-        exchange.client.close()
+        # Its own Close is on its way, and must not reset what it has still to read.
+        exchange.client.linger() if was_told else exchange.client.close()
     elif exchange.phase is Phase.STREAMING:
         _stream_lost(exchange, error)
     elif upstream.has_answered:
@@ -105,6 +109,7 @@ def expired(exchange: "Exchange", now: float) -> None:
         case Phase.AWAITING if exchange.upload_is_due():
             refuse_body(exchange, problems.BODY_TIMEOUT)
         case Phase.AWAITING:
+            conduct.given_up(exchange, now)
             _give_up(exchange, problems.REPLICA_TIMEOUT, OutcomeKind.TIMEOUT)
         case _ if exchange.client.writable:
             cut(exchange, OutcomeKind.TIMEOUT)

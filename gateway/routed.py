@@ -23,7 +23,7 @@ class Sleeping:
 
 @dataclass(frozen=True, slots=True)
 class Routed:
-    """`timed`: its reports say how long requests took."""
+    """`timed`: its reports say how long requests took; `compared`: how each replica answered."""
 
     name: str
     hosts: tuple[str, ...]
@@ -35,13 +35,18 @@ class Routed:
     retries: Retries
     timed: bool = False
     sleeping: Sleeping | None = None
+    slow_start: float = 0.0
+    compared: bool = False
 
+
+_DERIVED = ("name", "timed", "sleeping", "compared")
 
 # What a gateway process must be told of a service: no environment, no secret goes there.
 FIELDS: dict[str, Any] = {
-    **{field: True for field in Routed.__slots__ if field not in ("name", "timed", "sleeping")},
+    **{field: True for field in Routed.__slots__ if field not in _DERIVED},
     "scaling": {"idle": {"ignore"}},
     "wake": True,
+    "health": {"outliers"},
 }
 
 
@@ -58,6 +63,8 @@ def routed(name: str, service: Service) -> Routed:
         retries=service.retries,
         sleeping=_sleeping(service),
         timed=service.scaling.is_timed,
+        slow_start=service.slow_start,
+        compared=service.health.outliers.compares,
     )
 
 

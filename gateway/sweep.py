@@ -91,6 +91,8 @@ class Sweep:
     def _look_after(self, destination: Destination, now: float) -> None:
         if destination.dispatcher.reopen():
             self._context.admit(destination)
+        if destination.dispatcher.is_growing:
+            destination.dispatcher.grow(now)
         for slot in destination.dispatcher.slots:
             if slot.parked and not slot.connecting:
                 # The next one is tried when this one succeeds.

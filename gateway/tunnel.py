@@ -6,7 +6,7 @@ TLS, which has no halves, the tunnel ends as soon as one side does.
 
 from typing import TYPE_CHECKING
 
-from gateway import recovery
+from gateway import farewell, recovery
 from gateway.fields import Malformed, switches_as_asked, unframed
 from gateway.head import Response
 from gateway.phase import Phase
@@ -25,16 +25,21 @@ def switch_protocols(exchange: "Exchange", response: Response, rest: bytes) -> N
         return
     exchange.status = 101
     exchange.phase = Phase.TUNNEL
+    assert exchange.upstream is not None
+    heard = exchange.upstream.body = farewell.follower_of(given)
     head = b"%b%b\r\nConnection: Upgrade\r\nUpgrade: %b\r\n\r\n"
     exchange.client.transport.write(
-        head % (response.line, unframed(response.forward), given) + rest
+        head % (response.line, unframed(response.forward), given) + heard.feed(rest)
     )
     exchange.stream_deadline()
-    exchange.client.open_tunnel()
+    exchange.client.open_tunnel(farewell.follower_of(given))
+    farewell.tell_if_late(exchange)
 
 
 def end(exchange: "Exchange", now: float) -> None:
     """Both sides are told that nothing more comes, after what was written to them."""
+    if exchange.upstream is not None and not exchange.upstream.saw_eof:
+        farewell.last_word(exchange, exchange.upstream.body)
     exchange.end(exchange.status, now)
     exchange.client.close()
 
@@ -56,7 +61,9 @@ def upstream_eof(exchange: "Exchange") -> bool:
     """The replica has closed its side. True: the other side stays open (a tunnel)."""
     if exchange.phase is not Phase.TUNNEL or exchange.client.transport.is_closing():
         return False
-    if not exchange.client.transport.can_write_eof():
+    if exchange.upstream is not None:
+        farewell.last_word(exchange, exchange.upstream.body)
+    if farewell.was_told(exchange) or not exchange.client.transport.can_write_eof():
         return False
     exchange.client.transport.write_eof()
     return not exchange.client.saw_eof

@@ -187,7 +187,6 @@ class Upstream(asyncio.Protocol):
         self._informational += 1
         rest = data[response.end :]
         if response.status == 101:
-            self.body = UntilClose()
             tunnel.switch_protocols(exchange, response, rest)
             return
         if self._informational > _MAX_INFORMATIONAL:

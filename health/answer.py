@@ -1,11 +1,15 @@
 """What a replica answered to an HTTP probe, from the bytes seen so far.
 
-Pure. Just enough of HTTP/1.1 (RFC 9112) to know the status and where the answer ends: a probe
-judges by status alone and reads at most 4 KiB of a body.
+Pure. Just enough of HTTP/1.1 (RFC 9112) to know the status, the start of the body and where the
+answer ends: a probe reads at most 4 KiB of a body.
 """
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
+
+from config.health import Check
+from config.probe_fields import pattern
 
 HEAD_LIMIT = 16 * 1024
 BODY_LIMIT = 4 * 1024
@@ -15,6 +19,7 @@ _STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-9]\d\d)(?: [^\r\n]*)?\r?\n")
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
 _LENGTH = re.compile(rb"(?im)^content-length:[ \t]*(\d{1,18})[ \t]*\r?$")
 _CHUNKED = re.compile(rb"(?im)^transfer-encoding:[^\r\n]*\bchunked[ \t]*\r?$")
+_CHUNK = re.compile(rb"([0-9a-fA-F]{1,8})[ \t]*(?:;[^\r\n]*)?\r\n")
 _LAST_CHUNK = re.compile(rb"(?:^|\r\n)0+(?:;[^\r\n]*)?\r\n\r\n$")
 _NO_BODY = frozenset({204, 304})
 
@@ -47,16 +52,16 @@ class Answer:
             raise NotHttp("closed the connection before it answered")
         self.complete = True
 
-    @property
-    def passed(self) -> bool:
-        # A redirect is an answer of a living server, and not followed: as in Kubernetes.
-        return 200 <= self.status < 400
+    def text(self) -> str:
+        """The start of the body, without the frames of chunks."""
+        start = bytes(self._body[:BODY_LIMIT])
+        if _CHUNKED.search(self._head):
+            start = _without_frames(start)
+        return start.decode("utf-8", "replace")
 
     def excerpt(self) -> str:
-        """The start of the body on one printable line, empty for an encoded one."""
-        if _CHUNKED.search(self._head):
-            return ""
-        text = bytes(self._body[: 4 * EXCERPT]).decode("utf-8", "replace")
+        """The start of the body on one printable line."""
+        text = self.text()[: 4 * EXCERPT]
         line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
         return line if len(line) <= EXCERPT else line[: EXCERPT - 1] + "…"
 
@@ -83,6 +88,35 @@ class Answer:
             return _LAST_CHUNK.search(self._body) is not None
         length = _LENGTH.search(self._head)
         return length is not None and len(self._body) >= int(length[1])
+
+
+def shortfall(answer: Answer, check: Check) -> str:
+    """What the probe misses in an answer; empty when it passes."""
+    # A redirect is an answer of a living server, and not followed: as in Kubernetes.
+    if not any(first <= answer.status <= last for first, last in check.status):
+        return f"answered {answer.status}"
+    if check.body is not None and not _pattern(check.body).search(answer.text()):
+        return f"answered {answer.status} without {_named(check.body)} in its body:"
+    return ""
+
+
+@lru_cache(maxsize=256)
+def _pattern(body: str) -> re.Pattern[str]:
+    return pattern(body)
+
+
+def _named(body: str) -> str:
+    shown = body if len(body) <= EXCERPT else body[: EXCERPT - 1] + "…"
+    return f'"{shown}"'
+
+
+def _without_frames(body: bytes) -> bytes:
+    """The contents of chunks (RFC 9112 §7.1), as far as they have come."""
+    pieces, at = [], 0
+    while (frame := _CHUNK.match(body, at)) and (size := int(frame[1], 16)):
+        pieces.append(body[frame.end() : frame.end() + size])
+        at = frame.end() + size + 2
+    return b"".join(pieces)
 
 
 def _refuse_foreign(data: bytearray) -> None:

@@ -3,7 +3,8 @@
 Pure; one Detector for each service in which something failed. The rules are Envoy's outlier
 detection: failures in a row eject, each ejection in a row lasts longer, quiet time is forgiven.
 Unlike Envoy's, the share of ejected replicas is a hard limit, and the last one always stays
-(fail open: a doubtful replica is better than none).
+(fail open: a doubtful replica is better than none). And where all that serve fail alike, none is
+an outlier: nobody is ejected, and those that were are let back.
 """
 
 from collections.abc import Collection
@@ -26,7 +27,7 @@ class Ejection:
 
 @dataclass(slots=True)
 class _Record:
-    failures: int = 0
+    failures: int = 0  # in a row; kept while it is ejected
     ejections: int = 0
     until: float | None = None  # ejected until
     returned: float = 0.0
@@ -40,35 +41,51 @@ class Detector:
 
     def succeed(self, replica: str, limits: Outliers, now: float) -> None:
         record = self._records.get(replica)
-        if record is None:
+        # What was sent before the ejection still comes back, and is no news.
+        if record is None or record.until is not None:
             return
         record.failures = 0
-        if record.until is None and not _in_a_row(record, limits, now):
+        if not _in_a_row(record, limits, now):
             del self._records[replica]
 
     def fail(self, replica: str, limits: Outliers) -> bool:
         """True when `eject` should be asked: at each full `failures` in a row."""
-        if not is_on(limits):
+        if not limits.failures:
             return False
         record = self._records.setdefault(replica, _Record())
-        # What was sent before the ejection still comes back, and is no news.
         if record.until is not None:
             return False
         record.failures += 1
         return record.failures % limits.failures == 0
 
+    def is_shared(self, replica: str, limits: Outliers, ready: Collection[str]) -> bool:
+        """Whether all others that serve fail as well, at least half as often in a row."""
+        others = set(ready) - {replica}
+        serving = others - set(self.ejected())
+        enough = (limits.failures + 1) // 2
+        return bool(others) and all(self.failures(other) >= enough for other in serving)
+
     def eject(
         self, replica: str, limits: Outliers, ready: Collection[str], now: float
     ) -> Ejection | None:
         """None when too many are out already. `ready` includes the ejected ones."""
-        record = self._records[replica]
         if replica not in ready or len(self.ejected()) >= allowed(limits, len(ready)):
             return None
+        record = self._records.setdefault(replica, _Record())
         record.ejections = _in_a_row(record, limits, now) + 1
         seconds = duration(limits, record.ejections)
         record.until = now + seconds
-        failures, record.failures = record.failures, 0
-        return Ejection(replica, seconds, record.ejections, failures)
+        return Ejection(replica, seconds, record.ejections, record.failures)
+
+    def release(self, now: float) -> list[str]:
+        """All return: it was not their fault, so this ejection is not counted. They still fail, as
+        far as is known."""
+        back = self.ejected()
+        for replica in back:
+            record = self._records[replica]
+            record.until, record.returned = None, now
+            record.ejections -= 1
+        return back
 
     def review(
         self, ready: Collection[str], known: Collection[str], limits: Outliers, now: float
@@ -78,8 +95,8 @@ class Detector:
         out = sorted((r for r in self.ejected() if r not in back), key=self._due)
         back += out[: max(0, len(out) - allowed(limits, len(ready)))]
         for replica in back:
-            self._records[replica].until = None
-            self._records[replica].returned = now
+            record = self._records[replica]
+            record.until, record.returned, record.failures = None, now, 0
         for replica in self._records.keys() - known:
             del self._records[replica]
         return back
@@ -94,6 +111,11 @@ class Detector:
     def is_empty(self) -> bool:
         return not self._records
 
+    def failures(self, replica: str) -> int:
+        """In a row."""
+        record = self._records.get(replica)
+        return 0 if record is None else record.failures
+
     def _due(self, replica: str) -> float:
         until = self._records[replica].until
         return float("inf") if until is None else until
@@ -103,7 +125,7 @@ class Detector:
 
 
 def is_on(limits: Outliers) -> bool:
-    return limits.failures > 0 and limits.eject_for > 0
+    return (limits.failures > 0 or limits.compares) and limits.eject_for > 0
 
 
 def allowed(limits: Outliers, ready: int) -> int:

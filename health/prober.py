@@ -1,57 +1,55 @@
 """Runs the probes that replicas are owed and writes the verdicts.
 
 A replica has a watch while it starts, is ready or unhealthy, and a task for each duty; nothing
-exists for a service that sleeps. Only repeated probes share a limit: a start never waits for them.
-A verdict is written in the turn of the loop in which the try ended.
+exists for a service that sleeps. Starts and repeated probes have limits of their own: a start never
+waits for those. A verdict is written in the turn of the loop in which the try ended.
 """
 
 import asyncio
 import functools
 from collections.abc import Awaitable, Callable
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
 from random import Random
 
 from cluster.events import Events
 from cluster.lifecycle import Event, State
-from cluster.model import Replica
+from cluster.model import InstanceHealth, Replica
 from cluster.registry import Registry
 from cluster.tasks import Tasks
-from config.service import Health, Probe, Service, StartupProbe
+from config.health import Check, Health, Probe, StartupProbe
 from health import probes
-from health.duties import NONE, Check, Duty, duties, is_static, is_watched, repeated
+from health.duties import (
+    NONE,
+    Duty,
+    duties,
+    is_judged_by_engine,
+    is_static,
+    is_watched,
+    repeated,
+)
+from health.eviction import Ward
+from health.evictor import Evicted, Evictor
 from health.metrics import HealthMetrics
 from health.schedule import FIRST_TRY, first_due, next_due, next_try, timeout_of
+from health.slots import Slots
 from health.telling import tell
-from health.verdict import Finding, Opening, Result, Verdict, Vitals, judge
+from health.verdict import Finding, Opening, Result, Verdict, fails_liveness, judge
+from health.watch import Watch, done, moved
 
 Attempt = Callable[[Check, Replica, float], Awaitable[Finding]]
 
 # The longest pause, in seconds, while nobody waits: an unhealthy replica, a dead endpoint.
 UNHURRIED = 5.0
+# How often an eviction that was put off is asked for again (seconds).
+ASK_AGAIN = 5.0
+_JUDGED = frozenset({State.READY, State.UNHEALTHY})
+IMAGE_SAYS_NO = "the HEALTHCHECK of its image says unhealthy"
 _TCP = StartupProbe(tcp=True)
 
 
-@dataclass(slots=True)
-class _Watch:
-    """What we know and do about one replica; replaced when its address changes."""
-
-    replica: Replica
-    spec: Service | None = None
-    vitals: Vitals = field(default_factory=Vitals)
-    tasks: dict[Duty, asyncio.Task[None]] = field(default_factory=dict)
-
-    @property
-    def health(self) -> Health:
-        return self.spec.health if self.spec else Health()
-
-    def is_at(self, duty: Duty) -> bool:
-        task = self.tasks.get(duty)
-        return task is not None and not task.done()
-
-
 class Prober:
-    """`limit` bounds the repeated probes under way at once; `attempt` makes one try."""
+    """`limit` bounds the repeated probes under way at once, `starts` those of starts; `attempt`
+    makes one try; `evicted` is told of what is taken out for good."""
 
     def __init__(
         self,
@@ -64,6 +62,9 @@ class Prober:
         metrics: HealthMetrics,
         limit: int = 50,
         attempt: Attempt | None = None,
+        *,
+        starts: int = 100,
+        evicted: Evicted = lambda service, replica, reason: None,
     ) -> None:
         self._registry = registry
         self._tasks = tasks
@@ -71,9 +72,12 @@ class Prober:
         self._clock = clock
         self._rng = rng
         self._metrics = metrics
-        self._slots = asyncio.Semaphore(limit)
+        self._slots = Slots(limit)
+        self._starts = Slots(starts)
+        self._crowd = 0
+        self._evictor = Evictor(registry, events, metrics, evicted)
         self._attempt = attempt or functools.partial(probes.attempt, execute=execute)
-        self._watches: dict[str, dict[str, _Watch]] = {}
+        self._watches: dict[str, dict[str, Watch]] = {}
         self._closed = False
         registry.on_replica(self._on_replica)
         registry.on_service(self._on_service)
@@ -118,18 +122,25 @@ class Prober:
         watch = self._watch(replica)
         watch.replica = replica
         watch.spec = self._registry.specs.get(service)
-        self._assign(watch, duties(replica, watch.spec.health) if watch.spec else NONE)
+        if not self._heard(watch):
+            self._assign(watch, self._owed(watch))
+
+    def _owed(self, watch: Watch) -> frozenset[Duty]:
+        if watch.spec is None:
+            return NONE
+        evicted = self._evictor.is_out(watch.replica.id)
+        return duties(watch.replica, watch.spec.health, evicted)
 
     def _is_owed(self, replica: Replica) -> bool:
         """A one-shot listens nowhere; only its end says how it went."""
         return is_watched(replica) and not self._registry.is_one_shot(replica.service)
 
-    def _watch(self, replica: Replica) -> _Watch:
+    def _watch(self, replica: Replica) -> Watch:
         watches = self._watches.setdefault(replica.service, {})
         watch = watches.get(replica.id)
-        if watch is None or _moved(watch.replica, replica):
+        if watch is None or moved(watch.replica, replica):
             self._unwatch(replica.service, replica.id)
-            watch = _Watch(replica)
+            watch = Watch(replica, self._clock())
             self._watches.setdefault(replica.service, {})[replica.id] = watch
         return watch
 
@@ -143,64 +154,78 @@ class Prober:
         if watch is not None:
             self._stop(watch, frozenset(watch.tasks))
 
-    def _assign(self, watch: _Watch, owed: frozenset[Duty]) -> None:
+    def _assign(self, watch: Watch, owed: frozenset[Duty]) -> None:
         keep = owed | {Duty.CONFIRM} if watch.replica.state is State.READY else owed
         self._stop(watch, watch.tasks.keys() - keep)
         for duty in sorted(owed - watch.tasks.keys()):
             self._start(watch, duty)
 
-    def _start(self, watch: _Watch, duty: Duty) -> None:
+    def _start(self, watch: Watch, duty: Duty) -> None:
         work = self._work(watch, duty)
         task = self._tasks.start(work, name=f"health {duty} {watch.replica.id}")
         watch.tasks[duty] = task
-        task.add_done_callback(functools.partial(_done, watch, duty))
+        task.add_done_callback(functools.partial(done, watch, duty))
 
-    def _stop(self, watch: _Watch, stale: AbstractSet[Duty]) -> None:
+    def _stop(self, watch: Watch, stale: AbstractSet[Duty]) -> None:
         # A task may stop itself here, by its own verdict: it then ends at its next await.
         for duty in stale:
             watch.tasks.pop(duty).cancel()
 
     # The tasks
 
-    async def _work(self, watch: _Watch, duty: Duty) -> None:
-        if duty in (Duty.STARTUP, Duty.RECOVERY):
-            await self._open(watch, duty)
-        elif duty is Duty.CONFIRM:
-            await self._confirm(watch)
-        else:
-            await self._repeat(watch, duty)
+    async def _work(self, watch: Watch, duty: Duty) -> None:
+        match duty:
+            case Duty.STARTUP | Duty.RECOVERY:
+                await self._open(watch, duty)
+            case Duty.CONFIRM:
+                await self._confirm(watch)
+            case Duty.PATIENCE:
+                await self._wait_for_image(watch)
+            case Duty.HEED:
+                await self._heed_image(watch)
+            case _:
+                await self._repeat(watch, duty)
 
-    async def _open(self, watch: _Watch, duty: Duty) -> None:
+    async def _open(self, watch: Watch, duty: Duty) -> None:
+        hurried = duty is Duty.STARTUP and not is_static(watch.replica)
+        self._crowd += hurried
+        try:
+            await self._try_until_open(watch, duty)
+        finally:
+            self._crowd -= hurried
+
+    async def _try_until_open(self, watch: Watch, duty: Duty) -> None:
         opening, one = Opening(self._clock()), FIRST_TRY
         while True:
             check = opening.check(watch.health)
-            finding = await self._probe(watch, duty, check, timeout_of(one, check))
+            async with self._starts.of(watch.replica.service):
+                finding = await self._probe(watch, duty, check, timeout_of(one, check))
             now = self._clock()
             verdict = opening.record(finding, watch.replica, watch.health, now)
             if verdict is not None and self._apply(watch, verdict):
                 return
+            longest = _longest_pause(duty, opening, watch.health, now)
             # Open now, readiness is the next to ask: at once.
-            one = (
-                FIRST_TRY
-                if finding.passed
-                else next_try(one, check, _longest_pause(duty, opening, watch.health, now))
-            )
+            one = FIRST_TRY if finding.passed else next_try(one, check, longest, self._crowd)
             await asyncio.sleep(min(one.pause, opening.until_deadline(watch.health, now)))
 
-    async def _repeat(self, watch: _Watch, duty: Duty) -> None:
+    async def _repeat(self, watch: Watch, duty: Duty) -> None:
         due = first_due(_repeated(watch, duty).every, self._rng, self._clock())
         while True:
             await asyncio.sleep(due - self._clock())
-            async with self._slots:
+            async with self._slots.of(watch.replica.service):
                 check = _repeated(watch, duty)
                 finding = await self._probe(watch, duty, check, check.timeout)
             watch.vitals.of(duty).record(finding)
-            verdict = judge(watch.replica, watch.vitals, watch.health)
+            evicted = self._evictor.is_out(watch.replica.id)
+            verdict = judge(watch.replica, watch.vitals, watch.health, evicted)
+            if duty is Duty.LIVENESS and finding.result is not Result.UNKNOWN:
+                self._mind(watch, check)
             if verdict is not None:
                 self._apply(watch, verdict)
             due = next_due(due, check.every, self._rng, self._clock())
 
-    async def _confirm(self, watch: _Watch) -> None:
+    async def _confirm(self, watch: Watch) -> None:
         timeout = watch.health.startup.timeout
         finding = await self._probe(watch, Duty.CONFIRM, _TCP, timeout)
         if finding.result is Result.FAILED:
@@ -208,12 +233,82 @@ class Prober:
             reason = f"a request was refused and a probe confirms it: {finding.text}"
             self._apply(watch, Verdict(Event.UNREADY, reason))
 
-    async def _probe(self, watch: _Watch, duty: Duty, check: Check, timeout: float) -> Finding:
+    async def _wait_for_image(self, watch: Watch) -> None:
+        """Not for ever, where the operator has set a deadline."""
+        deadline = watch.health.startup.deadline
+        await asyncio.sleep(watch.began + deadline - self._clock())
+        reason = f"the HEALTHCHECK of its image did not pass within {deadline:g} s"
+        self._apply(watch, Verdict(Event.CONDEMNED, reason))
+
+    async def _heed_image(self, watch: Watch) -> None:
+        """The engine tells once; an eviction that has to wait is asked for again."""
+        while True:
+            self._evict(watch, Verdict(None, IMAGE_SAYS_NO), "healthcheck")
+            await asyncio.sleep(ASK_AGAIN)
+
+    # What liveness says
+
+    def _heard(self, watch: Watch) -> bool:
+        """News of the engine's own check; True when it changed what the replica is."""
+        replica, spec = watch.replica, watch.spec
+        news = None
+        if spec is not None and is_judged_by_engine(replica, spec.health):
+            news = replica.health
+        if news is watch.heard:
+            return False
+        watch.heard = news
+        if news is InstanceHealth.HEALTHY:
+            self._lives(watch)
+            reason = f"the HEALTHCHECK of its image passes, {self._clock() - watch.began:.1f} s on"
+            return self._apply(watch, Verdict(Event.PASSED, reason))
+        if news is InstanceHealth.UNHEALTHY and replica.state is State.STARTING:
+            return self._apply(watch, Verdict(Event.CONDEMNED, IMAGE_SAYS_NO))
+        return False
+
+    def _mind(self, watch: Watch, check: Probe) -> None:
+        failed = fails_liveness(watch.replica, watch.vitals, watch.health)
+        if failed is not None:
+            self._evict(watch, failed, Duty.LIVENESS)
+        elif watch.vitals.liveness.passes(check):
+            self._lives(watch)
+
+    def _lives(self, watch: Watch) -> None:
+        if self._evictor.is_guarding(watch.replica.service):
+            self._evictor.passes(watch.replica, self._ward(watch.replica.service), watch.began)
+
+    def _evict(self, watch: Watch, verdict: Verdict, kind: str) -> None:
+        replica, now = watch.replica, self._clock()
+        if watch.spec is None or replica.state not in _JUDGED:
+            return
+        ward = self._ward(replica.service)
+        outcome = self._evictor.fails(replica, ward, watch.spec, verdict, kind, now)
+        if outcome is None:
+            return
+        if outcome.event is Event.CONDEMNED:
+            self._apply(watch, outcome)
+        elif not self._registry.advance(replica.id, Event.UNREADY, outcome.reason, now):
+            # It was out already: only what may bring it back is another.
+            self._sync(replica.service, replica.id)
+
+    def _ward(self, service: str) -> Ward:
+        watches = [
+            watch
+            for watch in self._watches.get(service, {}).values()
+            if watch.replica.state in _JUDGED
+        ]
+        return Ward(
+            watched=len(watches),
+            failing=sum(watch.is_failing for watch in watches),
+            settled=sum(not self._evictor.is_out(watch.replica.id) for watch in watches),
+            wanted=self._registry.desired(service).replicas,
+        )
+
+    async def _probe(self, watch: Watch, duty: Duty, check: Check, timeout: float) -> Finding:
         finding = await self._attempt(check, watch.replica, timeout)
         self._metrics.probes.labels(watch.replica.service, duty, finding.result).inc()
         return finding
 
-    def _apply(self, watch: _Watch, verdict: Verdict) -> bool:
+    def _apply(self, watch: Watch, verdict: Verdict) -> bool:
         """Write it; False when it changes nothing."""
         replica, now = watch.replica, self._clock()
         if verdict.event is not None and not self._registry.advance(
@@ -224,7 +319,7 @@ class Prober:
         return verdict.event is not None
 
 
-def _repeated(watch: _Watch, duty: Duty) -> Probe:
+def _repeated(watch: Watch, duty: Duty) -> Probe:
     # The duty ends with its probe; the default is for the turn in between.
     return repeated(duty, watch.health) or Probe(tcp=True)
 
@@ -232,12 +327,3 @@ def _repeated(watch: _Watch, duty: Duty) -> Probe:
 def _longest_pause(duty: Duty, opening: Opening, health: Health, now: float) -> float:
     unhurried = duty is Duty.RECOVERY or opening.is_overdue(health, now)
     return max(health.startup.every, UNHURRIED) if unhurried else health.startup.every
-
-
-def _moved(former: Replica, replica: Replica) -> bool:
-    return (former.instance, former.address) != (replica.instance, replica.address)
-
-
-def _done(watch: _Watch, duty: Duty, task: asyncio.Task[None]) -> None:
-    if watch.tasks.get(duty) is task:
-        del watch.tasks[duty]

@@ -8,7 +8,8 @@ spread over their period, so that many replicas are never probed in one burst.
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from health.duties import Check
+from config.health import Check
+from health.duties import is_tcp
 
 if TYPE_CHECKING:
     from random import Random
@@ -22,6 +23,9 @@ TCP_GROWTH = 1.1
 # An address that is not up yet swallows the first packet, and the kernel sends it again only after
 # a second. A new try is quicker; its patience grows, so that a distant replica is found as well.
 FIRST_PATIENCE = 0.02
+# Tries a second of all starts together, by what one costs: a connection, a request, a call of the
+# engine. While many start at once each is tried less often; one alone never waits for this.
+CONNECTIONS, REQUESTS, COMMANDS = 2000, 500, 20
 JITTER = 0.1
 SHORTEST_PERIOD = 0.01
 
@@ -37,10 +41,11 @@ class Try:
 FIRST_TRY = Try(0.0, FIRST_PATIENCE)
 
 
-def next_try(former: Try, check: Check, longest: float) -> Try:
-    """`longest` bounds the pause (seconds)."""
+def next_try(former: Try, check: Check, longest: float, crowd: int = 1) -> Try:
+    """`longest` bounds the pause (seconds), but for what a `crowd` of starts has to wait."""
     growth = TCP_GROWTH if is_tcp(check) else GROWTH
-    pause = max(SHORTEST_PAUSE, min(former.pause * growth, longest))
+    least = max(SHORTEST_PAUSE, (crowd - 1) / _tries_a_second(check))
+    pause = max(least, min(former.pause * growth, longest))
     return Try(pause, min(former.patience * GROWTH, 3600.0))
 
 
@@ -49,8 +54,10 @@ def timeout_of(one: Try, check: Check) -> float:
     return min(one.patience, check.timeout) if is_tcp(check) else check.timeout
 
 
-def is_tcp(check: Check) -> bool:
-    return check.http is None and check.exec is None
+def _tries_a_second(check: Check) -> int:
+    if check.exec is not None:
+        return COMMANDS
+    return CONNECTIONS if is_tcp(check) else REQUESTS
 
 
 def first_due(every: float, rng: "Random", now: float) -> float:
@@ -59,5 +66,7 @@ def first_due(every: float, rng: "Random", now: float) -> float:
 
 
 def next_due(due: float, every: float, rng: "Random", now: float) -> float:
-    """One period after the former due time, within 10 %; rounds that were missed are skipped."""
-    return max(due + every * rng.uniform(1 - JITTER, 1 + JITTER), now + SHORTEST_PERIOD)
+    """One period after the former due time, within 10 %. After missed rounds (a loop that stood
+    still) anywhere in the next period: what was missed is not made up for in one burst."""
+    following = due + every * rng.uniform(1 - JITTER, 1 + JITTER)
+    return following if following > now else now + max(SHORTEST_PERIOD, rng.uniform(0, every))

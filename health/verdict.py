@@ -1,8 +1,8 @@
 """When what the probes saw becomes a verdict on a replica.
 
 Pure. Thresholds count results in a row, as in Kubernetes: a failing readiness takes a replica out
-of service and a passing one brings it back; a failing liveness, or a start that misses its
-deadline, condemns it. An endpoint that others run is never condemned.
+of service and a passing one brings it back; a failing liveness has it evicted, and a start that
+misses its deadline condemns it. An endpoint that others run is never condemned.
 """
 
 from dataclasses import dataclass, field
@@ -10,8 +10,8 @@ from enum import StrEnum
 
 from cluster.lifecycle import Event, State
 from cluster.model import Replica
-from config.service import Health, Probe
-from health.duties import Check, Duty, is_static, probed_address, repeated
+from config.health import Check, Health, Probe
+from health.duties import Duty, is_static, is_tcp, probed_address, repeated
 
 
 class Result(StrEnum):
@@ -75,15 +75,14 @@ class Vitals:
         return self.liveness if duty is Duty.LIVENESS else self.readiness
 
 
-def judge(replica: Replica, vitals: Vitals, health: Health) -> Verdict | None:
-    """The verdict of the repeated probes, None while nothing changes."""
-    if (
-        not is_static(replica)
-        and health.liveness is not None
-        and vitals.liveness.fails(health.liveness)
-    ):
-        return Verdict(Event.CONDEMNED, _failed(Duty.LIVENESS, vitals.liveness))
-    deciding = _deciding(replica, health)
+def judge(
+    replica: Replica, vitals: Vitals, health: Health, evicted: bool = False
+) -> Verdict | None:
+    """What the repeated probes say of ready or not, None while nothing changes.
+
+    An `evicted` replica returns only when its liveness passes, too.
+    """
+    deciding = _deciding(replica, health, evicted)
     if replica.state is State.READY:
         return _unready(deciding, vitals)
     if replica.state is State.UNHEALTHY and deciding:
@@ -91,9 +90,18 @@ def judge(replica: Replica, vitals: Vitals, health: Health) -> Verdict | None:
     return None
 
 
-def _deciding(replica: Replica, health: Health) -> dict[Duty, Probe]:
+def fails_liveness(replica: Replica, vitals: Vitals, health: Health) -> Verdict | None:
+    """Why a replica of ours should go; whether it may is for `health.eviction` to say."""
+    probe = health.liveness
+    if is_static(replica) or probe is None or not vitals.liveness.fails(probe):
+        return None
+    return Verdict(None, _failed(Duty.LIVENESS, vitals.liveness))
+
+
+def _deciding(replica: Replica, health: Health, evicted: bool) -> dict[Duty, Probe]:
     """The probes that decide between ready and unhealthy."""
-    kinds = (Duty.READINESS, Duty.LIVENESS) if is_static(replica) else (Duty.READINESS,)
+    both = evicted or is_static(replica)
+    kinds = (Duty.READINESS, Duty.LIVENESS) if both else (Duty.READINESS,)
     return {kind: probe for kind in kinds if (probe := repeated(kind, health))}
 
 
@@ -165,7 +173,7 @@ class Opening:
 
 def _late(finding: Finding, check: Check, replica: Replica, health: Health) -> str:
     within = f"within {_span(health.startup.deadline)} (last try: {finding.text})"
-    if check.http is not None or check.exec is not None:
+    if not is_tcp(check):
         return f"it was not ready {within}"
     again = " again" if replica.state is State.UNHEALTHY else ""
     port = replica.address and probed_address(check, replica.address).port

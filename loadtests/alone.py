@@ -125,3 +125,9 @@ async def gone(docker: aiodocker.Docker, owner: str, service: str) -> bool:
     """Whether the engine has no container of this service any more, in whatever state."""
     marks = {"label": [f"tidegate.owner={owner}", f"tidegate.service={service}"]}
     return not await docker.containers.list(all=True, filters=marks)
+
+
+async def paused(docker: aiodocker.Docker, owner: str, service: str) -> bool:
+    """Whether the engine has a container of this service, and it is frozen."""
+    marks = {"label": [f"tidegate.owner={owner}", f"tidegate.service={service}"]}
+    return bool(await docker.containers.list(filters={**marks, "status": ["paused"]}))

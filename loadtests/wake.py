@@ -20,7 +20,7 @@ from typing import Any
 import aiodocker
 import yaml
 
-from loadtests.alone import Containers, Engine, Processes, container_of, gone
+from loadtests.alone import Containers, Engine, Processes, container_of, gone, paused
 from loadtests.client import Place, get
 from loadtests.report import print_table, save, summary
 from loadtests.system import NotReached, free_ports, states, tidegate
@@ -51,6 +51,7 @@ class Bench:
     admin: str
     engine: Engine
     is_clean: Callable[[], Awaitable[bool]]
+    is_frozen: Callable[[], Awaitable[bool]]
 
     async def wake(self) -> float:
         """A GET that starts a replica, once nothing of the former one is left."""
@@ -59,8 +60,9 @@ class Bench:
         return await get(self.gateway, f"{SLEEPER}.localhost")
 
     async def thaw(self) -> float:
-        """A GET that thaws a replica."""
+        """A GET that thaws a replica, once the engine has frozen it."""
         await self._settled(FREEZER, ["frozen"])
+        await _until(self.is_frozen)
         return await get(self.gateway, f"{FREEZER}.localhost")
 
     async def _settled(self, service: str, wanted: list[str]) -> None:
@@ -166,13 +168,16 @@ async def _bench(runtime: str) -> AsyncIterator[Bench]:
         stack.enter_context(tidegate(config, url, folder / "tidegate.log"))
         place = Place("127.0.0.1", gateway)
         if app is None:
-            yield Bench(owner, place, url, Processes(service["command"]), _always)
+            yield Bench(owner, place, url, Processes(service["command"]), _always, _always)
             return
         async with aiodocker.Docker() as docker:
             await get(place, f"{SLEEPER}.localhost")
             like = await container_of(docker, owner, SLEEPER)
             engine = Containers(docker, like, APP_PORT)
-            yield Bench(owner, place, url, engine, lambda: gone(docker, owner, SLEEPER))
+            yield Bench(
+                owner, place, url, engine,
+                lambda: gone(docker, owner, SLEEPER), lambda: paused(docker, owner, FREEZER),
+            )  # fmt: skip
 
 
 async def _always() -> bool:

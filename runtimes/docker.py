@@ -21,7 +21,7 @@ from runtimes.docker_launch import Launch
 from runtimes.docker_sightings import Sightings
 from runtimes.docker_spec import container_name, create_spec, networks_of
 from runtimes.docker_streams import Output, events_of, news_of, output_of
-from runtimes.docker_view import inspected, listed, our_mark, used
+from runtimes.docker_view import inspected, listed, mark_in, used
 from runtimes.labels import OWNER
 
 _STATS_AT_ONCE = 50
@@ -108,7 +108,7 @@ class DockerRuntime:
         self, instance: str, *, tail: int = 100, follow: bool = False
     ) -> AsyncIterator[LogLine]:
         engine = self._engine
-        mark = our_mark((await engine.inspect(instance))["Config"]["Labels"], self._owner)
+        mark = mark_in(await engine.inspect(instance), self._owner)
         output = Output(mark.replica if mark else instance)
         path = f"containers/{instance}/logs"
         async with engine.stream(path, output_of(tail, follow)) as content:
@@ -163,7 +163,7 @@ class DockerRuntime:
         engine = self._engine
         with _unless_gone():
             facts = await engine.inspect(instance)
-            if our_mark(facts["Config"]["Labels"], self._owner) is None:
+            if mark_in(facts, self._owner) is None:
                 return
             await _end(engine, facts, grace)
             await engine.remove(instance)

@@ -10,6 +10,7 @@ import math
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 import aiodocker
 import aiohttp
@@ -88,7 +89,7 @@ class Engine:
 
     async def join(self, id: str, network: str) -> None:
         """Connect a container to one more network."""
-        url = self._url(f"networks/{network}/connect")
+        url = self._url(f"networks/{quote(network, safe='')}/connect")
         async with (
             self.call("start", self.deadlines.call),
             self.docker.session.post(url, json={"Container": id}) as response,

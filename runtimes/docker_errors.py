@@ -35,7 +35,7 @@ _FROZEN = re.compile(r"is paused", re.IGNORECASE)
 def message_of(body: str) -> str:
     """The prose of an error answer: its JSON's message, or whatever it is, cut short."""
     with contextlib.suppress(ValueError, KeyError, TypeError):
-        return str(orjson.loads(body)["message"])
+        return str(orjson.loads(body)["message"])[:1000]
     return body[:1000]
 
 

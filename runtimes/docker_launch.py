@@ -13,7 +13,7 @@ from cluster.model import Instance, InstanceStatus
 from cluster.runtime import RuntimeFailure
 from runtimes.docker_engine import Engine, NameTaken
 from runtimes.docker_spec import Spec
-from runtimes.docker_view import inspected, our_mark
+from runtimes.docker_view import inspected, mark_in
 from runtimes.labels import OWNER, REPLICA
 
 
@@ -92,7 +92,7 @@ class Launch:
         )
 
     def _is_this_replica(self, facts: dict[str, Any]) -> bool:
-        mark = our_mark(facts["Config"]["Labels"], self._label(OWNER))
+        mark = mark_in(facts, self._label(OWNER))
         return mark is not None and mark.replica == self._label(REPLICA)
 
     def _label(self, key: str) -> str:

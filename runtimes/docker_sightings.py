@@ -7,7 +7,7 @@ inspection waits until the engine is done, so where the two differ from what we 
 
 from collections.abc import Collection, Mapping, Sequence
 
-from cluster.model import Instance, InstanceStatus
+from cluster.model import Instance, InstanceHealth, InstanceStatus
 
 _ENDED = InstanceStatus.EXITED
 _REMEMBERED = 1000  # ids of what was removed: as many as a stale listing may still have
@@ -59,6 +59,8 @@ class Sightings:
                 self._news.get(one.id, one.status) is not one.status
                 or (one.status is _ENDED and one.id not in self._ended)
                 or (self._present is not None and one.id not in self._present)
+                # The listing calls also unhealthy what was paused (see docker_view.health_of).
+                or one.health is InstanceHealth.UNHEALTHY
             )
         }
         self._asked = frozenset(self._present or ())

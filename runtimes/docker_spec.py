@@ -69,6 +69,8 @@ def create_spec(
         "ExposedPorts": {port: {}},
         "HostConfig": _host_config(workload, network),
     }
+    if workload.user:
+        spec["User"] = workload.user
     if workload.command:
         spec["Cmd"] = [_PORT.sub(str(workload.port), word) for word in workload.command]
     if publish_on:
@@ -98,7 +100,11 @@ def _host_config(workload: Workload, network: str | None) -> Spec:
         "SecurityOpt": ["no-new-privileges"],
         # No init in front of the program, as in Docker and Compose: images that bring their own
         # (s6) refuse to run as anything but process 1, and not every engine has docker-init.
-        "Init": False,
+        "Init": workload.init,
+        "ReadonlyRootfs": workload.read_only,
+        "CapDrop": list(workload.cap_drop),
+        "CapAdd": list(workload.cap_add),
+        "Tmpfs": dict(_tmpfs(folder) for folder in workload.tmpfs),
         **_limits(workload.resources),
     }
     if _HOST in dict(workload.env).get("TIDEGATE_URL", ""):
@@ -107,6 +113,11 @@ def _host_config(workload: Workload, network: str | None) -> Spec:
     if joined:
         config["NetworkMode"] = joined[0]
     return config
+
+
+def _tmpfs(folder: str) -> tuple[str, str]:
+    path, _, options = folder.partition(":")
+    return path, options
 
 
 def _limits(resources: Resources) -> Spec:

@@ -24,6 +24,7 @@ _EVENTS = {
     "oom": None,
     "pause": InstanceStatus.FROZEN,
     "unpause": InstanceStatus.RUNNING,
+    "health_status": InstanceStatus.RUNNING,  # told as `health_status: healthy`
     "destroy": None,
 }
 _FRAME = struct.Struct(">BxxxL")
@@ -55,7 +56,7 @@ def news_of(line: bytes) -> News:
     """One line of the events. Raises ValueError or LookupError for nonsense."""
     event = orjson.loads(line)
     actor = event["Actor"]
-    id, status = actor["ID"], _EVENTS.get(event["Action"])
+    id, status = actor["ID"], _EVENTS.get(event["Action"].partition(":")[0])
     ended = id if status is InstanceStatus.EXITED else None
     return News(id, status, Hint(actor["Attributes"].get(SERVICE), ended))
 

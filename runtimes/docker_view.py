@@ -3,12 +3,13 @@
 Pure. The engine has two shapes for the same thing: an entry of the listing, and an inspection.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from cluster.model import Address, Exit, Instance, InstanceStatus, Usage
-from runtimes.docker_spec import PORT_LABEL
+from cluster.model import Address, Exit, Instance, InstanceHealth, InstanceStatus, Usage
+from runtimes.docker_spec import PORT_LABEL, container_name
 from runtimes.labels import Mark, mark_of
 
 Facts = Mapping[str, Any]
@@ -22,13 +23,30 @@ _STATUS = {
     "exited": InstanceStatus.EXITED,
     "dead": InstanceStatus.EXITED,
 }
+# The listing tells it only in words for people, before API 1.52.
+_HEALTH = re.compile(r"\((?:health: )?(starting|healthy|unhealthy)\)")
+_RETRIES = 3  # where the HEALTHCHECK names none
 NEVER_STARTED = Exit(message="it was created but never started")
 
 
-def our_mark(labels: Mapping[str, str] | None, owner: str) -> Mark | None:
-    """The marks of a container, when it is this owner's."""
+def our_mark(
+    labels: Mapping[str, str] | None, names: Iterable[str] | None, owner: str
+) -> Mark | None:
+    """The marks of a container, when it is this owner's.
+
+    Labels alone prove nothing: whoever starts a container from an image that was committed from
+    one of ours, or copies what an inspection shows, has them too. A name is there only once.
+    """
     mark = mark_of(labels or {})
-    return mark if mark and mark.owner == owner else None
+    if mark is None or mark.owner != owner:
+        return None
+    ours = container_name(owner, mark.replica)
+    return mark if any(name.removeprefix("/") == ours for name in names or ()) else None
+
+
+def mark_in(facts: Facts, owner: str) -> Mark | None:
+    """That of an inspected container."""
+    return our_mark(facts["Config"].get("Labels"), [facts.get("Name") or ""], owner)
 
 
 def listed(entry: Facts, owner: str, publish_on: str | None) -> Instance | None:
@@ -36,7 +54,7 @@ def listed(entry: Facts, owner: str, publish_on: str | None) -> Instance | None:
 
     How an ended one ended is not told there.
     """
-    mark = our_mark(entry.get("Labels"), owner)
+    mark = our_mark(entry.get("Labels"), entry.get("Names"), owner)
     status = _STATUS.get(entry["State"])
     if mark is None or status is None:
         return None
@@ -57,13 +75,14 @@ def listed(entry: Facts, owner: str, publish_on: str | None) -> Instance | None:
         if status is InstanceStatus.EXITED
         else _address(entry, entry["Labels"], published, publish_on),
         started_at=float(entry["Created"]),
+        health=_health_in(entry.get("Status") or ""),
     )
 
 
 def inspected(facts: Facts, owner: str, publish_on: str | None) -> Instance | None:
     """The answer of `GET /containers/{id}/json`; None when it is not ours or is being removed."""
     labels = facts["Config"].get("Labels") or {}
-    mark = our_mark(labels, owner)
+    mark = mark_in(facts, owner)
     status = _STATUS.get(facts["State"]["Status"])
     if mark is None or status is None:
         return None
@@ -84,7 +103,31 @@ def inspected(facts: Facts, owner: str, publish_on: str | None) -> Instance | No
         # To the second, as the listing has it: both tell the same of one container.
         started_at=float(int(seconds(facts["Created"]))),
         exit=exit_of(facts) if ended else None,
+        health=None if ended else health_of(facts),
     )
+
+
+def health_of(facts: Facts) -> InstanceHealth | None:
+    """What the HEALTHCHECK of an inspected container says; None without one.
+
+    The engine calls whatever it pauses unhealthy and keeps that until the next check has passed,
+    without an event: only as many failures as it takes are believed.
+    """
+    health = facts["State"].get("Health") or {}
+    status = health.get("Status")
+    if status != "unhealthy":
+        return InstanceHealth(status) if status in ("starting", "healthy") else None
+    retries = (facts["Config"].get("Healthcheck") or {}).get("Retries") or _RETRIES
+    if health.get("FailingStreak", retries) >= retries:
+        return InstanceHealth.UNHEALTHY
+    passed = any(entry.get("ExitCode") == 0 for entry in health.get("Log") or ())
+    return InstanceHealth.HEALTHY if passed else InstanceHealth.STARTING
+
+
+def _health_in(words: str) -> InstanceHealth | None:
+    """From `Up 3 seconds (health: starting)`."""
+    match = _HEALTH.search(words)
+    return InstanceHealth(match[1]) if match else None
 
 
 def exit_of(facts: Facts) -> Exit:
@@ -127,8 +170,8 @@ def _address(
     for port in published:
         return Address(publish_on or "", int(port))
     host = _host(facts)
-    port_told = labels.get(PORT_LABEL)
-    return Address(host, int(port_told)) if host and port_told else None
+    port_told = labels.get(PORT_LABEL, "")
+    return Address(host, int(port_told)) if host and port_told.isdecimal() else None
 
 
 def _host(facts: Facts) -> str | None:

@@ -1,9 +1,9 @@
 """Replicas as plain processes of this machine, each a process group of its own.
 
 Nothing outlives us by accident: a guard process ends all groups when we die, however we die, and
-there is none when nothing runs. `close` lets replicas live on on purpose: the next runtime with
-the same owner and state folder adopts them. A program that moves itself into another session
-leaves our care.
+no next one comes in time; there is no guard when nothing runs. `close` lets replicas live on on
+purpose. The next runtime with the same owner and state folder adopts what runs in either case. A
+program that moves itself into another session leaves our care.
 """
 
 import asyncio
@@ -25,9 +25,9 @@ from runtimes.process_command import check, environment, unheeded, with_port
 from runtimes.process_errors import foreign
 from runtimes.process_group import ProcessGroup
 from runtimes.process_guard import Guard
-from runtimes.process_guard_program import signal_group
 from runtimes.process_placed import Placed
 from runtimes.process_ports import Ports
+from runtimes.process_privileges import identity_of
 from runtimes.process_records import Record, sighting
 from runtimes.process_state import StateFolder
 from runtimes.process_usage import usage_of
@@ -51,14 +51,16 @@ class ProcessRuntime:
         *,
         log_limit: int = _LOG_LIMIT,
         orphan_grace: float = 10.0,
+        orphan_timeout: float = 0.0,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         """Replicas run in `directory` (default: ours). `log_limit` bounds each log file in bytes;
-        `orphan_grace` is what they have from SIGTERM to SIGKILL (seconds) when we were killed."""
+        `orphan_grace` is what they have from SIGTERM to SIGKILL (seconds) when we were killed,
+        and `orphan_timeout` how long they live before that, for the next runtime to adopt."""
         self._owner = owner
         self._directory = (directory or Path.cwd()).absolute()
         self._state = StateFolder(state_dir)
-        self._guard = Guard(self._state.logs_folder, log_limit, orphan_grace)
+        self._guard = Guard(self._state.path, log_limit, orphan_grace, orphan_timeout)
         self._ports = Ports(seed=zlib.crc32(f"{owner} {state_dir.absolute()}".encode()))
         self._wall_clock = wall_clock
         self._placed: dict[str, Placed] = {}
@@ -70,7 +72,7 @@ class ProcessRuntime:
             return
         with contextlib.ExitStack() as undo, foreign("engine-unavailable", "cannot open"):
             undo.callback(self._state.leave)
-            self._state.enter()
+            await self._state.enter()
             for record in self._state.records.read_all():
                 self._take_over(record)
             undo.pop_all()
@@ -110,7 +112,8 @@ class ProcessRuntime:
         record = self._running(instance).record
         with foreign("start-failed", "cannot run the command"):
             words = with_port(command, record.port)
-            group = self._guard.launch(words, record.env, Path(record.directory))
+            identity = identity_of(record.user)
+            group = self._guard.launch(words, record.env, Path(record.directory), identity)
         try:
             if not await group.wait(timeout):
                 raise RuntimeFailure("timeout", f"the command took over {timeout:g} s")
@@ -176,13 +179,15 @@ class ProcessRuntime:
         with contextlib.ExitStack() as undo:
             port = self._ports.take()
             undo.callback(self._ports.give_back, port)
-            env = environment(os.environ, workload, replica, port)
+            identity = identity_of(workload.user)
+            ours = {**os.environ, **dict(identity.env if identity else ())}
+            env = environment(ours, workload, replica, port)
             words = with_port(workload.command, port)
             check(words, env, self._directory)
             logs = self._state.logs_of(replica)
             undo.callback(logs.remove)
             with logs.opened() as files:
-                group = self._guard.launch(words, env, self._directory, **files)
+                group = self._guard.launch(words, env, self._directory, identity, **files)
             undo.callback(group.signal, signal.SIGKILL)
             record = self._record(replica, workload, group.pid, port, env)
             self._state.records.write(record)
@@ -205,6 +210,7 @@ class ProcessRuntime:
             started_at=self._wall_clock(),
             directory=str(self._directory),
             env=env,
+            user=workload.user or "",
         )
 
     def _add(self, record: Record, group: ProcessGroup, *, frozen: bool = False) -> Placed:
@@ -228,18 +234,15 @@ class ProcessRuntime:
             self._hints.tell(placed.record.service)
 
     def _take_over(self, record: Record) -> None:
-        """Adopts a replica that was left running; what was not is cleared away."""
+        """Adopts a replica that runs; the rest is cleared away."""
         if record.owner != self._owner:
             log.warning(
                 "process %d (%s) was left by the owner %s and is not ours; end it by hand",
                 *(record.pid, record.replica, record.owner),
             )
-        elif self._state.runs(record) and record.kept:
+        elif self._state.runs(record):
             self._adopt(record)
         else:
-            if self._state.runs(record):
-                # Tidegate was killed, and its guard too or it is about to do the same.
-                signal_group(record.pid, signal.SIGKILL)
             self._state.forget(record.replica)
 
     def _adopt(self, record: Record) -> None:
@@ -251,12 +254,13 @@ class ProcessRuntime:
         self._ports.claim(record.port)
         # From now on it shall not outlive us by accident any more. (Where that cannot be written,
         # the guard sees to it alone.)
+        seen = sighting(record.pid)
         adopted = replace(record, kept=False, frozen=False)
         try:
             self._state.records.write(adopted)
         except OSError as error:
             log.warning("cannot write the record of %s: %s", record.replica, error)
-        self._add(adopted, group, frozen=record.frozen)
+        self._add(adopted, group, frozen=record.frozen or bool(seen and seen.stopped))
 
     def _leave(self, placed: Placed) -> None:
         if placed.exit is not None:

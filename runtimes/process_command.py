@@ -63,6 +63,11 @@ def unheeded(workload: Workload) -> list[str]:
         "volumes": workload.volumes,
         "networks": workload.networks,
         "resources": limits.cpu or limits.memory or limits.pids,
+        "read_only": workload.read_only,
+        "cap_drop": workload.cap_drop,
+        "cap_add": workload.cap_add,
+        "tmpfs": workload.tmpfs,
+        "init": workload.init,
     }
     return [key for key, wish in wishes.items() if wish]
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from cluster import descriptors
 from runtimes.process_guard_program import signal_group
+from runtimes.process_privileges import Identity, renounce
 
 # The guard knows of the group before the command runs: the child tells it on its way there. Its
 # standard input is the pipe to the guard, so the pipe cannot end in between.
@@ -29,8 +30,10 @@ def launch(
     guard: int,
     stdout: int = subprocess.DEVNULL,
     stderr: int = subprocess.DEVNULL,
+    identity: Identity | None = None,
 ) -> int:
     """The process id of the leader of a new session that runs `command`. Raises OSError."""
+    renounce()
     process = subprocess.Popen(
         ["/bin/sh", "-c", _prologue(), "sh", *_with_odd_names(command, env)],
         env=env,
@@ -39,6 +42,9 @@ def launch(
         stdout=stdout,
         stderr=stderr,
         start_new_session=True,
+        user=identity.uid if identity else None,
+        group=identity.gid if identity else None,
+        extra_groups=identity.groups if identity else None,
     )
     # Its end comes through its pidfd: the object shall not wait for it, nor warn about it.
     process.returncode = 0

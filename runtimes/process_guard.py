@@ -15,6 +15,7 @@ from pathlib import Path
 
 from runtimes.process_group import ProcessGroup, launch
 from runtimes.process_guard_program import signal_group
+from runtimes.process_privileges import Identity
 
 log = logging.getLogger("tidegate.runtimes")
 
@@ -27,21 +28,28 @@ _TOO_SHORT = 1.0  # seconds: a guard that lived less would not live longer the n
 
 
 class Guard:
-    """Keeps groups from outliving us, and their logs (in the folder `logs`) below bounds."""
+    """Keeps groups from outliving us, and their logs (in the folder `state`) below bounds."""
 
-    def __init__(self, logs: Path, limit: int, grace: float) -> None:
-        """`limit` in bytes for a log file; `grace` in seconds from SIGTERM to SIGKILL."""
-        self._arguments = [str(PACKAGES), str(logs), str(limit), str(grace)]
+    def __init__(self, state: Path, limit: int, grace: float, patience: float) -> None:
+        """`limit` in bytes for a log file; `grace` in seconds from SIGTERM to SIGKILL; `patience`
+        in seconds until that, once we were killed and nobody comes in our place."""
+        self._arguments = [str(PACKAGES), str(state), str(limit), str(grace), str(patience)]
         self._groups: set[int] = set()
         self._program: _Program | None = None
         self._leaving: set[asyncio.Future[int | None]] = set()
 
     def launch(
-        self, command: Sequence[str], env: Mapping[str, str], directory: Path, **files: int
+        self,
+        command: Sequence[str],
+        env: Mapping[str, str],
+        directory: Path,
+        identity: Identity | None = None,
+        **files: int,
     ) -> ProcessGroup:
         """A new group that is guarded from its first moment on. Raises OSError."""
+        pipe = self._running().pipe
         try:
-            pid = launch(command, env, directory, guard=self._running().pipe, **files)
+            pid = launch(command, env, directory, guard=pipe, identity=identity, **files)
             self._groups.add(pid)
         finally:
             self._leave_if_idle()

@@ -1,43 +1,49 @@
 """The guard: a small process that no replica outlives by accident, and that bounds their logs.
 
 It reads from a pipe which process groups are in its care: `+PID`, `-PID`, and `keep`. The pipe
-ends when Tidegate does, however it died; what is then still in its care is ended, unless `keep`
-was said. Standard library only, started with `python -I -S`: it must come up fast and
+ends when Tidegate does, however it died. What is then still in its care waits for the next
+Tidegate, which has a guard of its own, and is ended when none has come in time; never if `keep` was
+said. Standard library only, started with `python -I -S`: it must come up fast and
 have nothing that can fail.
 """
 
 import contextlib
 import fcntl
+import json
 import os
 import select
 import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from runtimes.process_inotify import Inotify
 
 STREAMS = (".stdout", ".stderr")
 PAUSE = 200  # milliseconds between two looks at logs that are being written
+# Seconds between two looks whether the next Tidegate is there. The kernel tells nobody that a lock
+# was taken; this is done by a guard whose Tidegate is gone, and for a bounded time mostly.
+LOOK_EVERY = 0.5
 _BLOCK = 4096  # bytes: holes in files begin and end with these
 
 
-def main(logs: str, limit: str, grace: str) -> None:
-    """`limit` bounds each log file in bytes, `grace` is SIGTERM to SIGKILL in seconds."""
+def main(state: str, limit: str, grace: str, patience: str = "0") -> None:
+    """`limit` bounds each log file in bytes, `grace` is SIGTERM to SIGKILL in seconds, `patience`
+    how long a killed Tidegate may be away."""
     # Whoever ends all of us at once (a service manager does) must not end the guard first.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    guard = Guard(Path(logs), int(limit))
-    if guard.listen():
-        guard.attend()
-    else:
+    guard = Guard(Path(state), int(limit))
+    if not guard.attend(None if guard.listen() else float(patience)):
         guard.end_all(float(grace))
 
 
 class Guard:
     """The groups in its care, by the process id of their leader."""
 
-    def __init__(self, logs: Path, limit: int) -> None:
-        self._logs = logs
+    def __init__(self, state: Path, limit: int) -> None:
+        self._state = state
+        self._logs = logs = state / "logs"
         self._limit = limit
         self._inotify = _watching(logs)
         self._leaders: dict[int, int] = {}  # process id: its pidfd
@@ -54,11 +60,27 @@ class Guard:
                 self._obey(line)
         return kept
 
-    def attend(self) -> None:
-        """Bounds logs until the last leader has ended."""
-        while self._leaders:
-            for pid in self._wait_for_ends(None):
+    def attend(self, patience: float | None) -> bool:
+        """Bounds logs until the last leader has ended, or the next Tidegate is there. False when
+        none was there for `patience` seconds, if that is any."""
+        end = None if patience is None else _now() + patience
+        while self._leaders and (end is None or _now() < end):
+            left = LOOK_EVERY if end is None else min(LOOK_EVERY, max(0.0, end - _now()))
+            for pid in self._wait_for_ends(left):
                 self._forget(pid)
+            if is_held(self._state / "lock"):
+                break
+        if is_held(self._state / "lock"):
+            self._leave_to_successor()
+        return not self._leaders
+
+    def _leave_to_successor(self) -> None:
+        """What it has a record of is in its care; the rest was only half begun."""
+        recorded = set(recorded_groups(self._state / "replicas"))
+        self._wait_for_ends(0)
+        for pid in self._leaders.keys() - recorded:
+            signal_group(pid, signal.SIGKILL)
+        self._leaders.clear()
 
     def end_all(self, grace: float) -> None:
         """SIGTERM to every group, and SIGKILL to what is left of it once its leader has ended,
@@ -115,6 +137,22 @@ class Guard:
 
     def _log_descriptor(self) -> list[int]:
         return [self._inotify.descriptor] if self._inotify else []
+
+
+def is_held(lock: Path) -> bool:
+    """Whether a Tidegate lives in the folder."""
+    with contextlib.suppress(OSError), lock.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def recorded_groups(folder: Path) -> Iterator[int]:
+    for path in folder.glob("*.json"):
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            yield int(json.loads(path.read_text("utf-8", "surrogateescape"))["pid"])
 
 
 def bound(path: Path, limit: int) -> None:

@@ -32,6 +32,7 @@ class Record:
     started_at: float
     directory: str
     env: dict[str, str]
+    user: str = ""
     kept: bool = False
     frozen: bool = False
 
@@ -46,6 +47,7 @@ class Sighting:
 
     ticks: int
     ended: bool  # but not yet collected by its parent
+    stopped: bool = False  # by a signal, as a frozen one is
 
 
 class Records:
@@ -101,7 +103,7 @@ def sighting(pid: int) -> Sighting | None:
         # proc(5): the second field is the name in parentheses, which may hold anything.
         stat = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
         state, *fields = stat.rpartition(")")[2].split()
-        return Sighting(ticks=int(fields[18]), ended=state in "ZX")
+        return Sighting(ticks=int(fields[18]), ended=state in "ZX", stopped=state == "T")
     return None
 
 

@@ -1,5 +1,6 @@
 """The state folder of a process runtime: one Tidegate at a time, its records and its logs."""
 
+import asyncio
 import fcntl
 import os
 from pathlib import Path
@@ -8,14 +9,17 @@ from cluster.runtime import RuntimeFailure
 from runtimes.process_logs import ReplicaLogs
 from runtimes.process_records import Record, Records, boot_id, is_alive
 
+# A guard whose Tidegate is gone holds the lock for an instant, when it looks for the next one.
+_ATTEMPTS, _PAUSE = 10, 0.01
+
 
 class StateFolder:
     """Ours between `enter` and `leave`."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path.absolute()
-        self.logs_folder = self._path / "logs"
-        self.records = Records(self._path / "replicas")
+        self.path = path.absolute()
+        self.logs_folder = self.path / "logs"
+        self.records = Records(self.path / "replicas")
         self.boot = ""
         self._lock: int | None = None
 
@@ -23,12 +27,14 @@ class StateFolder:
     def is_ours(self) -> bool:
         return self._lock is not None
 
-    def enter(self) -> None:
+    async def enter(self) -> None:
         """Raises RuntimeFailure(engine-unavailable) when another Tidegate is in it, OSError."""
-        for folder in (self.logs_folder, self._path / "replicas"):
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for folder in (self.logs_folder, self.path / "replicas"):
+            folder.mkdir(exist_ok=True, mode=0o700)
+            folder.chmod(0o700)
         self.boot = boot_id()
-        self._lock = _locked(self._path / "lock")
+        self._lock = await _locked(self.path / "lock")
 
     def leave(self) -> None:
         if self._lock is not None:
@@ -48,16 +54,19 @@ class StateFolder:
         self.logs_of(replica).remove()
 
 
-def _locked(path: Path) -> int:
+async def _locked(path: Path) -> int:
     """A lock that ends with us, however we die."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        raise RuntimeFailure(
-            "engine-unavailable",
-            f'another Tidegate uses the state folder "{path.parent}"; stop it, or give this one '
-            "a folder of its own",
-        ) from None
-    return descriptor
+    for _ in range(_ATTEMPTS):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            await asyncio.sleep(_PAUSE)
+        else:
+            return descriptor
+    os.close(descriptor)
+    raise RuntimeFailure(
+        "engine-unavailable",
+        f'another Tidegate uses the state folder "{path.parent}"; stop it, or give this one '
+        "a folder of its own",
+    )

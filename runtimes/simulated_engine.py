@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from cluster.model import Address, Exit, Instance, InstanceStatus
+from cluster.model import Address, Exit, Instance, InstanceHealth, InstanceStatus
 from cluster.runtime import LogLine, RuntimeFailure
 from cluster.workload import Workload
 from runtimes.hints import Hints
@@ -41,6 +41,7 @@ class Behaviour:
     memory: int = 0  # bytes
     says: tuple[Saying, ...] = ()  # in the order of their times
     execute: Callable[[Sequence[str]], tuple[float, int]] = lambda command: (0.0, 0)
+    health: InstanceHealth | None = None  # what the engine's own check says at first
 
 
 @dataclass(slots=True, eq=False)
@@ -94,6 +95,13 @@ class SimulatedEngine:
         for specimen in list(self._specimens.values()):
             if specimen.instance.replica == replica:
                 self.end(specimen, exit)
+
+    def say_health(self, replica: str, health: InstanceHealth | None) -> None:
+        """What the engine's own check says of a replica from now on."""
+        for specimen in self.running():
+            if specimen.instance.replica == replica:
+                specimen.instance = replace(specimen.instance, health=health)
+                self._tell(specimen)
 
     def break_down(self, message: str = "the simulated engine is down") -> None:
         """Every call fails and every watch ends until `mend`; instances run on."""
@@ -149,6 +157,7 @@ class SimulatedEngine:
             status=InstanceStatus.RUNNING,
             address=_address(self._made),
             started_at=asyncio.get_running_loop().time(),
+            health=behaviour.health,
         )
         specimen = Specimen(owner, instance, behaviour, on_end)
         self._specimens[instance.id] = specimen
@@ -165,6 +174,7 @@ class SimulatedEngine:
             status=InstanceStatus.RUNNING,
             address=_address(self._made),
             exit=None,
+            health=behaviour.health,
         )
         self._run(specimen)
         self._tell(specimen)

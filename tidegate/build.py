@@ -16,6 +16,7 @@ from autoscaler.metrics import AutoscalerMetrics
 from autoscaler.scaler import Scaler
 from autoscaler.source_metrics import SourceMetrics
 from cluster.calls import Calls
+from cluster.courses import Courses
 from cluster.discovery import Discovery
 from cluster.endpoints import StaticEndpoints
 from cluster.events import Events
@@ -25,10 +26,11 @@ from cluster.metrics import ClusterMetrics, ReplicaLedger
 from cluster.placing import Placing
 from cluster.reconciler import Reconciler
 from cluster.registry import Registry
+from cluster.rollouts import Rollouts
 from cluster.runtime import InstanceRuntime
 from cluster.tasks import Tasks
 from config.settings import Settings
-from gateway.gateway import Gateway
+from gateway.gateway import Gateway, GatewayEvents
 from gateway.sweep import OnSweep
 from health.ejector import Ejector
 from health.metrics import HealthMetrics
@@ -37,9 +39,12 @@ from tidegate.control import Control
 from tidegate.equipment import Equipment
 from tidegate.expiry import Expiry
 from tidegate.front import Front, Inside
+from tidegate.lease_book import LeaseBook
 from tidegate.lease_key import LeaseKey
 from tidegate.metrics import GatewayCollector, TidegateMetrics
 from tidegate.spine import Spine
+from tidegate.succession import Succession
+from tidegate.token_file import TokenFile
 from tidegate.workers import Workers
 
 Clock = Callable[[], float]
@@ -55,9 +60,11 @@ class System:
     events: Events
     scaler: Scaler
     measuring: Measuring
+    leasing: Leasing
     reconciler: Reconciler
+    placing: Placing
     discovery: Discovery
-    gateway: Front
+    gateway: Succession
     prober: Prober
     ejector: Ejector
     control: Control
@@ -101,14 +108,21 @@ def build(
     measuring = Measuring(
         registry, usage, scaler.measured, tasks, events, SourceMetrics(collectors), clock, rng
     )
-    leasing = Leasing(scaler, events, clock, lambda: f"{rng.getrandbits(48):012x}")
+    book = LeaseBook(Path(settings.state_dir))
+    leasing = Leasing(scaler, events, clock, wall, lambda: f"{rng.getrandbits(48):012x}", book)
     keeping = Keeping(registry, clock, can=runtime.capabilities.keep)
+    courses = Courses(Path(settings.state_dir) / "revisions", events)
+    rollouts = Rollouts(registry, events, cluster_metrics, failures, courses, clock)
     reconciler = Reconciler(
-        registry, placing, static, failures, spine.pending, leasing.replicas, keeping=keeping
-    )
+        registry, placing, static, failures, spine.pending, rollouts, leasing.replicas,
+        keeping=keeping,
+    )  # fmt: skip
 
     health_metrics = HealthMetrics(collectors)
-    prober = Prober(registry, runtime.execute, tasks, events, clock, rng, health_metrics)
+    prober = Prober(
+        registry, runtime.execute, tasks, events, clock, rng, health_metrics,
+        evicted=failures.evicted,
+    )  # fmt: skip
     ejector = Ejector(registry, events, clock, health_metrics, prober.confirm)
     spine.connect(scaler, ejector, reconciler)
 
@@ -116,29 +130,33 @@ def build(
         registry, runtime, failures, events, cluster_metrics, clock,
         adopt=scaler.adopt, discard=placing.discard, keeping=keeping, jitter=jitter,
     )  # fmt: skip
-    gateway = front_of(settings, spine, events, tasks, rng, log_arguments, on_sweep)
+    gateway = Succession(spine, events, tasks)
+    gateway.lead(front_of(settings, gateway, events, tasks, rng, log_arguments, on_sweep))
     registry.on_snapshot(gateway.apply)
 
     metrics = TidegateMetrics(collectors)
     collectors.register(ReplicaLedger(registry, clock))
     collectors.register(GatewayCollector(lambda: gateway.stats(clock())))
     control = Control(
-        file, settings, registry, runtime, events, scaler, measuring, reconciler, gateway, leasing,
-        clock, wall,
+        file, settings, registry, runtime, events, scaler, measuring, reconciler, rollouts,
+        gateway, leasing, clock, wall,
     )  # fmt: skip
     control.on_reload(metrics.reloaded)
     expiry = Expiry(events, metrics, wall)
     control.on_reload(lambda result: expiry.look(control.settings.gateway) if result.ok else None)
     admin = AdminServer(settings.admin.listen, token, control, collectors, lease_token=key.token)
+    tokens = TokenFile(admin, events)
+    control.on_reload(lambda result: tokens.look(control.settings.admin) if result.ok else None)
     return System(
-        settings, registry, runtime, events, scaler, measuring, reconciler, discovery, gateway,
-        prober, ejector, control, admin, metrics, expiry, equipment,
+        settings, registry, runtime, events, scaler, measuring, leasing, reconciler, placing,
+        discovery,
+        gateway, prober, ejector, control, admin, metrics, expiry, equipment,
     )  # fmt: skip
 
 
 def front_of(
     settings: Settings,
-    spine: Spine,
+    told: GatewayEvents,
     events: Events,
     tasks: Tasks,
     rng: random.Random,
@@ -146,8 +164,16 @@ def front_of(
     on_sweep: OnSweep | None,
 ) -> Front:
     if settings.gateway.workers == 0:
-        return Inside(Gateway(settings.gateway, spine, rng, on_sweep=on_sweep))
-    return Workers(settings.gateway, spine, events, tasks, log_arguments)
+        return Inside(Gateway(settings.gateway, told, rng, on_sweep=on_sweep))
+    return Workers(
+        settings.gateway, told, events, tasks, log_arguments, offers_of(settings),
+        settings.orphan_timeout,
+    )  # fmt: skip
+
+
+def offers_of(settings: Settings) -> Path:
+    """The folder in which gateways wait for the next control process."""
+    return Path(settings.state_dir) / "gateways"
 
 
 def runtime_of(settings: Settings, folder: Path) -> InstanceRuntime:
@@ -162,7 +188,12 @@ def runtime_of(settings: Settings, folder: Path) -> InstanceRuntime:
         return DockerRuntime(settings.owner, docker.url, docker.network, docker.publish)
     from runtimes.process import ProcessRuntime
 
-    return ProcessRuntime(settings.owner, Path(settings.state_dir), folder)
+    return ProcessRuntime(
+        settings.owner,
+        Path(settings.state_dir),
+        folder,
+        orphan_timeout=settings.orphan_timeout,
+    )
 
 
 def replica_names(rng: random.Random) -> Callable[[str], str]:

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from config import location
-from tidegate import __version__, cli_remote
+from tidegate import __version__, cli_remote, cli_rollout
 from tidegate.cli_follow import StreamFailed
 from tidegate.cli_options import AsJson, Config
 from tidegate.cli_print import print_json, print_problems
@@ -132,7 +132,10 @@ for _command in (
     cli_remote.explain,
     cli_remote.scale,
     cli_remote.lease,
+    cli_rollout.restart,
+    cli_rollout.rollback,
     cli_remote.reload,
+    cli_remote.upgrade,
     cli_remote.events,
     cli_remote.logs,
 ):

@@ -38,7 +38,7 @@ def status(
     """Show services, replicas, load and the last decision."""
     from tidegate import cli_status
 
-    client = _connect(admin, token_file, config)
+    client = connect(admin, token_file, config)
     # Programs get everything: what is worth a line is for them to say.
     load = partial(cli_status.fetch, client, service, everything or as_json)
     show = print_json if as_json else cli_status.show
@@ -68,7 +68,7 @@ def explain(
 
     now = datetime.now(UTC)
     moment = _moment(at, now) if at is not None else None
-    client = _connect(admin, token_file, config)
+    client = connect(admin, token_file, config)
     if moment is None:
         told = client.get("v1", "services", service, "explain")
         lines = story(told, now)
@@ -95,7 +95,7 @@ def scale(
     """Set the number of replicas by hand, or go back to automatic scaling."""
     path = ("v1", "services", service, "scale")
     wish = _wish(replicas, duration)
-    client = _connect(admin, token_file, config)
+    client = connect(admin, token_file, config)
     answer = client.post(*path, body=wish) if wish else client.delete(*path)
     if as_json:
         print_json(answer)
@@ -123,7 +123,7 @@ def lease(
     """Keep a service from freezing and stopping for a while."""
     if (duration is None) is (release is None) or (release is not None and wake):
         raise WrongUse("say how long with --for, or give a lease back with --release")
-    client = _connect(admin, token_file, config)
+    client = connect(admin, token_file, config)
     path = ("v1", "services", service, "lease")
     if release is not None:
         answer = client.delete(*path, release)
@@ -145,7 +145,7 @@ def reload(
     as_json: AsJson = False,
 ) -> None:
     """Read the configuration file again. A wrong one changes nothing; exit code 2."""
-    client = _connect(admin, token_file, config, timeout=60.0)
+    client = connect(admin, token_file, config, timeout=60.0)
     try:
         result = client.post("v1", "reload")
     except Refused as error:
@@ -157,6 +157,20 @@ def reload(
         print_json(result)
     else:
         typer.echo("\n".join(reload_in_words(result)))
+
+
+def upgrade(
+    admin: Admin = None,
+    token_file: TokenFile = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Put a new process, with the code and the file of now, in place of the running one."""
+    answer = connect(admin, token_file, config, timeout=300.0).post("v1", "upgrade")
+    if as_json:
+        print_json(answer)
+    else:
+        typer.echo(f"process {answer['pid']} has taken over; no connection was refused")
 
 
 def events(
@@ -173,7 +187,7 @@ def events(
     query: dict[str, str | int] = {"follow": str(follow).lower()}
     if service is not None:
         query["service"] = service
-    client = _connect(admin, token_file, config)
+    client = connect(admin, token_file, config)
     with _until_interrupted():
         for event in events_of(client.lines("v1", "events", **query)):
             print_json(event) if as_json else typer.echo(event_line(event))
@@ -194,13 +208,13 @@ def logs(
     from tidegate.cli_follow import log_line, log_lines_of
 
     query: dict[str, str | int] = {"follow": str(follow).lower(), "tail": tail}
-    lines = _connect(admin, token_file, config).lines("v1", "services", service, "logs", **query)
+    lines = connect(admin, token_file, config).lines("v1", "services", service, "logs", **query)
     with _until_interrupted():
         for line in log_lines_of(lines):
             print_json(line) if as_json else typer.echo(log_line(line))
 
 
-def _connect(
+def connect(
     admin: str | None, token_file: Path | None, config: str | None, timeout: float = 10.0
 ) -> AdminClient:
     target = find_target(admin, token_file, config, os.environ)

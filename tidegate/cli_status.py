@@ -14,7 +14,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from tidegate.cli_words import Json, age, clean, clock, count, decision_of, state_of
+from tidegate.cli_words import Json, age, clean, clock, count, decision_of, rollout_of, state_of
 from tidegate.client import AdminClient, Unreachable
 
 # With more services than this, only those in use are shown unless all are asked for.
@@ -26,11 +26,15 @@ _COLOURS = {
     "starting": "cyan",
     "scaling up": "cyan",
     "scaling down": "cyan",
+    "rolling out": "cyan",
+    "restarting": "cyan",
+    "rolling back": "yellow",
     "waiting": "yellow",
     "degraded": "yellow",
     "draining": "yellow",
     "stopping": "yellow",
     "unhealthy": "red",
+    "ejected": "red",
     "failing": "red",
     "failed": "red",
 }
@@ -150,6 +154,8 @@ def _facts(service: Json, now: datetime) -> Iterator[tuple[str, str]]:
     yield "hosts", clean(", ".join(service["hosts"]))
     if service["revision"]:
         yield "revision", service["revision"]
+    if rollout := rollout_of(service):
+        yield "rollout", rollout
     if said := decision_of(service, now):
         yield "trouble" if service["trouble"] else "decision", said
 
@@ -159,7 +165,7 @@ def _replicas(replicas: list[Json], now: datetime) -> Table:
     for replica in replicas:
         table.add_row(
             replica["id"],
-            _coloured(replica["state"]),
+            _coloured("ejected" if replica.get("ejected") else replica["state"]),
             replica["address"] or "",
             replica["revision"],
             str(replica["in_flight"]),

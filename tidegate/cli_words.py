@@ -8,15 +8,22 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from config.printable import printable
+
 Json = Mapping[str, Any]
 
-_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
+_ROLLING = {
+    "progressing": "rolling out",
+    "restarting": "restarting",
+    "rolling-back": "rolling back",
+    "failed": "degraded",
+}
 _UNITS = ((86_400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 
 
 def clean(text: object) -> str:
     """One line without control characters."""
-    return " ".join(str(text).splitlines()).translate(_CONTROLS)
+    return printable(" ".join(str(text).splitlines()))
 
 
 def span(seconds: float) -> str:
@@ -50,11 +57,12 @@ def state_of(service: Json) -> str:
     ready, desired = service["ready"], service["desired"]
     states = {replica["state"] for replica in service["replicas"]}
     if ready:
-        return _state_when_serving(ready, desired, states)
+        rolling = _ROLLING.get((service.get("rollout") or {}).get("phase", ""))
+        return rolling or _state_when_serving(ready, desired, states)
     for state in ("starting", "frozen"):
         if state in states:
             return state
-    if service["trouble"]:
+    if service["trouble"] and not _is_old_news(service):
         return "failing"
     if "unhealthy" in states:
         return "unhealthy"
@@ -73,10 +81,29 @@ def _state_when_serving(ready: int, desired: int, states: set[str]) -> str:
     return "scaling down" if "draining" in states else "ready"
 
 
+def _is_old_news(service: Json) -> bool:
+    """A rollout that failed and was rolled back: what serves instead is fine."""
+    phase = (service.get("rollout") or {}).get("phase")
+    return phase in ("rolled-back", "rolling-back", "paused")
+
+
+def rollout_of(service: Json) -> str:
+    """How its replicas are being replaced, or why the file's revision is not run; else empty."""
+    rollout = service.get("rollout")
+    if not rollout:
+        return ""
+    if rollout["phase"] in ("rolled-back", "paused"):
+        what = f"{rollout['revision']} is run instead of the file's {rollout['filed']}"
+        return clean(f"{rollout['phase']}: {what} ({rollout['reason']})")
+    step = f"{rollout['available']} new for long enough, {rollout['old']} old left"
+    return clean(f"{rollout['phase']}: {rollout['former']} → {rollout['revision']}, {step}")
+
+
 def decision_of(service: Json, now: datetime) -> str:
     """Its trouble if it has any, else its last decision."""
     if trouble := service["trouble"]:
-        again = f" (next try in {span(trouble['retry_after'])})"
+        wait = trouble["retry_after"]
+        again = f" (next try in {span(wait)})" if wait else ""
         return clean(f"{trouble['code']}: {trouble['message']}") + again
     decision = service["last_decision"]
     return decision_in_words(decision, now) if decision else ""

@@ -2,21 +2,24 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from admin.ports import ReloadResult
-from admin.views import LeaseView, ReplicaView, ServiceView, TroubleView, moment
+from admin.ports import ReloadResult, UpgradeResult
+from admin.views import LeaseView, ReplicaView, RolloutView, ServiceView, TroubleView, moment
 from autoscaler.leases import Lease
 from autoscaler.leasing import Leasing
 from autoscaler.measuring import Measuring
 from autoscaler.scaler import Scaler
 from cluster.events import Events
 from cluster.lifecycle import State
+from cluster.messages import EndpointSnapshot
+from cluster.model import Replica, Trouble
 from cluster.reconciler import Reconciler
 from cluster.registry import Registry
+from cluster.rollout import Phase
+from cluster.rollouts import NothingToReturnTo, Rollouts, Status
 from cluster.runtime import LogLine, Runtime
-from cluster.workload import workload_of
 from config import stability
 from config.changes import diff
 from config.errors import ConfigError, dotted
@@ -43,6 +46,7 @@ class Control:
         scaler: Scaler,
         measuring: Measuring,
         reconciler: Reconciler,
+        rollouts: Rollouts,
         gateway: Front,
         leasing: Leasing,
         clock: Callable[[], float],
@@ -56,6 +60,7 @@ class Control:
         self._scaler = scaler
         self._measuring = measuring
         self._reconciler = reconciler
+        self._rollouts = rollouts
         self._gateway = gateway
         self._clock = clock
         self._leasing = leasing
@@ -63,8 +68,8 @@ class Control:
         self._phase: str | None = "starting"
         self._problems: tuple[str, ...] = ()
         self._reloading = asyncio.Lock()
+        self.replace: Callable[[], Awaitable[UpgradeResult]] | None = None
         self._on_reload: list[Callable[[ReloadResult], None]] = []
-        self._revisions: dict[str, tuple[Service, str]] = {}
 
     # Phases of life, told by `run`
 
@@ -130,6 +135,23 @@ class Control:
     def release(self, name: str, id: str) -> LeaseView | None:
         lease = self._leasing.release(name, id)
         return self._shown(lease) if lease else None
+
+    async def upgrade(self) -> UpgradeResult:
+        if self.replace is None:
+            return UpgradeResult(False, 0, f"not now: {self._phase or 'it starts'}")
+        return await self.replace()
+
+    def restart(self, name: str) -> None:
+        self._rollouts.restart(self._registry.specs[name])
+
+    def rollback(self, name: str) -> None:
+        try:
+            self._rollouts.rollback(self._registry.specs[name])
+        except NothingToReturnTo as nothing:
+            raise ValueError(str(nothing)) from nothing
+
+    def release_rollback(self, name: str) -> None:
+        self._rollouts.release(self._registry.specs[name])
 
     def on_reload(self, listener: Callable[[ReloadResult], None]) -> None:
         self._on_reload.append(listener)
@@ -209,10 +231,15 @@ class Control:
     def open_routes(self, settings: Settings) -> None:
         """What was published of a service before its route was there is told again."""
         self._gateway.configure(settings.services, settings.gateway)
+        for snapshot in self.snapshots():
+            self._gateway.apply(snapshot)
+
+    def snapshots(self) -> Iterator[EndpointSnapshot]:
+        """Of all services that have something to tell."""
         for service in self._registry.used_services():
             snapshot = self._registry.snapshot(service)
             if snapshot.trouble or snapshot.endpoints:
-                self._gateway.apply(snapshot)
+                yield snapshot
 
     # Views
 
@@ -222,17 +249,22 @@ class Control:
         desired = self._registry.desired(name)
         replicas = self._registry.replicas(name)
         decision = self._scaler.last_decision(name)
-        trouble = self._registry.trouble(name)
+        rollout = self._rollouts.status(spec)
+        trouble = self._registry.trouble(name) or _trouble_of(rollout)
         bounds = self._scaler.bounds(name)
         return ServiceView(
             name=name,
-            revision=self._revision(spec),
+            revision="" if spec.endpoints else self._rollouts.target(spec).revision,
             desired=desired.replicas,
             mode=desired.mode,
             in_flight=seen.in_flight if seen else 0,
             queued=seen.queued if seen else 0,
             replicas=tuple(
-                ReplicaView.of(replica, seen.endpoints.get(replica.id, 0) if seen else 0)
+                ReplicaView.of(
+                    replica,
+                    seen.endpoints.get(replica.id, 0) if seen else 0,
+                    self._registry.ejection(replica.id),
+                )
                 for replica in replicas
             ),
             last_decision=decision.to_dict() if decision else None,
@@ -240,21 +272,40 @@ class Control:
             hosts=spec.hosts,
             min=bounds.least,
             max=bounds.most,
-            ready=sum(replica.state is State.READY for replica in replicas),
+            ready=sum(self._may_serve(replica) for replica in replicas),
             leases=tuple(map(self._shown, self._leasing.present(name))),
             waits_for=self._reconciler.waits_for(name),
             completed=self._registry.completed(name) is not None,
+            rollout=self._rollout(rollout) if rollout else None,
         )
+
+    def _rollout(self, status: Status) -> RolloutView:
+        since = status.since
+        return RolloutView(
+            status.phase, status.revision, status.former, status.filed, status.available,
+            status.old,
+            None if since is None else moment(round(self._wall() + since - self._clock())),
+            status.reason,
+        )  # fmt: skip
+
+    def _may_serve(self, replica: Replica) -> bool:
+        return replica.state is State.READY and self._registry.ejection(replica.id) is None
 
     def _shown(self, lease: Lease) -> LeaseView:
         """To the second: two clocks that are read one after the other differ by a little."""
         until = round(self._wall() + lease.until - self._clock())
         return LeaseView(lease.id, lease.service, moment(until), lease.replica)
 
-    def _revision(self, spec: Service) -> str:
-        if spec.endpoints:
-            return ""
-        known = self._revisions.get(spec.name)
-        if known is None or known[0] is not spec:
-            known = self._revisions[spec.name] = (spec, workload_of(spec).revision)
-        return known[1]
+
+def _trouble_of(rollout: Status | None) -> Trouble | None:
+    """For operators alone: clients are served by what runs instead."""
+    if rollout is None or not rollout.failed:
+        return None
+    if rollout.phase is Phase.FAILED:
+        message = f"the rollout of revision {rollout.revision} failed; it is tried again and again"
+    else:
+        message = (
+            f"revision {rollout.filed} of the file failed ({rollout.reason}): "
+            f"{rollout.revision} is run instead, until the file names another one"
+        )
+    return Trouble("rollout-failed", message, 0.0)

@@ -6,7 +6,9 @@ machine that stood still blames nobody.
 """
 
 import asyncio
+import dataclasses
 import logging
+from collections.abc import Iterator
 
 from cluster import wire
 from cluster.messages import EndpointSnapshot, LoadReport
@@ -25,7 +27,7 @@ HUNG_AT_START = 30  # the same while it has said nothing yet: it loads its code
 class Living:
     """One gateway process, and what it told."""
 
-    def __init__(self, link: Link, name: str, passing: Passing, row: int = 0) -> None:
+    def __init__(self, link: Link, name: str, passing: Passing | None = None, row: int = 0) -> None:
         self.link = link
         self.name = name
         self.row = row
@@ -48,7 +50,8 @@ class Living:
 
     def share(self, key: tuple[str, str], shared: Shared, *, ask: bool = False) -> None:
         self.link.send(wire.Share(*key, shared.number, ask))
-        self._passing.send(shared)
+        if self._passing is not None:
+            self._passing.send(shared)
 
     def heard(self) -> None:
         """It said something."""
@@ -68,10 +71,29 @@ class Living:
         else:
             self.busy[report.service] = report
 
-    async def drain(self, timeout: float) -> None:
+    def silenced(self) -> Iterator[LoadReport]:
+        """Reports that end what it told: nothing is in flight there any more."""
+        for report in self.busy.values():
+            yield dataclasses.replace(
+                report,
+                span=0.0,
+                busy_seconds=0.0,
+                requests=0,
+                rejected=0,
+                in_flight=0,
+                queued=0,
+                pending=(),
+                latencies=(),
+                service_times=(),
+                waits=(),
+                served=(),
+                silent=0,
+            )
+
+    async def drain(self, timeout: float, patience: float = 0.0) -> None:
         """Until it is empty, or gone."""
         self.is_empty.clear()
-        self.link.send(wire.Drain(timeout))
+        self.link.send(wire.Drain(timeout, patience))
         await self.is_empty.wait()
 
     async def count(self, deadline: float) -> None:

@@ -6,13 +6,14 @@ request was answered.
 
 import asyncio
 import logging
+import os
 import random
 import signal
 import sys
 import time
 from collections.abc import Coroutine, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import uvloop
 
@@ -24,11 +25,15 @@ from cluster.tasks import Tasks
 from config.errors import ConfigError
 from config.loader import load
 from config.settings import Settings
-from gateway.listener import ListenError
+from gateway.listener import ListenError, wanted
 from tidegate import log as logs
-from tidegate.build import System, build, runtime_of, token_of
+from tidegate.build import System, build, offers_of, runtime_of, token_of
 from tidegate.collector import Collector
-from tidegate.lock import AlreadyRunning, held
+from tidegate.handing import Abandoned, Predecessor
+from tidegate.lock import AlreadyRunning, OwnerLock, held
+from tidegate.resting import Resting
+from tidegate.supervisor import Supervisor
+from tidegate.upgrade import Upgrade
 
 log = logging.getLogger("tidegate")
 
@@ -44,6 +49,8 @@ def main(
     log_level: str = "info",
 ) -> int:
     """Run until told to stop; the exit code of the process."""
+    predecessor = Predecessor.of(os.environ)
+    supervisor = Supervisor.of(os.environ, os.getpid())
     logs.configure(log_format, log_level)
     descriptors.raise_limit()
     try:
@@ -51,30 +58,45 @@ def main(
     except ConfigError as error:
         for problem in error.problems:
             print(problem, file=sys.stderr)  # noqa: T201
+        if predecessor:
+            predecessor.failed("\n".join(map(str, error.problems)))
         return WRONG_CONFIG
     # What was loaded lives as long as we do.
     Collector.look()
     try:
-        with held(Path(settings.state_dir), settings.owner):
+        if predecessor:
+            predecessor.wait(settings.owner, settings.state_dir)
+        with held(Path(settings.state_dir), settings.owner) as lock:
             return uvloop.run(
                 serve(
                     settings,
                     config.resolve(),
                     keep_replicas,
                     ("--log-format", log_format, "--log-level", log_level),
+                    lock,
+                    predecessor,
+                    supervisor,
                 )
             )
-    except (AlreadyRunning, TokenError, OSError) as error:
-        return _cannot_start(error)
+    except (AlreadyRunning, Abandoned, TokenError, OSError) as error:
+        return _cannot_start(error, predecessor)
 
 
-def _cannot_start(error: Exception) -> int:
+def _cannot_start(error: Exception, predecessor: Predecessor | None) -> int:
     log.error("cannot start: %s", error)
+    if predecessor:
+        predecessor.failed(str(error))
     return FAILED
 
 
 async def serve(
-    settings: Settings, file: Path, keep_replicas: bool, log_arguments: Sequence[str]
+    settings: Settings,
+    file: Path,
+    keep_replicas: bool,
+    log_arguments: Sequence[str],
+    lock: OwnerLock,
+    predecessor: Predecessor | None,
+    supervisor: Supervisor,
 ) -> int:
     loop = asyncio.get_running_loop()
     stopping = Stopping(loop)
@@ -97,14 +119,26 @@ async def serve(
             on_sweep=collector.tick,
         )
         loop.add_signal_handler(
-            signal.SIGHUP, lambda: tasks.start(_reload(system), "reload the configuration")
+            signal.SIGHUP,
+            lambda: tasks.start(_reload(system, supervisor), "reload the configuration"),
         )
+        resting = Resting(system, lock, tasks, longest_drain(settings))
+        upgrade = Upgrade(
+            settings.owner, settings.state_dir, settings.admin.listen, resting.rest, resting.resume,
+            supervisor.environment(),
+        )  # fmt: skip
         try:
-            await _start(system, tasks)
-            await stopping.asked.wait()
+            await _start(system, tasks, resting, predecessor, supervisor)
+            system.control.replace = upgrade
+            await _first(stopping.asked, upgrade.is_done)
+            supervisor.stopping() if stopping.asked.is_set() else supervisor.replaced(upgrade.pid)
+            if upgrade.is_done.is_set():
+                await resting.leave()
+                _vanish()
         except (ListenError, AdminListenError, TimeoutError) as error:
-            return _cannot_start(error)
+            return _cannot_start(error, predecessor)
         finally:
+            system.control.replace = None
             # One that could not start leaves what it adopted to the next one.
             await _stop(system, stopping, keep_replicas or not stopping.asked.is_set())
     return 0
@@ -123,28 +157,65 @@ class Stopping:
         (self.at_once if self.asked.is_set() else self.asked).set()
 
 
-async def _start(system: System, tasks: Tasks) -> None:
+async def _first(*events: asyncio.Event) -> None:
+    async with asyncio.TaskGroup() as group:
+        waits = [group.create_task(event.wait(), name="wait") for event in events]
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
+
+
+def _vanish() -> NoReturn:
+    """All that there was to end is another's now; the loop would end our children with it."""
+    log.info("replaced: the new process is in charge")
+    logging.shutdown()
+    os._exit(0)
+
+
+async def _start(
+    system: System,
+    tasks: Tasks,
+    resting: Resting,
+    predecessor: Predecessor | None,
+    supervisor: Supervisor,
+) -> None:
     settings = system.settings
-    admin = await system.admin.start()
+    given = supervisor.take([settings.admin.listen, *wanted(settings.gateway)])
+    of_admin = given.pop(settings.admin.listen, [])
+    admin = await system.admin.start(
+        predecessor.admin(settings.admin.listen) if predecessor else of_admin
+    )
     system.equipment.admin_is_at(admin)
     try:
         await system.runtime.open()
     except RuntimeFailure as failure:
         log.error("%s; services wait until it answers", failure.message)
     system.control.warn()
+    succeeds = await system.gateway.look(offers_of(settings))
     system.registry.configure(settings.services)
     system.scaler.configure(settings.services)
     await system.discovery.sync()
-    system.reconciler.begin()
+    system.leasing.restore(settings.services)
+    if not succeeds:
+        system.reconciler.begin()
     system.measuring.configure(settings.services)
     system.control.open_routes(settings)
-    addresses = await system.gateway.start()
-    tasks.start(system.discovery.run(), "discovery")
+    addresses = await system.gateway.start(given)
+    for unclaimed in supervisor.unclaimed():
+        log.warning("nothing in the file listens on %s, a socket that was given", unclaimed)
+    if succeeds:
+        # Only now is it known what is in flight, so that no replica is stopped under it.
+        await system.gateway.take_over(system.control.snapshots(), longest_drain(settings))
+        system.reconciler.begin()
+    resting.discover()
     tasks.start(system.scaler.run(), "autoscaler")
     system.expiry.look(settings.gateway)
     tasks.start(system.expiry.run(), "warn of certificates that end")
     tasks.start(_watch_lag(system), "watch the loop's lag")
     system.control.is_now(None)
+    if predecessor:
+        predecessor.ready()
+    supervisor.ready(f"{len(settings.services)} services, admin on http://{admin}")
     log.info(
         "ready: %d services on %s, admin on http://%s",
         len(settings.services),
@@ -165,8 +236,7 @@ async def _stop(system: System, stopping: Stopping, keep_replicas: bool) -> None
     await system.measuring.close()
     if stopping.asked.is_set():
         log.info("stopping: requests in flight may finish; a second signal stops at once")
-    longest = max((spec.drain for spec in system.registry.specs.values()), default=0.0)
-    await _unless_at_once(system.gateway.drain(longest), stopping)
+    await _unless_at_once(system.gateway.drain(longest_drain(system.control.settings)), stopping)
     if keep_replicas:
         system.reconciler.halt()
     else:
@@ -179,6 +249,11 @@ async def _stop(system: System, stopping: Stopping, keep_replicas: bool) -> None
     await system.admin.stop()
 
 
+def longest_drain(settings: Settings) -> float:
+    """Seconds."""
+    return max((spec.drain for spec in settings.services.values()), default=0.0)
+
+
 async def _unless_at_once(work: Coroutine[Any, Any, None], stopping: Stopping) -> None:
     """Do it, but let go of it when the operator has no patience left."""
     async with asyncio.TaskGroup() as group:
@@ -189,8 +264,10 @@ async def _unless_at_once(work: Coroutine[Any, Any, None], stopping: Stopping) -
         told.cancel()
 
 
-async def _reload(system: System) -> None:
-    await system.control.reload()
+async def _reload(system: System, supervisor: Supervisor) -> None:
+    supervisor.reloading()
+    result = await system.control.reload()
+    supervisor.ready("reloaded" if result.ok else "the file is wrong; the last good one stays")
 
 
 async def _watch_lag(system: System) -> None:

@@ -39,6 +39,7 @@ class Spine:
         else:
             self._pending.pop(key, None)
         self._scaler.report(message)
+        self._ejector.report(message)
 
     def outcome(self, message: Outcome) -> None:
         self._ejector.record(message)

@@ -7,13 +7,14 @@ refuses nobody: clients wait in the backlog until its successor accepts. What a 
 
 import asyncio
 import contextlib
-import dataclasses
 import itertools
 import logging
 import os
 import socket
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
 
 from pydantic import TypeAdapter
 
@@ -25,7 +26,7 @@ from cluster.tasks import Tasks
 from config.service import Service
 from config.settings import Gateway as Settings
 from gateway.gateway import GatewayEvents
-from gateway.listener import ListenError, bind_all, bind_for_many, staying, wanted
+from gateway.listener import Given, ListenError, bind_all, bind_for_many, staying, wanted
 from gateway.routed import FIELDS
 from gateway.stats import GatewayStats
 from tidegate.descriptors import Passing
@@ -59,7 +60,15 @@ class Workers:
         happenings: Events,
         tasks: Tasks,
         log_arguments: Sequence[str] = (),
+        offers: Path | None = None,
+        orphan_timeout: float = 0.0,
     ) -> None:
+        """`offers` is the folder in which the processes can be found by whoever comes after us."""
+        self._offers = offers
+        self._orphan_timeout = orphan_timeout
+        self._pids: dict[int, int] = {}  # by row
+        self._kept = asyncio.Event()  # the processes are ours alone
+        self._kept.set()
         self._settings = settings
         self._events = events
         self._happenings = happenings
@@ -104,13 +113,13 @@ class Workers:
             for worker in self._workers.values():
                 worker.share(key, shared, ask=ask)
 
-    async def start(self) -> list[Address]:
+    async def start(self, given: Given = MappingProxyType({})) -> list[Address]:
         """Raises ListenError when an address is taken or a certificate cannot be read, TimeoutError
         when a process does not come up."""
         if self._count > 1:
-            self._sockets = bind_for_many(wanted(self._settings), self._count)
+            self._sockets = bind_for_many(wanted(self._settings), self._count, given)
         else:
-            self._sockets = [bind_all(wanted(self._settings))]
+            self._sockets = [bind_all(wanted(self._settings), given)]
         loop = asyncio.get_running_loop()
         began: list[asyncio.Future[None]] = [loop.create_future() for _ in range(self._count)]
         for row, future in enumerate(began):
@@ -119,11 +128,13 @@ class Workers:
             await asyncio.gather(*began)
         return [Address(*end.getsockname()[:2]) for end in self._sockets[0]]
 
-    async def drain(self, timeout: float) -> None:
+    async def drain(self, timeout: float, patience: float = 0.0) -> None:
         self._draining = True
         for end in itertools.chain(*self._sockets):
             end.close()
-        await asyncio.gather(*(worker.drain(timeout) for worker in self._workers.values()))
+        await asyncio.gather(
+            *(worker.drain(timeout, patience) for worker in self._workers.values())
+        )
 
     async def refresh(self) -> None:
         """Fetch the counts that `stats` tells. A worker that is too slow keeps its last ones."""
@@ -152,8 +163,19 @@ class Workers:
                 why = _obituary(name, failure)
             if self._is_over():
                 return
+            await self._kept.wait()
             self._happenings.emit("gateway-died", why, level=logging.ERROR)
             await asyncio.sleep(max(0.0, begun + RESTART_PAUSE - loop.time()))
+
+    def pids(self) -> Collection[int]:
+        return self._pids.values()
+
+    def let_go(self, let_go: bool) -> None:
+        """Whether others may take the processes: then those that leave us are not replaced."""
+        if let_go:
+            self._kept.clear()
+        else:
+            self._kept.set()
 
     def _is_over(self) -> bool:
         return self._draining
@@ -169,6 +191,7 @@ class Workers:
             ours.close()
             passing.close()
             raise
+        self._pids[row] = process.pid
         worker = Living(await Link.over(ours), name, passing, row)
         self._workers[name] = worker
         watch = self._tasks.start(self._watch(worker, process), f"watch {name}")
@@ -183,7 +206,9 @@ class Workers:
         finally:
             watch.cancel()
             worker.link.close()
-            await _ended(process)
+            if self._kept.is_set():
+                await _ended(process)
+                self._withdraw_offer(process.pid)
             # Its counts must be in one place or the other at any time, or they would go down.
             del self._workers[name]
             passing.close()
@@ -212,15 +237,24 @@ class Workers:
             passed += [descriptors.fileno(), board, *bells]
             sharing = ["--row", str(row), "--board", str(board)]
             sharing += ["--descriptors", str(descriptors.fileno()), "--bells", *map(str, bells)]
+        offers: list[str] = []
+        if self._offers is not None:
+            offers = ["--offers", str(self._offers), "--orphan-timeout", str(self._orphan_timeout)]
         path = os.pathsep.join(os.path.abspath(entry) for entry in sys.path)  # noqa: ASYNC240
         return await asyncio.create_subprocess_exec(
             *(sys.executable, "-P", "-m", "tidegate.worker"),
             *("--link", str(theirs.fileno()), "--name", name, *self._log_arguments),
             *sharing,
+            *offers,
             stdin=asyncio.subprocess.DEVNULL,
             env={**os.environ, "PYTHONPATH": path},
             pass_fds=passed,
         )
+
+    def _withdraw_offer(self, pid: int) -> None:
+        """Of one that may not have had the time to do so."""
+        if self._offers is not None:
+            (self._offers / f"{pid}.sock").unlink(missing_ok=True)
 
     def _instruct(self, row: int, worker: Living) -> None:
         worker.link.send(self._configure())
@@ -293,23 +327,8 @@ class Workers:
         """What was in flight there is over; what it counted counts on."""
         worker.gone()
         self._before = merged([self._before, of_the_dead(worker.stats)], worker.stats.at)
-        for report in worker.busy.values():
-            self._events.report(
-                dataclasses.replace(
-                    report,
-                    span=0.0,
-                    busy_seconds=0.0,
-                    requests=0,
-                    rejected=0,
-                    in_flight=0,
-                    queued=0,
-                    pending=(),
-                    latencies=(),
-                    service_times=(),
-                    waits=(),
-                    silent=0,
-                )
-            )
+        for report in worker.silenced():
+            self._events.report(report)
         for service, replica in worker.holds:
             self._pass_on(Drained(service, replica))
 

@@ -53,6 +53,8 @@ class World:
         if load and self.policy.is_asleep(now):
             self.policy.wake(self._counts(now), now)
             self._follow(now)
+        if self._counts(now).ready:
+            self.policy.serve(self._ready_at[0])
         end, look = now + 1.0, self.policy.next_look(now - 1e-9)
         while look < end:
             self.policy.decide(self._counts(look), look)

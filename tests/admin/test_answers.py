@@ -51,6 +51,7 @@ async def test_a_service_has_all_fields_of_the_contract(client: ClientSession) -
                 "in_flight": 7,
                 "started_at": "2023-11-14T22:13:20Z",
                 "reason": "startup probe passed",
+                "ejected": False,
             },
             {
                 "id": "web-2",
@@ -60,6 +61,7 @@ async def test_a_service_has_all_fields_of_the_contract(client: ClientSession) -
                 "in_flight": 0,
                 "started_at": "2023-11-14T22:13:20Z",
                 "reason": "",
+                "ejected": False,
             },
         ],
         "last_decision": {
@@ -77,6 +79,7 @@ async def test_a_service_has_all_fields_of_the_contract(client: ClientSession) -
         "leases": [],
         "waits_for": [],
         "completed": False,
+        "rollout": None,
     }
 
 
@@ -145,11 +148,42 @@ async def test_scaling_without_an_end(
     assert plane.hand == {"web": (0, None)}
 
 
+async def test_a_restart_is_accepted(client: ClientSession, plane: OperatedPlane) -> None:
+    async with client.post("/v1/services/web/restart") as response:
+        assert response.status == 202
+        assert (await response.json())["name"] == "web"
+    assert plane.restarted == ["web"]
+
+
+async def test_a_rollback_says_what_is_run_instead_and_can_be_undone(
+    client: ClientSession, plane: OperatedPlane
+) -> None:
+    plane.former["web"] = "99999999"
+    async with client.post("/v1/services/web/rollback") as response:
+        assert response.status == 202
+        answer = await response.json()
+    assert answer["revision"] == "99999999"
+    assert answer["rollout"]["phase"] == "rolled-back"
+    assert answer["rollout"]["filed"] == "0a1b2c3d"
+    async with client.delete("/v1/services/web/rollback") as response:
+        assert response.status == 202
+        assert (await response.json())["rollout"] is None
+
+
+async def test_without_a_former_revision_there_is_no_way_back(client: ClientSession) -> None:
+    async with client.post("/v1/services/web/rollback") as response:
+        assert response.status == 409
+        assert (await response.json())["code"] == "no-former-revision"
+
+
 @pytest.mark.parametrize("verb", ["restart", "rollback"])
-async def test_what_is_not_supported_yet_says_so(client: ClientSession, verb: str) -> None:
+async def test_what_others_run_is_not_ours_to_replace(
+    client: ClientSession, plane: OperatedPlane, verb: str
+) -> None:
+    plane.known["web"] = replace(plane.known["web"], revision="")
     async with client.post(f"/v1/services/web/{verb}") as response:
-        assert response.status == 501
-        assert (await response.json())["code"] == "not-supported-yet"
+        assert response.status == 409
+        assert (await response.json())["code"] == "not-ours"
 
 
 async def test_decisions_are_limited_and_dated(client: ClientSession) -> None:

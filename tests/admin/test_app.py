@@ -191,3 +191,54 @@ async def test_on_loopback_a_foreign_host_is_421(
 async def test_on_loopback_its_own_names_are_answered(client: ClientSession, host: str) -> None:
     async with client.get("/v1/services", headers={"Host": host}) as response:
         assert response.status == 200
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=x",
+        "TEXT/Plain;charset=utf-8",
+    ],
+)
+async def test_what_a_form_can_send_is_415(
+    client: ClientSession, plane: OperatedPlane, kind: str
+) -> None:
+    """An old browser sends a form to any site, with neither Sec-Fetch-Site nor Origin."""
+    headers = {"Content-Type": kind}
+    async with client.post(SCALE, data=b'{"replicas": 1}', headers=headers) as response:
+        assert response.status == 415
+        assert (await response.json(content_type=None))["code"] == "form-data"
+    assert plane.hand == {}
+
+
+async def test_what_bears_a_token_is_no_form(guarded: ClientSession) -> None:
+    """`curl -d` says that it sends a form; a form never has this field."""
+    headers = {"Content-Type": "text/plain", "Authorization": f"Bearer {TOKEN}"}
+    async with guarded.post(SCALE, data=b'{"replicas": 1}', headers=headers) as response:
+        assert response.status == 200
+
+
+async def test_a_new_token_ends_the_former() -> None:
+    server = make_server("127.0.0.1:0", TOKEN)
+    address = await server.start()
+    server.use_token("new-one")
+    url = f"http://{address}/v1/services"
+    try:
+        async with ClientSession() as client:
+            for token, status in ((TOKEN, 401), ("new-one", 200)):
+                headers = {"Authorization": f"Bearer {token}"}
+                async with client.get(url, headers=headers) as response:
+                    assert response.status == status
+    finally:
+        await server.stop()
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/metrics", "/v1/services/web/logs", "/nothing"])
+async def test_no_answer_is_taken_for_a_page_and_none_tells_versions(
+    client: ClientSession, path: str
+) -> None:
+    async with client.get(path) as response:
+        assert response.headers["X-Content-Type-Options"] == "nosniff"
+        assert response.headers["Server"] == "tidegate"

@@ -7,8 +7,8 @@ import pytest
 from autoscaler.leases import LONGEST, MOST, NEVER, Lease, Leases
 from autoscaler.leasing import Leasing
 from config.service import Service
-from tests.support.scaling_facts import report, service
-from tests.support.scaling_plane import Plane, in_time, with_loop
+from tests.support.scaling_facts import Page, report, service
+from tests.support.scaling_plane import WALL, Plane, in_time, with_loop
 
 
 def lease(id: str, until: float, replica: str | None = None) -> Lease:
@@ -53,9 +53,11 @@ def test_their_number_is_bounded_and_ended_ones_make_room() -> None:
     leases.add(lease("one more", 20.0), 10.0)
 
 
-def leasing_of(plane: Plane) -> Leasing:
-    ids = iter("abcdefgh")
-    return Leasing(plane.scaler, plane.events, plane.loop.time, lambda: next(ids))
+def leasing_of(plane: Plane, book: Page | None = None) -> Leasing:
+    ids, clock = iter("abcdefgh"), plane.loop.time
+    return Leasing(
+        plane.scaler, plane.events, clock, lambda: WALL + clock(), lambda: next(ids), book or Page()
+    )
 
 
 def take(leasing: Leasing, seconds: float, *, wake: bool = False) -> str:
@@ -310,3 +312,39 @@ def test_what_others_run_cannot_be_leased() -> None:
         assert leasing.present("web") == ()
 
     in_time(steps)
+
+
+# A restart of Tidegate
+
+
+def test_a_restart_ends_none_and_takes_nothing_over_that_has_ended_or_left_the_file() -> None:
+    page = Page()
+
+    async def before() -> None:
+        plane = Plane(service(), service("other"), service("gone"))
+        leasing = leasing_of(plane, page)
+        take(leasing, 10.0)
+        given_back = take(leasing, 900.0)
+        leasing.take("web", 600.0, wake=False, replica="web-1")
+        leasing.take("gone", 600.0, wake=False, replica=None)
+        leasing.release("web", given_back)
+        await asyncio.sleep(0)
+
+    async def after() -> None:
+        plane = Plane(service(idle={"stop_after": "1s"}))
+        leasing = leasing_of(plane, page)
+
+        async def story() -> None:
+            await asyncio.sleep(20)
+            plane.scaler.adopt("web", 1)
+            leasing.restore(plane.scaler._specs)
+            assert [(one.until, one.replica) for one in leasing.present("web")] == [(600, "web-1")]
+            assert leasing.replicas("web") == {"web-1"}
+            assert not leasing.present("gone")
+            await asyncio.sleep(700)
+
+        await with_loop(plane, story())
+        assert plane.wanted[-1] == (601.0, 0)
+
+    in_time(before)
+    in_time(after)

@@ -1,6 +1,8 @@
 """Reports of several workers become one load."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from autoscaler.load import REPORT_IS_LATE, SILENCE_IS_NEWS, SOURCE_IS_GONE, Load
 from tests.support.scaling_facts import report
@@ -114,9 +116,79 @@ def test_an_idle_worker_may_be_silent() -> None:
 def test_one_metric_alone_has_the_same_means() -> None:
     load = Load(60.0)
     for second in range(1, 100):
-        load.record(report(float(second), second % 7, requests=second % 5))
-    for now in (99.0, 99.6, 140.0):
+        load.record(report(float(second), second % 7, requests=second % 5, in_flight=1))
+    for now in (99.0, 99.6, 100.9):
         long, short = load.means(60.0, now), load.means(6.0, now)
         windows = (60.0, 6.0)
-        assert load.of_one("concurrency", windows, now) == (long.concurrency, short.concurrency)
-        assert load.of_one("rps", windows, now) == (long.rps, short.rps)
+        seen = load.while_busy("concurrency", windows, now)
+        assert seen == (long.concurrency, short.concurrency)
+        assert load.while_busy("rps", windows, now) == (long.rps, short.rps)
+
+
+def test_nothing_is_told_at_a_glance_of_what_is_idle_or_late() -> None:
+    load = Load(60.0)
+    load.record(report(1.0, 5, in_flight=1))
+    assert load.while_busy("concurrency", (60.0, 6.0), 2.9) is not None
+    assert load.while_busy("concurrency", (60.0, 6.0), 3.0) is None
+    load.record(report(3.5, 5, in_flight=0))
+    assert load.while_busy("concurrency", (60.0, 6.0), 3.6) is None
+
+
+def woken(ready_at: float) -> Load:
+    load = Load(60.0)
+    load.begin()
+    load.serve(ready_at)
+    return load
+
+
+def test_after_a_wake_the_short_window_begins_when_a_replica_serves() -> None:
+    load = woken(0.2)
+    for second in range(1, 4):
+        load.record(report(float(second), 100))
+    # The first report tells of the time before as well, so it begins at 1.0.
+    assert load.lately(6.0, 3.0).concurrency == pytest.approx(100)
+    assert load.lately(6.0, 3.0).window == pytest.approx(2.0)
+    assert load.means(6.0, 3.0).concurrency == pytest.approx(50)
+
+
+def test_what_was_held_until_then_is_no_load_of_that_time() -> None:
+    load = woken(0.5)
+    load.record(report(1.0, 100, requests=200, in_flight=0))
+    load.record(report(2.0, 0, requests=0, in_flight=0))
+    assert load.lately(6.0, 2.0) == load.means(6.0, 2.0)
+    assert load.lately(6.0, 2.0).concurrency == pytest.approx(100 / 6)
+
+
+def test_nothing_is_concluded_from_less_than_a_second() -> None:
+    load = woken(0.0)
+    load.record(report(1.0, 50))
+    assert load.lately(6.0, 1.0).window == 1.0
+    load = woken(0.3)
+    load.record(report(1.2, 50))
+    assert load.lately(6.0, 1.9).window == 6.0
+
+
+def test_while_nothing_serves_yet_silence_counts() -> None:
+    load = Load(60.0)
+    load.begin()
+    for second in range(1, 4):
+        load.record(report(float(second), 100))
+    assert load.lately(6.0, 3.0) == load.means(6.0, 3.0)
+
+
+def test_a_second_replica_begins_nothing_anew() -> None:
+    load = woken(0.0)
+    for second in range(1, 5):
+        load.record(report(float(second), 10))
+    load.serve(3.5)
+    assert load.lately(6.0, 4.0).window == pytest.approx(4.0)
+
+
+@given(st.lists(st.floats(0, 1000), min_size=1, max_size=8), st.floats(0, 5))
+def test_a_young_window_never_tells_of_less(loads: list[float], ready_at: float) -> None:
+    load = woken(ready_at)
+    for second, busy in enumerate(loads, 1):
+        load.record(report(float(second), busy))
+    now = float(len(loads))
+    assert load.lately(6.0, now).concurrency >= load.means(6.0, now).concurrency
+    assert load.lately(6.0, now).rps >= load.means(6.0, now).rps

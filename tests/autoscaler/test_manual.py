@@ -21,6 +21,15 @@ def test_out_of_bounds_is_refused_with_the_max_named(replicas: int) -> None:
         override(replicas, None, RULES, 100.0)
 
 
+@pytest.mark.parametrize("more", [{"max": 8}, {"replicas": 8}])
+def test_up_to_what_a_schedule_raises_max_to(more: dict[str, int]) -> None:
+    night = {"schedule": "0 23 * * *", "until": "0 7 * * *", **more}
+    rules = Scaling.model_validate({"max": 5, "rules": [{"metric": "concurrency"}, night]})
+    assert override(8, None, rules, 0.0).replicas == 8
+    with pytest.raises(ValueError, match=r"the largest max of scaling\.rules \(8\), got 9"):
+        override(9, None, rules, 0.0)
+
+
 @pytest.mark.parametrize("duration", [0.0, -1.0, math.nan])
 def test_a_duration_must_last(duration: float) -> None:
     with pytest.raises(ValueError, match="longer than 0"):

@@ -46,13 +46,13 @@ def test_services_without_such_a_rule_cost_nothing() -> None:
 
 
 def learned(plane: Plane) -> list[Learned]:
-    timing = plane.scaler._policies["web"].timing
+    timing = plane.scaler._active["web"].timing
     assert timing is not None
     return [one.learned for one in timing._rules.values() if isinstance(one, Objective)]
 
 
 def teach(plane: Plane) -> None:
-    timing = plane.scaler._policies["web"].timing
+    timing = plane.scaler._active["web"].timing
     assert timing is not None
     (objective,) = timing._rules.values()
     assert isinstance(objective, Objective)
@@ -68,7 +68,7 @@ def test_a_scaler_remembers_through_a_sleep_and_forgets_with_a_revision() -> Non
             await plane.load(3, 1.0)
             teach(plane)
             await plane.loop_until_asleep()
-            assert "web" not in plane.scaler._policies
+            assert "web" not in plane.scaler._active
             plane.wake()
             assert learned(plane) == [LEARNED[RULE]]
             # Awake while the revision changes.
@@ -96,6 +96,6 @@ def test_other_settings_keep_what_was_learned() -> None:
         plane.configure({"web": service(scaling=wider)})
         assert learned(plane) == [LEARNED[RULE]]
         plane.configure({"web": service(scaling=Scaling())})
-        assert plane.scaler._policies["web"].timing is None
+        assert plane.scaler._active["web"].timing is None
 
     in_time(steps)

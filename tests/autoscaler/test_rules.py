@@ -82,3 +82,10 @@ def test_what_is_measured_elsewhere(
     gauges: dict[MetricRule, Gauge] = {} if gauge is None else {rule: gauge}
     (found,) = wishes([rule], Means(60.0), gauges, desired=4)
     assert (found.replicas, found.reason) == (wish, says)
+
+
+def test_a_window_is_told_to_a_tenth_of_a_second() -> None:
+    wish = wishes((ConcurrencyRule(target=10.0),), Means(1.0129999999, 12.0))[0]
+    assert wish.reason == "concurrency 12 over 1s at 10 per replica asks for 2"
+    wish = wishes((ConcurrencyRule(target=10.0),), Means(2.26, 12.0))[0]
+    assert wish.reason == "concurrency 12 over 2300ms at 10 per replica asks for 2"

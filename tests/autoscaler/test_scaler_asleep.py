@@ -97,7 +97,7 @@ def test_after_a_sleep_only_the_history_is_kept() -> None:
         assert plane.desired() == Desired(
             0, Mode.IDLE, "no request for 1m (idle.stop_after)", frozen=False
         )
-        assert not plane.scaler._policies
+        assert not plane.scaler._active
         outcomes = [(d.at - WALL, d.before, d.replicas) for d in plane.scaler.decisions("web")]
         assert (outcomes[0], outcomes[-1]) == ((60.0, 1, 0), (0.0, 0, 1))
         plane.wake()

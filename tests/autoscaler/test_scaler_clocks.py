@@ -67,7 +67,7 @@ def test_a_sleeping_service_with_a_schedule_costs_one_timer_and_no_policy() -> N
             return plane.timers()
 
         assert len(await with_loop(plane, look())) == 1
-        assert not plane.scaler._policies
+        assert not plane.scaler._active
 
     in_time(steps)
 

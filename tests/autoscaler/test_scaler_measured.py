@@ -47,7 +47,7 @@ def test_more_than_its_activation_wakes_before_the_call_returns() -> None:
     async def steps() -> None:
         plane = Plane(queue(initial=2))
         measure(plane, 0.0)
-        assert (plane.wanted, plane.scaler._policies, plane.timers()) == ([], {}, [])
+        assert (plane.wanted, len(plane.scaler._active), plane.timers()) == ([], 0, [])
         measure(plane, 5.0)
         assert plane.desired().replicas == 2
         assert plane.desired().reason == ("woken by json, which is 5, more than 0, initial is 2")
@@ -74,7 +74,7 @@ def test_it_scales_with_the_value_and_sleeps_after_the_answer_that_found_nothing
             empty = plane.loop.time()
             await measure_often(plane, 60.0, 0.0)
             assert plane.wanted[-1] == (empty + 30.0, 0)
-            assert not plane.scaler._policies
+            assert not plane.scaler._active
 
         await with_loop(plane, through())
 
@@ -224,7 +224,7 @@ def test_what_was_measured_goes_with_its_rule() -> None:
         plane.scaler.measured("other", RULE, Gauge(0.0))
         changed = RULE.model_copy(update={"target": 5.0})
         plane.configure({"web": service(rules=(changed,))})
-        assert plane.scaler._measurements.of("web") == {}
+        assert plane.scaler._active._measurements.of("web") == {}
         plane.scaler.measured("other", RULE, Gauge(9.0, is_active=True))
         plane.scaler.measured("nobody", RULE, Gauge(9.0, is_active=True))
         assert plane.wanted == []

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
+from autoscaler.gauges import Gauge
 from cluster.model import Mode
 from cluster.registry import Registry
 from tests.support.scaling_facts import replica, report, service
@@ -32,6 +33,25 @@ def test_a_floor_wakes_a_service_that_nobody_asks_for_and_lets_it_sleep_again() 
             "web: 2 → 0 replicas: no request yet",
         ]
         assert plane.sample("cold_starts_total", service="web") is None
+
+    in_time(steps)
+
+
+def test_what_a_floor_keeps_may_work_without_requests() -> None:
+    async def steps() -> None:
+        spec = service(rules=[{"metric": "cpu", "target": 0.5}, {**NIGHT, "min": 1}])
+        plane = Plane(spec)
+        cpu = spec.scaling.metric_rules[0]
+        plane.registry.add(replica("web-1"))
+
+        async def busy_since_half_past_eleven() -> None:
+            await asyncio.sleep(ELEVEN + 1800)
+            for _ in range(30):
+                plane.scaler.measured("web", cpu, Gauge(1.4))
+                await asyncio.sleep(10)
+
+        await with_loop(plane, busy_since_half_past_eleven())
+        assert plane.wanted == [(0.0, 0), (ELEVEN, 1), (ELEVEN + 1802, 3)]
 
     in_time(steps)
 
@@ -138,7 +158,7 @@ def test_a_service_that_slept_already_is_closed_and_opened(schedule: dict[str, o
             assert plane.desired().refusal is None
             await asyncio.sleep(2)
             assert plane.desired().refusal is not None
-            assert not plane.scaler._policies
+            assert not plane.scaler._active
             await asyncio.sleep(8 * HOUR)
             assert plane.desired().refusal is None
             plane.wake()

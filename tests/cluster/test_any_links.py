@@ -137,7 +137,7 @@ def test_nobody_starts_too_early_or_goes_too_early_and_all_sleep_in_the_end(case
             await asyncio.sleep(400)
             assert order.broken == []
             assert world.running() == []
-            assert not world.scaler._policies
+            assert not world.scaler._active
             assert world.happened("replica-failed") == []
 
     run(story())

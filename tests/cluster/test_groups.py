@@ -99,7 +99,7 @@ def test_linked_services_that_sleep_have_no_timer_and_no_record() -> None:
             used(world)
             await world.until(lambda: not world.running())
             await asyncio.sleep(100)
-            assert not world.scaler._policies
+            assert not world.scaler._active
             assert not world.scaler._agenda._moments
 
     run(story())

@@ -23,6 +23,8 @@ messages = st.one_of(
             wire.Began,
             wire.Drain,
             wire.DrainedAll,
+            wire.TakeOver,
+            wire.Taken,
             wire.Ping,
             wire.Pong,
             wire.Count,

@@ -55,14 +55,10 @@ services:
       outliers:  {failures: 5, eject_for: 10s, max_ejected: 50%}
     drain: 30s
     stop_grace: 10s
-    rollout: {max_surge: 25%, max_unavailable: 0}
+    rollout: {max_surge: 25%, max_unavailable: 0, healthy_for: 5s, deadline: 10m, on_failure: rollback}
 """  # noqa: E501
 
 # What the contract has beyond that: (in the text above, in the contract).
 NOT_YET = [
     ("runtime: docker", "runtime: kubernetes"),
-    (
-        "max_unavailable: 0}",
-        "max_unavailable: 0, healthy_for: 5s, deadline: 10m, on_failure: rollback}",
-    ),
 ]

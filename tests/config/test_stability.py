@@ -30,6 +30,18 @@ CASES: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
         "set it to about a tenth of it",
         {"scaling": {"panic_window": "6s"}},
     ),
+    "nobody to compare errors with": (
+        {"scaling": {"max": 1}, "health": {"outliers": {"error_rate": "50%"}}},
+        "health.outliers.error_rate: compares at least 2 replicas, and there is only one: "
+        "have more of them, or remove it",
+        {"scaling": {"max": 2}, "health": {"outliers": {"error_rate": "50%"}}},
+    ),
+    "too few to know the usual time by": (
+        {"scaling": {"max": 2}, "health": {"outliers": {"slow": 5}}},
+        "health.outliers.slow: compares at least 3 replicas, and there are at most 2: "
+        "have more of them, or remove it",
+        {"scaling": {"max": 3}, "health": {"outliers": {"slow": 5}}},
+    ),
     "target above the limit": (
         {"concurrency": 5, "scaling": {"rules": [{"metric": "concurrency", "target": 6}]}},
         "scaling.rules.0.target: 6 is above `concurrency` (5), the hard limit, so requests queue "
@@ -41,6 +53,28 @@ CASES: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
         "concurrency: 1 is below the target of scaling.rules (10 if not written), so requests "
         "queue before a replica is added: set the target to 1 or less",
         {"concurrency": 1, "scaling": {"rules": [{"metric": "concurrency", "target": 1}]}},
+    ),
+    "a key of another policy": (
+        {"scaling": {"policy": "kpa", "tolerance": "10%"}},
+        "scaling.tolerance: has no effect with policy kpa: remove it, or use policy tidegate",
+        {"scaling": {"policy": "hpa", "tolerance": "10%"}},
+    ),
+    "panic in a policy without": (
+        {"scaling": {"policy": "ray", "panic_threshold": "300%"}},
+        "scaling.panic_threshold: has no effect with policy ray: remove it, or use policy tidegate",
+        {"scaling": {"policy": "kpa", "panic_threshold": "300%"}},
+    ),
+    "a policy's own way to zero": (
+        {"scaling": {"policy": "hpa", "idle": {"stop_after": "10m"}}},
+        "scaling.idle.stop_after: has no effect with policy hpa, which has its own way to zero: "
+        "remove it, use null for never, or use policy tidegate",
+        {"scaling": {"policy": "hpa", "idle": {"stop_after": None}}},
+    ),
+    "removed but never stopped": (
+        {"scaling": {"idle": {"stop_after": None, "remove_after": "1h"}}},
+        "scaling.idle.remove_after: has no effect while idle.stop_after is null: nothing is ever "
+        "stopped; set that, or remove this",
+        {"scaling": {"idle": {"stop_after": "1m", "remove_after": "1h"}}},
     ),
     "stopped before it was started": (
         {"health": SLOW, "queue": {"timeout": "5m"}},

@@ -11,6 +11,7 @@ from cluster.runtime import Hint
 from tests.docker.scripted_engine import WORKLOAD, Answer, opened, scripted, version
 from tests.docker.test_docker_view import entry, inspection
 
+NAME = "/tidegate-trouble-web-1"
 LABELS = {**entry()["Labels"], "tidegate.owner": "trouble"}
 
 
@@ -30,7 +31,7 @@ def engine(listing: list[dict[str, Any]], facts: dict[str, Any] | None = None) -
 
 
 async def test_a_hundred_replicas_are_listed_by_one_call(tmp_path: Path) -> None:
-    listing = [entry(Id=f"c{n}", Labels=LABELS) for n in range(100)]
+    listing = [entry(Id=f"c{n}", Names=[NAME], Labels=LABELS) for n in range(100)]
     async with (
         scripted(tmp_path / "s", engine(listing)) as calls,
         opened(tmp_path / "s") as runtime,
@@ -41,8 +42,11 @@ async def test_a_hundred_replicas_are_listed_by_one_call(tmp_path: Path) -> None
 
 
 async def test_how_an_instance_ended_is_asked_once(tmp_path: Path) -> None:
-    listing = [entry(Id="c1", Labels=LABELS, State="exited"), entry(Id="c2", Labels=LABELS)]
-    facts = {**inspection("exited", ExitCode=3), "Config": {"Labels": LABELS}}
+    listing = [
+        entry(Id="c1", Names=[NAME], Labels=LABELS, State="exited"),
+        entry(Id="c2", Names=[NAME], Labels=LABELS),
+    ]
+    facts = {**inspection("exited", ExitCode=3), "Config": {"Labels": LABELS}, "Name": NAME}
     answers = engine(listing, facts)
     async with scripted(tmp_path / "s", answers) as calls, opened(tmp_path / "s") as runtime:
         calls.clear()
@@ -54,7 +58,7 @@ async def test_how_an_instance_ended_is_asked_once(tmp_path: Path) -> None:
 
 
 async def test_a_start_is_three_calls(tmp_path: Path) -> None:
-    facts = {**inspection(), "Config": {"Labels": LABELS}}
+    facts = {**inspection(), "Config": {"Labels": LABELS}, "Name": NAME}
     answers = {**engine([], facts), "create": replying({"Id": "c1"}, 201), "start": _done}
     async with scripted(tmp_path / "s", answers) as calls, opened(tmp_path / "s") as runtime:
         calls.clear()
@@ -68,8 +72,11 @@ async def test_a_start_is_three_calls(tmp_path: Path) -> None:
 
 async def test_what_the_listing_does_not_know_yet_is_looked_at(tmp_path: Path) -> None:
     """Engine 20.10 tells of an end tens of milliseconds before it lists it."""
-    listing = [entry(Id="c1", Labels=LABELS), entry(Id="c2", Labels=LABELS)]
-    facts = {**inspection("exited", ExitCode=3), "Config": {"Labels": LABELS}}
+    listing = [
+        entry(Id="c1", Names=[NAME], Labels=LABELS),
+        entry(Id="c2", Names=[NAME], Labels=LABELS),
+    ]
+    facts = {**inspection("exited", ExitCode=3), "Config": {"Labels": LABELS}, "Name": NAME}
     answers = {**engine(listing, facts), "events": _one_end}
     async with scripted(tmp_path / "s", answers) as calls, opened(tmp_path / "s") as runtime:
         hints = runtime.watch()

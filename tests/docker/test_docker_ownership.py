@@ -104,3 +104,45 @@ async def test_a_cancelled_start_does_not_take_away_what_was_there(
             await asyncio.sleep(delay)
             again.cancel()
         assert await runtime.instances() == [started]
+
+
+async def test_copied_labels_do_not_make_a_container_ours(
+    runtime: DockerRuntime, workload: Workload, owner: str
+) -> None:
+    """All labels of one that runs, on a container of somebody else's: as after docker commit."""
+    ours = await runtime.start("a", workload)
+    async with engine() as docker:
+        facts = await docker.containers.container(ours.id).show()
+        config = {"Image": workload.image, "Cmd": ["sleep", "1000"]}
+        copy = await docker.containers.create(
+            {**config, "Labels": facts["Config"]["Labels"]}, name=f"copy-of-{owner}"
+        )
+        try:
+            await copy.start()
+            assert await runtime.instances() == [ours]
+            await runtime.stop(copy.id, grace=0)
+            assert (await copy.show())["State"]["Running"] is True
+        finally:
+            await copy.delete(force=True)
+
+
+async def test_the_marks_of_an_image_do_not_make_its_containers_ours(
+    runtime: DockerRuntime, workload: Workload, owner: str
+) -> None:
+    ours = await runtime.start("a", workload)
+    image = f"tidegate-test/committed:{owner}"
+    async with engine() as docker:
+        await docker.containers.container(ours.id).commit(
+            repository="tidegate-test/committed", tag=owner
+        )
+        copy = None
+        try:
+            copy = await docker.containers.create({"Image": image, "Cmd": ["sleep", "1000"]})
+            labels = (await copy.show())["Config"]["Labels"]
+            assert labels["tidegate.owner"] == owner, "the engine no longer passes them on"
+            await copy.start()
+            assert await runtime.instances() == [ours]
+        finally:
+            if copy is not None:
+                await copy.delete(force=True)
+            await docker.images.delete(image, force=True)

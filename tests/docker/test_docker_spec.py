@@ -116,3 +116,27 @@ def test_the_runtimes_network_comes_first_and_none_twice(
 def test_a_name_is_one_that_the_engine_accepts() -> None:
     assert container_name("me", "web-1") == "tidegate-me-web-1"
     assert container_name("me@home", "ä b") == "tidegate-me-home--b"
+
+
+def test_what_is_not_asked_for_is_not_in_the_way() -> None:
+    """The body is what it was before there were such keys, but for the engine's own defaults."""
+    spec = create_spec("me", "a", Workload("web", "r1", image="web:1"))
+    host = spec["HostConfig"]
+    assert "User" not in spec
+    assert (host["ReadonlyRootfs"], host["CapDrop"], host["CapAdd"]) == (False, [], [])
+    assert (host["Tmpfs"], host["Init"]) == ({}, False)
+    assert host["SecurityOpt"] == ["no-new-privileges"]
+
+
+def test_confinement_is_told_to_the_engine() -> None:
+    workload = Workload(
+        "web", "r1", image="web:1", user="app", read_only=True, cap_drop=("ALL",),
+        cap_add=("CHOWN",), tmpfs=("/tmp", "/run:size=16m,mode=755"), init=True,
+    )  # fmt: skip
+    spec = create_spec("me", "a", workload)
+    host = spec["HostConfig"]
+    assert spec["User"] == "app"
+    assert (host["ReadonlyRootfs"], host["CapDrop"], host["CapAdd"]) == (True, ["ALL"], ["CHOWN"])
+    assert host["Tmpfs"] == {"/tmp": "", "/run": "size=16m,mode=755"}
+    assert host["Init"] is True
+    assert host["SecurityOpt"] == ["no-new-privileges"]

@@ -16,6 +16,7 @@ from tests.docker.scripted_engine import SOON, WORKLOAD, Answer, failing, opened
 from tests.docker.test_docker_view import LABELS as MARKS
 from tests.docker.test_docker_view import inspection
 
+NAME = "/tidegate-trouble-web-1"
 LABELS = {**MARKS, "tidegate.owner": "trouble"}
 
 
@@ -157,7 +158,8 @@ async def test_a_create_without_an_answer_is_looked_for_and_taken_away(tmp_path:
     async def there(request: web.Request) -> web.Response:
         labels = {f"tidegate.{key}": "web" for key in ("service", "revision")}
         labels |= {"tidegate.owner": "trouble", "tidegate.replica": "a"}
-        return web.json_response({"Id": "c1", "Config": {"Labels": labels}})
+        name = "/tidegate-trouble-a"
+        return web.json_response({"Id": "c1", "Name": name, "Config": {"Labels": labels}})
 
     async with (
         scripted(tmp_path / "s", {"version": version, "json": there}) as calls,
@@ -212,7 +214,7 @@ async def test_nonsense_in_the_events_ends_the_watch_with_a_failure(tmp_path: Pa
 async def test_opening_again_does_not_cut_off_a_start_under_way(tmp_path: Path) -> None:
     """Discovery opens again when its watch broke; other calls may be well."""
     creating, go_on = asyncio.Event(), asyncio.Event()
-    facts = {**inspection(), "Config": {"Labels": LABELS}}
+    facts = {**inspection(), "Config": {"Labels": LABELS}, "Name": NAME}
 
     async def create(_: web.Request) -> web.Response:
         creating.set()

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from cluster.model import Address, Exit, InstanceStatus, Usage
+from cluster.model import Address, Exit, InstanceHealth, InstanceStatus, Usage
 from runtimes.docker_view import exit_of, inspected, listed, used
 
 LABELS = {
@@ -33,6 +33,7 @@ def entry(**changes: Any) -> dict[str, Any]:
 def inspection(status: str = "running", **state: Any) -> dict[str, Any]:
     return {
         "Id": "c1",
+        "Name": "/tidegate-me-web-1",
         "Config": {"Labels": LABELS},
         "Created": "2023-11-14T22:13:20.987654321Z",
         "State": {"Status": status, "ExitCode": 0, "OOMKilled": False, "Error": "", **state},
@@ -71,6 +72,19 @@ def test_what_is_being_removed_is_gone() -> None:
 def test_without_all_marks_it_is_not_ours(missing: str) -> None:
     labels = {label: value for label, value in LABELS.items() if label != missing}
     assert listed(entry(Labels=labels), "me", None) is None
+
+
+@pytest.mark.parametrize(
+    "names", [["/tidegate-me-web-2"], ["/web"], [], None, ["/x-tidegate-me-web-1"]]
+)
+def test_copied_marks_under_another_name_are_not_ours(names: list[str] | None) -> None:
+    assert listed(entry(Names=names), "me", None) is None
+    name = names[0] if names else None
+    assert inspected({**inspection(), "Name": name}, "me", None) is None
+
+
+def test_a_link_gives_a_container_more_names() -> None:
+    assert listed(entry(Names=["/other/alias", "/tidegate-me-web-1"]), "me", None) is not None
 
 
 def test_another_owners_is_not_ours_nor_is_one_without_labels() -> None:
@@ -144,3 +158,47 @@ def test_memory_is_told_without_idle_file_pages(memory: dict[str, Any], usage: i
 def test_a_container_that_does_not_run_uses_nothing_that_could_be_told() -> None:
     stats = {"memory_stats": {}, "cpu_stats": {"cpu_usage": {"total_usage": 0}}}
     assert used(stats) is None
+
+
+@pytest.mark.parametrize(
+    ("words", "health"),
+    [
+        ("Up 3 seconds", None),
+        ("Up Less than a second (health: starting)", InstanceHealth.STARTING),
+        ("Up 5 minutes (healthy)", InstanceHealth.HEALTHY),
+        ("Up 5 minutes (unhealthy)", InstanceHealth.UNHEALTHY),
+        ("Up 5 seconds (Paused)", None),
+    ],
+)
+def test_the_listing_tells_health_in_words_for_people(
+    words: str, health: InstanceHealth | None
+) -> None:
+    instance = listed(entry(Status=words), "me", None)
+    assert instance is not None
+    assert instance.health is health
+
+
+PASSED, FAILED = {"ExitCode": 0}, {"ExitCode": 1}
+
+
+@pytest.mark.parametrize(
+    ("told", "health"),
+    [
+        (None, None),
+        ({"Status": "none"}, None),
+        ({"Status": "starting", "FailingStreak": 1}, InstanceHealth.STARTING),
+        ({"Status": "healthy", "FailingStreak": 0}, InstanceHealth.HEALTHY),
+        ({"Status": "unhealthy", "FailingStreak": 5}, InstanceHealth.UNHEALTHY),
+        ({"Status": "unhealthy"}, InstanceHealth.UNHEALTHY),
+        # The engine calls unhealthy what it has just thawed.
+        ({"Status": "unhealthy", "FailingStreak": 1, "Log": [PASSED, FAILED]},
+         InstanceHealth.HEALTHY),
+        ({"Status": "unhealthy", "FailingStreak": 0, "Log": []}, InstanceHealth.STARTING),
+    ],
+)  # fmt: skip
+def test_an_inspected_container_is_unhealthy_after_as_many_failures_as_it_takes(
+    told: dict[str, Any] | None, health: InstanceHealth | None
+) -> None:
+    instance = inspected(inspection(Health=told), "me", None)
+    assert instance is not None
+    assert instance.health is health

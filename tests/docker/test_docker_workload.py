@@ -1,5 +1,6 @@
 """Every field of a workload arrives in the container, as the engine's inspection shows it."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -173,3 +174,64 @@ async def test_a_replica_without_a_network_cannot_be_reached_and_is_refused(
 
 def _shell(script: str) -> tuple[str, ...]:
     return ("sh", "-c", script)
+
+
+CONFINED = Workload(
+    "web",
+    "r1",
+    command=("sh", "-c", "sleep 1000"),
+    user="1234:2345",
+    read_only=True,
+    cap_drop=("ALL",),
+    cap_add=("NET_BIND_SERVICE",),
+    tmpfs=("/scratch:size=64k,mode=1777",),
+    init=False,
+)
+
+
+async def test_it_is_confined_as_the_operator_asked(
+    runtime: DockerRuntime, busybox_image: str
+) -> None:
+    """Seen from inside: the kernel's word, not the engine's."""
+    started = await runtime.start("a", replace(CONFINED, image=busybox_image))
+
+    async def holds(words: str) -> bool:
+        return await runtime.execute(started.id, ("sh", "-c", words), timeout=20) == 0
+
+    status = "$(cat /proc/1/status)"
+    assert await holds('test "$(id -u):$(id -g)" = 1234:2345')
+    assert await holds("touch /scratch/file")
+    assert not await holds("touch /file")
+    assert not await holds("cat /dev/zero > /scratch/large")
+    assert await holds(f'case "{status}" in *NoNewPrivs:?1*) ;; *) false ;; esac')
+    # CAP_NET_BIND_SERVICE is bit 10; the bounding set is what it could ever have.
+    assert await holds(f'case "{status}" in *CapBnd:?0000000000000400*) ;; *) false ;; esac')
+
+
+async def test_unless_asked_it_gains_no_privileges_all_the_same(
+    runtime: DockerRuntime, busybox_image: str
+) -> None:
+    started = await runtime.start("a", Workload("web", "r1", image=busybox_image, command=SLEEP))
+    words = 'case "$(cat /proc/1/status)" in *NoNewPrivs:?1*) ;; *) false ;; esac'
+    assert await runtime.execute(started.id, ("sh", "-c", words), timeout=20) == 0
+    host = (await facts_of(started.id))["HostConfig"]
+    assert host["Privileged"] is False
+    assert host["PidMode"] == host["UTSMode"] == ""
+    assert host["IpcMode"] in ("private", "shareable")
+    assert not host["Devices"]
+    assert not any("docker.sock" in str(mount) for mount in (host["Binds"], host.get("Mounts")))
+
+
+async def test_a_secret_is_a_mount_and_its_content_is_nowhere_in_the_inspection(
+    runtime: DockerRuntime, busybox_image: str, tmp_path: Path
+) -> None:
+    (tmp_path / "secret").write_text("canary-secret-file")
+    secret = Secret(source=str(tmp_path / "secret"), target="/run/secrets/key")
+    started = await runtime.start(
+        "a", Workload("web", "r1", image=busybox_image, command=SLEEP, secrets=(secret,))
+    )
+    assert "canary-secret-file" not in str(await facts_of(started.id))
+    write = ("sh", "-c", "echo x > /run/secrets/key")
+    assert await runtime.execute(started.id, write, timeout=20) != 0
+    read = ("sh", "-c", 'test "$(cat /run/secrets/key)" = canary-secret-file')
+    assert await runtime.execute(started.id, read, timeout=20) == 0

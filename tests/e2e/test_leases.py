@@ -85,3 +85,26 @@ async def test_a_lease_wakes_only_when_told_to(tmp_path: Path) -> None:
 
         await running.until(ready)
         assert len((await running.service("web"))["leases"]) == 2
+
+
+async def test_a_restart_ends_no_lease(tmp_path: Path) -> None:
+    short = {**IDLE, "stable_window": "2s", "panic_window": "1s"}  # what was adopted is held for it
+    file = configuration(tmp_path, {"web": app(scaling=short), "twin": app(scaling=short)})
+    lease = {"for": "10m", "wake": True}
+    async with tidegate(file, "--keep-replicas") as running:
+        taken = await running.api("/v1/services/web/lease", "POST", json=lease)
+        assert taken.status == 200
+        await running.until(lambda: is_ready(running, "web"))
+        await running.get("twin", "/")
+        kept = (await seen(running, "web"))["replicas"][0]["id"]
+        assert await running.end() == 0
+    async with tidegate(file) as again:
+        await again.until(lambda: sleeps(again, "twin"))
+        view = await seen(again, "web")
+        assert [one["id"] for one in view["replicas"]] == [kept]
+        assert [one["id"] for one in view["leases"]] == [taken.json["id"]]
+        assert view["leases"][0]["until"] == taken.json["until"]
+
+
+async def is_ready(running: Running, service: str) -> bool:
+    return len(await running.replicas(service, "ready")) == 1

@@ -178,8 +178,8 @@ async def is_draining(running: Running) -> bool:
     return answer.status == 503 and "draining" in answer.body.decode()
 
 
-async def test_kill_9_leaves_no_orphan(tmp_path: Path) -> None:
-    file = configuration(tmp_path, {"web": app(scaling={"min": 2})})
+async def test_kill_9_leaves_no_orphan_where_none_shall_wait(tmp_path: Path) -> None:
+    file = configuration(tmp_path, {"web": app(scaling={"min": 2})}, orphan_timeout=0)
     async with tidegate(file) as running:
         await running.until(lambda: ready(running, "web", 2))
         started = descendants(running.process.pid)

@@ -92,12 +92,12 @@ async def test_idle_replicas_leave_only_the_gateway(tmp_path: Path) -> None:
         await running.until(only_the_gateway)
 
 
-async def test_the_gateway_ends_with_the_control_process(tmp_path: Path) -> None:
-    file = configuration(tmp_path, {"web": app()}, gateway=IN_A_PROCESS)
+async def test_the_gateway_ends_with_the_control_process_where_it_shall(tmp_path: Path) -> None:
+    file = configuration(tmp_path, {"web": app()}, gateway=IN_A_PROCESS, orphan_timeout=0)
     async with tidegate(file) as running:
         await running.get("web")
         started = descendants(running.process.pid)
-        await running.end(signal.SIGKILL)
+        await running.kill()
 
         async def all_gone() -> bool:
             return not any(is_alive(pid) for pid in started)

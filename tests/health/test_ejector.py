@@ -104,11 +104,56 @@ def test_the_last_ready_replica_is_never_ejected() -> None:
 
 def test_half_of_them_stay_whatever_fails() -> None:
     async def story(world: World) -> None:
-        for number in range(1, 5):
+        for number in range(1, 4):
             fail(world, f"web-{number}", times=30)
         assert len(world.endpoints()) == 2
 
     play(story)
+
+
+def test_what_all_do_alike_ejects_none() -> None:
+    """A dependency that is down, or an answer 500 on purpose: F7 asks for outliers."""
+
+    async def story(world: World) -> None:
+        for _ in range(30):
+            for number in range(1, 5):
+                fail(world, f"web-{number}", times=1)
+        assert len(world.endpoints()) == 4
+        assert world.told() == []
+
+    play(story)
+
+
+def test_when_those_that_are_left_fail_as_well_all_return() -> None:
+    """Fail open: to be out has helped nobody. One that then succeeds shows who the outliers are."""
+
+    async def story(world: World) -> None:
+        fail(world, "web-1")
+        fail(world, "web-2")
+        fail(world, "web-3", times=2)
+        assert world.endpoints() == ["web-3", "web-4"]
+        fail(world, "web-4")
+        assert len(world.endpoints()) == 4
+        assert world.said("replica-returned") == [
+            f"web-{number}: all others fail as well, it gets requests again" for number in (1, 2)
+        ]
+        world.ejector.record(Outcome("web", "web-4", OutcomeKind.OK))
+        fail(world, "web-1")
+        assert world.endpoints() == ["web-2", "web-3", "web-4"]
+
+    play(story)
+
+
+def test_of_two_the_second_brings_the_first_back() -> None:
+    async def story(world: World) -> None:
+        fail(world, "web-1")
+        assert world.endpoints() == ["web-2"]
+        fail(world, "web-2")
+        assert world.endpoints() == ["web-1", "web-2"]
+        await asyncio.sleep(60)
+        assert timers() == 0
+
+    play(story, replicas=2)
 
 
 def test_when_the_others_leave_the_ejected_return_early() -> None:
@@ -240,6 +285,33 @@ def test_other_failures_are_not_probed() -> None:
     play(story)
 
 
+def test_one_ejected_for_silence_is_looked_at_and_one_for_its_answers_is_not() -> None:
+    """It may be down rather than doubtful; then it waits until a probe finds it again."""
+
+    async def story(world: World) -> None:
+        fail(world, "web-1", kind=OutcomeKind.SERVER_ERROR)
+        assert health_tasks() == []
+        fail(world, "web-2", kind=OutcomeKind.RESET)
+        assert health_tasks() == ["health confirm web-2"]
+        await asyncio.sleep(0)
+        assert world.state("web-2") is State.UNHEALTHY
+        assert not world.registry.is_ejected("web-2")
+
+    play(story, sight=FAILED)
+
+
+def test_whatever_traffic_meets_nothing_is_condemned() -> None:
+    async def story(world: World) -> None:
+        for _ in range(20):
+            for kind in (OutcomeKind.RESET, OutcomeKind.TIMEOUT, OutcomeKind.SERVER_ERROR):
+                fail(world, "web-1", kind=kind)
+            await asyncio.sleep(10)
+        assert world.state() is State.READY
+        assert "replica-condemned" not in world.told()
+
+    play(story)
+
+
 def test_unhealthy_ends_an_ejection() -> None:
     async def story(world: World) -> None:
         fail(world)
@@ -247,5 +319,22 @@ def test_unhealthy_ends_an_ejection() -> None:
         assert not world.registry.is_ejected("web-1")
         world.advance(Event.PASSED)
         assert "web-1" in world.endpoints()
+
+    play(story)
+
+
+def test_it_is_seen_while_it_lasts() -> None:
+    async def story(world: World) -> None:
+        assert world.metrics.get_sample_value("tidegate_ejected", {"service": "web"}) is None
+        fail(world)
+        assert world.registry.ejection("web-1") == (
+            "ejected for 10 s: 3 requests in a row failed (last: an answer 5xx)"
+        )
+        assert world.count("tidegate_ejected", service="web") == 1
+        fail(world, "web-2")
+        assert world.count("tidegate_ejected", service="web") == 2
+        await asyncio.sleep(10.01)
+        assert world.registry.ejection("web-1") is None
+        assert world.metrics.get_sample_value("tidegate_ejected", {"service": "web"}) is None
 
     play(story)

@@ -205,3 +205,82 @@ def test_never_more_than_the_share_and_never_the_last(
         assert not ready or len(out) < len(ready)
         due = detector.next_due()
         assert due is None or now < due <= now + 300.0
+
+
+# What all do alike
+
+
+def failures(detector: Detector, replica: str, times: int) -> None:
+    for _ in range(times):
+        detector.fail(replica, LIMITS)
+
+
+@pytest.mark.parametrize(
+    ("others", "shared"),
+    [
+        ((0, 0, 0), False),
+        ((2, 2, 0), False),  # one that serves is fine, or was asked for nothing
+        ((1, 2, 2), False),
+        ((2, 2, 2), True),  # at least half as many in a row
+        ((3, 2, 9), True),
+    ],
+)
+def test_it_is_shared_when_all_others_that_serve_fail_too(
+    others: tuple[int, ...], shared: bool
+) -> None:
+    detector = Detector()
+    failures(detector, "a", 3)
+    for replica, times in zip("bcd", others, strict=True):
+        failures(detector, replica, times)
+    assert detector.is_shared("a", LIMITS, READY) is shared
+
+
+def test_those_that_are_out_cannot_show_that_it_is_not_shared() -> None:
+    detector = Detector()
+    failing(detector, "c", 0.0)
+    failing(detector, "d", 0.0)
+    for replica in "ab":
+        failures(detector, replica, 3)
+    assert detector.is_shared("a", LIMITS, READY)
+
+
+def test_one_alone_shares_nothing() -> None:
+    detector = Detector()
+    failures(detector, "a", 3)
+    assert not detector.is_shared("a", LIMITS, ("a",))
+
+
+def test_those_released_return_at_once_and_the_ejection_is_not_held_against_them() -> None:
+    detector = Detector()
+    failing(detector, "a", 0.0)
+    failing(detector, "b", 0.0)
+    assert detector.release(1.0) == ["a", "b"]
+    assert detector.ejected() == []
+    failures(detector, "c", 3)
+    failures(detector, "d", 3)
+    assert detector.is_shared("d", LIMITS, READY), "a and b fail, as far as is known"
+    detector.succeed("a", LIMITS, 2.0)
+    again = failing(detector, "a", 2.0)
+    assert again is not None
+    assert again.count == 1
+
+
+def test_a_late_success_of_an_ejected_replica_is_no_news() -> None:
+    detector = Detector()
+    failing(detector, "a", 0.0)
+    detector.succeed("a", LIMITS, 1.0)
+    assert detector.failures("a") == 3
+
+
+def test_one_that_never_failed_in_a_row_can_be_ejected_for_another_reason() -> None:
+    detector = Detector()
+    assert detector.eject("a", LIMITS, READY, 0.0) == Ejection("a", 10.0, 1, failures=0)
+    assert detector.eject("b", LIMITS, READY, 0.0)
+    assert detector.eject("c", LIMITS, READY, 0.0) is None
+
+
+def test_comparing_alone_turns_ejection_on() -> None:
+    alone = Outliers(failures=0, slow=5.0)
+    assert allowed(alone, 4) == 2
+    assert not any(Detector().fail("a", alone) for _ in range(9))
+    assert allowed(Outliers(failures=0), 4) == 0

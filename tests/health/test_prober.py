@@ -170,7 +170,7 @@ def test_readiness_takes_out_and_brings_back() -> None:
     play(story, BOTH, fate)
 
 
-def test_liveness_condemns_and_leaves_no_task() -> None:
+def test_liveness_evicts_and_a_replica_that_nothing_replaces_goes_after_all() -> None:
     fate = Fate()
 
     async def story(world: World) -> None:
@@ -178,23 +178,34 @@ def test_liveness_condemns_and_leaves_no_task() -> None:
         await asyncio.sleep(20)
         fate.live = FAILED
         await asyncio.sleep(33)
-        assert world.state() is State.FAILED
-        assert health_tasks() == []
-        assert (
-            world.count("tidegate_probes_total", service="web", kind="liveness", outcome="failed")
-            == 3
+        assert world.state() is State.UNHEALTHY
+        assert world.endpoints() == []
+        assert world.known().reason == "liveness failed, 3 times in a row: connection refused"
+        failed = world.count(
+            "tidegate_probes_total", service="web", kind="liveness", outcome="failed"
         )
+        assert failed in (3, 4)
+        await asyncio.sleep(75)
+        assert world.state() is State.FAILED
+        assert "no replacement was ready within" in world.known().reason
+        assert health_tasks() == []
+        assert world.told() == ["replica-ready", "replica-evicted", "replica-condemned"]
 
     play(story, BOTH, fate)
 
 
-def test_readiness_of_an_unhealthy_replica_does_not_forgive_its_liveness() -> None:
+def test_readiness_of_an_evicted_replica_does_not_forgive_its_liveness() -> None:
     fate = Fate(ready=PASSED, live=FAILED)
 
     async def story(world: World) -> None:
         world.add(a_replica(state=State.UNHEALTHY))
         await asyncio.sleep(33)
-        assert world.state() is State.FAILED
+        assert world.told()[-1] == "replica-evicted"
+        await asyncio.sleep(20)
+        assert world.state() is State.UNHEALTHY
+        fate.live = PASSED
+        await asyncio.sleep(11)
+        assert world.state() is State.READY
 
     play(story, BOTH, fate)
 
@@ -308,52 +319,7 @@ def test_a_sleeping_service_costs_no_task_and_no_timer() -> None:
         play(story, BOTH, Fate())
 
 
-# Limits and the end
-
-
-def test_200_replicas_never_exceed_the_limit_and_starts_do_not_wait() -> None:
-    under_way, most = 0, 0
-
-    async def slow(check: Check, replica: Replica, timeout: float) -> Finding:
-        nonlocal under_way, most
-        if check.http is None:
-            return PASSED
-        under_way += 1
-        most = max(most, under_way)
-        await asyncio.sleep(0.9)
-        under_way -= 1
-        return PASSED
-
-    health = a_health(readiness=Probe(http="/ready", every=1.0))
-
-    async def story() -> None:
-        async with a_world(health, slow, limit=7) as world:
-            for number in range(200):
-                world.add(a_replica(f"web-{number}", State.READY))
-            await asyncio.sleep(30)
-            assert most == 7
-
-            world.configure(a_health(), service="late")
-            world.add(a_replica("late-1", service="late"))
-            await asyncio.sleep(0)
-            assert world.state("late-1") is State.READY
-
-    virtual_time.run(story())
-
-
-def test_the_limit_delays_no_replica_for_ever() -> None:
-    async def slow(check: Check, replica: Replica, timeout: float) -> Finding:
-        await asyncio.sleep(0.5)
-        return PASSED
-
-    async def story() -> None:
-        async with a_world(a_health(readiness=Probe(http="/ready", every=1.0)), slow, limit=2) as w:
-            for number in range(40):
-                w.add(a_replica(f"web-{number}", State.READY))
-            await asyncio.sleep(25)
-            assert {look.replica for look in w.looks} == {f"web-{n}" for n in range(40)}
-
-    virtual_time.run(story())
+# The end
 
 
 def test_a_closed_prober_starts_nothing_more() -> None:

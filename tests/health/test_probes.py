@@ -31,9 +31,9 @@ TIMEOUT = 5.0
 SHORT = 0.1
 
 
-async def got(handle: Handle, timeout: float = TIMEOUT) -> Finding:
+async def got(handle: Handle, timeout: float = TIMEOUT, check: Probe | None = None) -> Finding:
     async with serving(handle) as address:
-        return await probes.get(address, "/ready", timeout)
+        return await probes.get(address, check or Probe(http="/ready"), timeout)
 
 
 @on_each_loop
@@ -154,7 +154,7 @@ async def test_the_request_is_small_and_says_who_asks(path: str, line: bytes) ->
         seen = await read_head(sock)
 
     async with serving(note) as address:
-        await probes.get(address, path, TIMEOUT)
+        await probes.get(address, Probe.model_construct(http=path), TIMEOUT)
     assert seen == line + (
         f"Host: {address}\r\nUser-Agent: tidegate-probe/1\r\n"
         "Accept: */*\r\nConnection: close\r\n\r\n"

@@ -75,8 +75,33 @@ def test_rounds_keep_their_period_within_a_tenth(every: float, seed: int, due: f
     assert due + 0.9 * every - 1e-6 <= following <= due + 1.1 * every + 1e-6
 
 
-def test_missed_rounds_are_skipped() -> None:
-    assert next_due(0.0, 1.0, Random(1), now=100.0) == pytest.approx(100.01)
+def test_missed_rounds_are_skipped_and_their_replicas_spread_anew() -> None:
+    """A loop that stood still must not probe everybody in the turn in which it goes on."""
+    rng = Random(1)
+    per_tenth = [0] * 10
+    for number in range(1000):
+        due = next_due(number / 1000, 1.0, rng, now=100.0)
+        assert 100.01 <= due <= 101.0
+        per_tenth[min(9, int((due - 100) * 10))] += 1
+    assert max(per_tenth) < 2 * min(per_tenth)
+
+
+@pytest.mark.parametrize(
+    ("check", "crowd", "pause"),
+    [
+        (TCP, 1, 0.05),
+        (TCP, 101, 0.05),
+        (TCP, 2001, 1.0),
+        (HTTP, 501, 1.0),
+        (StartupProbe(exec=("ok",)), 1, 0.05),
+        (StartupProbe(exec=("ok",)), 21, 1.0),
+    ],
+)
+def test_all_starts_together_make_so_many_tries_a_second(
+    check: Check, crowd: int, pause: float
+) -> None:
+    late = Try(0.05, 1.0)
+    assert next_try(late, check, 0.05, crowd).pause == pytest.approx(pause)
 
 
 def test_many_replicas_spread_over_the_period() -> None:

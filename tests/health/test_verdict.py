@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from cluster.lifecycle import Event, State
 from config.service import Health, Probe, StartupProbe
 from health.duties import Duty
-from health.verdict import Finding, Opening, Result, Streak, Vitals, judge
+from health.verdict import Finding, Opening, Result, Streak, Vitals, fails_liveness, judge
 from tests.support.probed_world import FAILED, PASSED, UNKNOWN, a_health, a_replica
 
 HTTP_503 = Finding(Result.FAILED, "GET /ready answered 503")
@@ -48,12 +48,29 @@ def test_readiness_brings_back_after_successes_in_a_row() -> None:
 
 
 @pytest.mark.parametrize("state", [State.READY, State.UNHEALTHY])
-def test_failing_liveness_condemns_what_we_run(state: State) -> None:
-    health = a_health(liveness=Probe(tcp=True, failures=1))
-    assert judged(state, health, (Duty.LIVENESS, FAILED)) == (
-        Event.CONDEMNED,
-        "liveness failed: connection refused",
-    )
+def test_failing_liveness_is_a_reason_to_go_and_no_verdict_of_its_own(state: State) -> None:
+    health = a_health(liveness=Probe(tcp=True, failures=2))
+    vitals = Vitals()
+    vitals.liveness.record(FAILED)
+    assert fails_liveness(a_replica(state=state), vitals, health) is None
+    vitals.liveness.record(FAILED)
+    failed = fails_liveness(a_replica(state=state), vitals, health)
+    assert failed is not None
+    assert failed.reason == "liveness failed, 2 times in a row: connection refused"
+    assert judge(a_replica(state=state), vitals, health) is None
+    assert fails_liveness(a_replica(state=state, static=True), vitals, health) is None
+
+
+def test_an_evicted_replica_returns_by_its_liveness() -> None:
+    health = a_health(readiness=Probe(tcp=True), liveness=Probe(tcp=True))
+    vitals, replica = Vitals(), a_replica(state=State.UNHEALTHY)
+    vitals.readiness.record(PASSED)
+    vitals.liveness.record(FAILED)
+    assert judge(replica, vitals, health, evicted=True) is None
+    vitals.liveness.record(PASSED)
+    verdict = judge(replica, vitals, health, evicted=True)
+    assert verdict is not None
+    assert verdict.event is Event.PASSED
 
 
 def test_failing_liveness_only_takes_out_what_others_run() -> None:

@@ -128,6 +128,7 @@ _STREAMS: _Table = [
     ("Tidegate: tunnels alive by bytes", "bytes of either side keep it, silence ends it", BOTH),
     ("Tidegate: silence is no activity", "a stream keeps awake while its bytes move", BOTH),
     ("Tidegate: sleep ends what is silent", "a tunnel is closed, an answer cut", BOTH),
+    ("Tidegate: tunnels told to close", "of a replica that leaves, between two frames", BOTH),
     ("RFC 9112 §9.6: half-closed tunnels", "each side may end its half first", BOTH),
     ("RFC 9110 §9.3.2: HEAD", "the framing of a body that is not sent", BOTH),
     ("RFC 9110 §15.3.5: 204", "has neither body nor framing", REPLICA),

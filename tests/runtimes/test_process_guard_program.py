@@ -1,5 +1,8 @@
 """The guard program by itself: what it does with the words it is told and when its pipe ends."""
 
+import contextlib
+import fcntl
+import json
 import os
 import signal
 import subprocess
@@ -22,9 +25,9 @@ def ward() -> Iterator["subprocess.Popen[bytes]"]:
     process.wait()
 
 
-def _guard(folder: Path, words: str, grace: float = 20.0) -> None:
+def _guard(folder: Path, words: str, grace: float = 20.0, patience: float = 0.0) -> None:
     """Runs one to its end, having said these words."""
-    arguments = [str(PACKAGES), str(folder), "1000", str(grace)]
+    arguments = [str(PACKAGES), str(folder), "1000", str(grace), str(patience)]
     subprocess.run(
         [sys.executable, "-I", "-S", "-c", PROGRAM, *arguments],
         input=words.encode(),
@@ -80,15 +83,16 @@ def test_it_bounds_the_logs_of_what_is_kept(
     tmp_path: Path, ward: "subprocess.Popen[bytes]"
 ) -> None:
     arguments = [str(PACKAGES), str(tmp_path), "1000", "1"]
+    (tmp_path / "logs").mkdir()
     with subprocess.Popen(
         [sys.executable, "-I", "-S", "-c", PROGRAM, *arguments], stdin=subprocess.PIPE
     ) as guard:
         assert guard.stdin is not None
         guard.stdin.write(f"+{ward.pid}\nkeep\n".encode())
         guard.stdin.close()
-        log = tmp_path / "a.stdout"
+        log = tmp_path / "logs/a.stdout"
         deadline = time.perf_counter() + 20
-        while not (tmp_path / "a.stdout.1").exists():
+        while not (tmp_path / "logs/a.stdout.1").exists():
             assert time.perf_counter() < deadline
             with log.open("a") as file:
                 file.write("x" * 200)
@@ -125,3 +129,59 @@ def _wait_until_ignored(pid: int, number: signal.Signals) -> None:
             return
         assert time.perf_counter() < deadline
         time.sleep(0.01)
+
+
+@contextlib.contextmanager
+def _left_alone(
+    state: Path, ward: "subprocess.Popen[bytes]"
+) -> Iterator["subprocess.Popen[bytes]"]:
+    """A guard whose Tidegate has just been killed."""
+    arguments = [str(PACKAGES), str(state), "1000", "5", "30"]
+    with subprocess.Popen(
+        [sys.executable, "-I", "-S", "-c", PROGRAM, *arguments], stdin=subprocess.PIPE
+    ) as guard:
+        assert guard.stdin is not None
+        guard.stdin.write(f"+{ward.pid}\n".encode())
+        guard.stdin.close()
+        try:
+            yield guard
+        finally:
+            guard.kill()
+
+
+@contextlib.contextmanager
+def _next_tidegate(state: Path) -> Iterator[None]:
+    with (state / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def test_what_the_next_tidegate_has_a_record_of_is_left_to_it(
+    tmp_path: Path, ward: "subprocess.Popen[bytes]"
+) -> None:
+    (tmp_path / "replicas").mkdir()
+    (tmp_path / "replicas/web-1.json").write_text(json.dumps({"pid": ward.pid}))
+    with _left_alone(tmp_path, ward) as guard:
+        with pytest.raises(subprocess.TimeoutExpired):
+            guard.wait(1.5)
+        assert ward.poll() is None
+        with _next_tidegate(tmp_path):
+            assert guard.wait(10) == 0
+        assert ward.poll() is None
+
+
+def test_what_was_only_half_begun_ends_when_the_next_tidegate_comes(
+    tmp_path: Path, ward: "subprocess.Popen[bytes]"
+) -> None:
+    with _left_alone(tmp_path, ward) as guard, _next_tidegate(tmp_path):
+        assert guard.wait(10) == 0
+        assert ward.wait(5) == -signal.SIGKILL
+
+
+def test_when_nobody_comes_in_time_it_ends_what_is_in_its_care(
+    tmp_path: Path, ward: "subprocess.Popen[bytes]"
+) -> None:
+    before = time.perf_counter()
+    _guard(tmp_path, f"+{ward.pid}\n", patience=1.0)
+    assert ward.wait(5) == -signal.SIGTERM
+    assert time.perf_counter() - before >= 1.0

@@ -45,6 +45,7 @@ class Caller:
     def __init__(self, book: Book) -> None:
         self.book = book
         self.serial = next(book.serials)
+        self.is_over = False  # the last answer said that it is
 
     async def __aenter__(self) -> "Caller":
         # The port is known before anybody can accept the connection; a reset leaves it at once.
@@ -82,6 +83,7 @@ class Caller:
 
     async def _answer(self) -> tuple[int, bytes]:
         head = await self.reader.readuntil(b"\r\n\r\n")
+        self.is_over = b"\r\nconnection: close\r\n" in head.lower()
         length = int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0])
         return int(head.split()[1]), await self.reader.readexactly(length)
 
@@ -97,6 +99,7 @@ async def calling(book: Book, *plans: tuple[str, str, str, bytes, bool]) -> Asyn
                 going = True
                 while going and not done.is_set():
                     going = await caller.ask(method, service, path, body) and kept
+                    going = going and not caller.is_over
                     await asyncio.sleep(_THINKING)
 
     async with asyncio.TaskGroup() as group:

@@ -7,9 +7,10 @@ counters that follow the law of the messages.
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
@@ -17,6 +18,7 @@ from autoscaler.leasing import Leasing
 from autoscaler.metrics import AutoscalerMetrics
 from autoscaler.scaler import Scaler
 from cluster.counting import Counting
+from cluster.courses import Courses
 from cluster.discovery import Discovery
 from cluster.endpoints import StaticEndpoints
 from cluster.events import Events
@@ -29,6 +31,7 @@ from cluster.model import Replica
 from cluster.placing import Placing
 from cluster.reconciler import Reconciler
 from cluster.registry import Registry
+from cluster.rollouts import Rollouts
 from cluster.tasks import Tasks
 from config.service import Service
 from health.duties import Check
@@ -38,6 +41,7 @@ from health.verdict import Finding, Result
 from runtimes.simulated import SimulatedRuntime
 from runtimes.simulated_count import SimulatedCountRuntime
 from runtimes.simulated_engine import SimulatedEngine
+from tests.support.scaling_facts import Page
 
 
 @dataclass(slots=True)
@@ -50,6 +54,7 @@ class ControlWorld:
     events: Events
     collectors: CollectorRegistry
     leasing: Leasing
+    rollouts: Rollouts
     holding: set[str] = field(default_factory=set)
     _seen: dict[str, set[str]] = field(default_factory=dict)
 
@@ -105,8 +110,15 @@ async def control_world(
     engine: SimulatedEngine | None = None,
     counted: bool = False,
     choose_victim: bool = True,
+    passes: Callable[[Check, Replica], bool] = lambda check, replica: True,
+    state: Path | None = None,
+    seed: int = 7,
 ) -> AsyncIterator[ControlWorld]:
-    """Started, with everything on the engine already discovered."""
+    """Started, with everything on the engine already discovered.
+
+    `passes` says what a probe of a replica that answers comes to. `state`: what is remembered of
+    revisions lies there; `seed`: a second one on the same engine needs names of its own.
+    """
     engine = engine or SimulatedEngine()
     clock = asyncio.get_running_loop().time
     collectors = CollectorRegistry()
@@ -115,18 +127,17 @@ async def control_world(
     uneven = partial(random.Random(11).uniform, 0.7, 1.3)
     failures = Failures(registry, events, metrics, clock, engine_owns_count=counted, jitter=uneven)
     collectors.register(ReplicaLedger(registry, clock))
-    rng = random.Random(7)
-
-    async def attempt(check: Check, replica: Replica, timeout: float) -> Finding:
-        heard = replica.address is not None and engine.answers(replica.address)
-        return Finding(Result.PASSED if heard else Result.FAILED, "asked the engine")
+    rollouts = Rollouts(registry, events, metrics, failures, Courses(state, events), clock)
+    rng = random.Random(seed)
 
     async with Tasks() as tasks:
         runtime: SimulatedRuntime | SimulatedCountRuntime
         performer: Placing | Counting
         if counted:
             runtime = SimulatedCountRuntime("us", engine, choose_victim=choose_victim)
-            performer = Counting(registry, runtime, tasks, failures, events, metrics, clock)
+            performer = Counting(
+                registry, runtime, tasks, failures, events, metrics, clock, rollouts.target
+            )
         else:
             runtime = SimulatedRuntime("us", engine)
             performer = Placing(
@@ -136,15 +147,17 @@ async def control_world(
             )  # fmt: skip
         static = StaticEndpoints(registry, clock, clock)
         scaler = Scaler(registry, events, clock, clock, AutoscalerMetrics(collectors))
-        leasing = Leasing(scaler, events, clock, lambda: f"{rng.getrandbits(24):06x}")
+        leasing = Leasing(
+            scaler, events, clock, clock, lambda: f"{rng.getrandbits(24):06x}", Page()
+        )
         keeping = Keeping(registry, clock, can=runtime.capabilities.keep)
         reconciler = Reconciler(
-            registry, performer, static, failures, lambda service: {}, leasing.replicas,
-            keeping=keeping,
+            registry, performer, static, failures, lambda service: {}, rollouts,
+            leasing.replicas, keeping=keeping,
         )  # fmt: skip
         prober = Prober(
             registry, runtime.execute, tasks, events, clock, rng, HealthMetrics(collectors),
-            attempt=attempt,
+            attempt=_asking(engine, passes), evicted=failures.evicted,
         )  # fmt: skip
         discovery = Discovery(
             registry, runtime, failures, events, metrics, clock,
@@ -152,7 +165,7 @@ async def control_world(
             jitter=uneven,
         )  # fmt: skip
         world = ControlWorld(
-            registry, engine, scaler, reconciler, discovery, events, collectors, leasing
+            registry, engine, scaler, reconciler, discovery, events, collectors, leasing, rollouts
         )
         registry.on_snapshot(world.follow)
         specs = {service.name: service for service in services}
@@ -167,6 +180,16 @@ async def control_world(
         finally:
             prober.close()
             reconciler.halt()
+
+
+def _asking(
+    engine: SimulatedEngine, passes: Callable[[Check, Replica], bool]
+) -> Callable[[Check, Replica, float], Awaitable[Finding]]:
+    async def attempt(check: Check, replica: Replica, timeout: float) -> Finding:
+        heard = replica.address and engine.answers(replica.address) and passes(check, replica)
+        return Finding(Result.PASSED if heard else Result.FAILED, "asked the engine")
+
+    return attempt
 
 
 def reconfigure(world: ControlWorld, *services: Service) -> None:

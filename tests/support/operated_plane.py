@@ -5,11 +5,12 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from admin.ports import ReloadResult
-from admin.views import LeaseView, ReplicaView, ServiceView, TroubleView, moment
+from admin.ports import ReloadResult, UpgradeResult
+from admin.views import LeaseView, ReplicaView, RolloutView, ServiceView, TroubleView, moment
 from cluster.events import Events
 from cluster.lifecycle import State
 from cluster.model import Address, Mode, Replica
+from cluster.rollout import Phase
 from cluster.runtime import LogLine, RuntimeFailure
 
 NOON = 1_700_000_000.0  # 2023-11-14T22:13:20Z
@@ -128,6 +129,10 @@ def broken(name: str = "job") -> ServiceView:
     return replace(asleep(name), desired=1, mode=Mode.STABLE, trouble=trouble)
 
 
+def rolled_back(revision: str, phase: Phase = Phase.ROLLED_BACK) -> RolloutView:
+    return RolloutView(phase, revision, "0a1b2c3d", "0a1b2c3d", 1, 0, None, "by hand")
+
+
 def ticking_clock() -> float:
     return NOON
 
@@ -141,6 +146,7 @@ class OperatedPlane:
     )
     events: Events = field(default_factory=lambda: Events(ticking_clock))
     unready: str | None = None
+    upgraded: UpgradeResult = field(default_factory=lambda: UpgradeResult(True, 4711))
     result: ReloadResult = field(default_factory=lambda: ReloadResult(True, changed=("web",)))
     reload_gate: asyncio.Event | None = None
     reloaded: asyncio.Event = field(default_factory=asyncio.Event)
@@ -155,6 +161,8 @@ class OperatedPlane:
     refreshed: int = 0
     woken: list[str] = field(default_factory=list)
     hand: dict[str, tuple[int, float | None]] = field(default_factory=dict)
+    restarted: list[str] = field(default_factory=list)
+    former: dict[str, str] = field(default_factory=dict)  # the revision to go back to
 
     async def refresh(self) -> None:
         self.refreshed += 1
@@ -201,11 +209,27 @@ class OperatedPlane:
         self.known[name] = replace(service, leases=tuple(taken.values()))
         return given_back
 
+    def restart(self, name: str) -> None:
+        self.restarted.append(name)
+
+    def rollback(self, name: str) -> None:
+        if name not in self.former:
+            raise ValueError(f"no other revision of {name} is known to have been healthy")
+        self.known[name] = replace(
+            self.known[name], revision=self.former[name], rollout=rolled_back(self.former[name])
+        )
+
+    def release_rollback(self, name: str) -> None:
+        self.known[name] = replace(self.known[name], revision="0a1b2c3d", rollout=None)
+
     async def reload(self) -> ReloadResult:
         if self.reload_gate is not None:
             await self.reload_gate.wait()
         self.reloaded.set()
         return self.result
+
+    async def upgrade(self) -> UpgradeResult:
+        return self.upgraded
 
     async def logs(self, name: str, tail: int, follow: bool) -> AsyncIterator[LogLine]:
         self.asked_logs = (name, tail, follow)

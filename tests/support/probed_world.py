@@ -107,6 +107,9 @@ class World:
     def told(self) -> list[str]:
         return [happening.kind for happening in self.events.since()]
 
+    def said(self, kind: str) -> list[str]:
+        return [one.message for one in self.events.since() if one.kind == kind]
+
     def endpoints(self, service: str = "web") -> list[str]:
         return [endpoint.replica for endpoint in self.registry.snapshot(service).endpoints]
 

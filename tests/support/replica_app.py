@@ -7,6 +7,7 @@ the time that Python itself needs. One thread for each connection; keep-alive.
     /sleep?ms=N      answers after N ms             /status/NNN   answers with that status
     /stream?chunks=N&ms=M&size=S   N chunks of S bytes, M ms apart
     /tunnel          switches protocols, and gives back every byte
+    /websocket       a WebSocket that gives back every frame, a Close included, and then ends
     /cut?size=S      promises more than it sends    /drop         closes without an answer
     /ready /live     200 or 503                     /toggle/ready /toggle/live
     /exit?code=N     ends at once                   /memory?mib=N takes N MiB and keeps it
@@ -15,7 +16,8 @@ the time that Python itself needs. One thread for each connection; keep-alive.
                      answer is sent (so that the next may come): asleep, most_asleep
 
 From the environment: PORT; START_DELAY seconds before it listens; FAIL_READY_FILE: not ready while
-this file exists; RESPONSE_MS before each answer; SLOTS: so many of /sleep at once, others wait;
+this file exists; RESPONSE_MS before each answer; INSTEAD: a folder, and while it has a file with
+PORT as its name, / does what the path in it does; SLOTS: so many of /sleep at once, others wait;
 IGNORE_TERM=1: only SIGKILL ends it. On SIGTERM it stops listening, finishes what is in flight, and
 ends with code 0.
 """
@@ -93,7 +95,7 @@ class Connection:
             self.peer.close()
 
     def exchange(self, line: bytes) -> None:
-        target = line.split()[1].decode("latin-1")
+        target = instead_of(line.split()[1].decode("latin-1"))
         fields = self.fields()
         body = self.body(fields)
         if fields.get("connection", "").lower() == "close" or b"HTTP/1.0" in line:
@@ -159,6 +161,8 @@ class Connection:
                 self.open = False
             case "tunnel":
                 self.tunnel()
+            case "websocket":
+                self.websocket(asked["key"])
             case "cut":
                 size = int(asked.get("size", "10"))
                 self.peer.sendall(_head(200, f"Content-Length: {size + 1}") + b"x" * size)
@@ -178,6 +182,19 @@ class Connection:
             self.peer.sendall(data)
         self.open = False
 
+    def websocket(self, key: str) -> None:
+        """RFC 6455 §5, for short frames; the accepted key comes from whoever asks for it."""
+        accepted = f"Sec-WebSocket-Accept: {key}"
+        self.peer.sendall(_head(101, "Connection: Upgrade", "Upgrade: websocket", accepted))
+        self.open = False
+        while head := self.reader.read(2):
+            mask, size = self.reader.read(4), head[1] & 0x7F
+            masked = self.reader.read(size)
+            plain = bytes(byte ^ mask[at % 4] for at, byte in enumerate(masked))
+            self.peer.sendall(bytes((head[0], size)) + plain)
+            if head[0] & 0x0F == 8:
+                return
+
     def stream(self, chunks: int = 3, ms: int = 10, size: int = 10) -> None:
         self.peer.sendall(_head(200, "Transfer-Encoding: chunked"))
         for _ in range(chunks):
@@ -193,6 +210,18 @@ class Connection:
         self.peer.sendall(_head(status, length if self.open else f"{length}\r\nConnection: close"))
         if status >= 200 and status not in (204, 304):
             self.peer.sendall(data)
+
+
+def instead_of(target: str) -> str:
+    """One of several replicas of a service is told apart by its port."""
+    folder = os.environ.get("INSTEAD")
+    if folder is None or target != "/":
+        return target
+    try:
+        with open(os.path.join(folder, os.environ["PORT"])) as file:
+            return file.read().strip()
+    except FileNotFoundError:
+        return target
 
 
 def _head(status: int, *lines: str) -> bytes:

@@ -89,6 +89,13 @@ class Running:
         async with asyncio.timeout(within):
             return await self.process.wait()
 
+    async def kill(self) -> None:
+        """SIGKILL to the control process alone; whoever has its log open may go on."""
+        self.process.kill()
+        async with asyncio.timeout(DEADLINE):
+            while is_alive(self.process.pid):  # noqa: ASYNC110 (asyncio waits for its pipes too)
+                await asyncio.sleep(0.005)
+
     def said(self, kind: str) -> list[str]:
         return [str(line["message"]) for line in self.log if line.get("kind") == kind]
 

@@ -1,6 +1,9 @@
 """Facts for the autoscaler's tests, in one line each."""
 
+from collections.abc import Sequence
+
 from autoscaler.decision import Counts, Observation
+from autoscaler.leases import Kept
 from autoscaler.rules import Means
 from cluster.lifecycle import State
 from cluster.messages import LoadReport
@@ -70,3 +73,16 @@ def report(
 def replica(name: str, state: State = State.READY, service: str = "web") -> Replica:
     """A record in the registry, with an address."""
     return Replica(name, service, "r1", state, 0.0, 0.0, address=Address("127.0.0.1", 1))
+
+
+class Page:
+    """A book of leases in memory."""
+
+    def __init__(self) -> None:
+        self.leases: Sequence[Kept] = []
+
+    def read(self) -> Sequence[Kept]:
+        return self.leases
+
+    def write(self, leases: Sequence[Kept]) -> None:
+        self.leases = leases

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from admin.ports import ReloadResult
+from admin.ports import ReloadResult, UpgradeResult
 from cluster.runtime import RuntimeFailure
 from tests.support.operated_plane import asleep, awake
 from tests.support.served_plane import Served, serving
@@ -50,6 +50,18 @@ def test_status_of_one_service_shows_its_replicas(tidegate: Said, served: Served
     assert "1 ready of 2 wanted (from 0 to 10, stable)" in tidegate.out
     (row,) = [line.split() for line in tidegate.out.splitlines() if line.startswith("web-1")]
     assert row[:5] == ["web-1", "ready", "127.0.0.1:40000", "0a1b2c3d", "7"]
+
+
+def test_status_shows_who_is_ejected_and_why(tidegate: Said, served: Served) -> None:
+    reason = "ejected for 10 s: 5 requests in a row failed (last: an answer 5xx)"
+    web = awake()
+    served.plane.known["web"] = replace(
+        web, replicas=(replace(web.replicas[0], ejected=True, reason=reason), web.replicas[1])
+    )
+    assert tidegate("status", "web", "--admin", served.url) == 0
+    (line,) = [line for line in tidegate.out.splitlines() if "web-1" in line]
+    assert line.split()[1] == "ejected"
+    assert line.endswith(reason)
 
 
 def test_status_of_very_many_shows_those_in_use_unless_all_are_asked_for(
@@ -181,6 +193,19 @@ def test_status_shows_what_a_service_waits_for_and_what_has_completed(
 def test_reload_tells_what_changed(tidegate: Said, served: Served) -> None:
     assert tidegate("reload", "--admin", served.url) == 0
     assert tidegate.out == "reloaded\nchanged: web\n"
+
+
+def test_an_upgrade_names_the_process_that_took_over(tidegate: Said, served: Served) -> None:
+    assert tidegate("upgrade", "--admin", served.url) == 0
+    assert "process 4711 " in tidegate.out
+    assert tidegate("upgrade", "--json", "--admin", served.url) == 0
+    assert json.loads(tidegate.out) == {"pid": 4711}
+
+
+def test_a_failed_upgrade_says_why_and_is_exit_code_1(tidegate: Said, served: Served) -> None:
+    served.plane.upgraded = UpgradeResult(False, 0, "tidegate.yaml:3: nonsense")
+    assert tidegate("upgrade", "--admin", served.url) == 1
+    assert "tidegate.yaml:3: nonsense" in tidegate.err
 
 
 def test_a_refused_reload_tells_all_problems_and_is_exit_code_2(

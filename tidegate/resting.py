@@ -1,0 +1,111 @@
+"""At rest: nothing is acted on, the locks are free, and whoever comes may have the gateways.
+
+In the order in which nobody else could be in the way, and back in the other.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import socket
+from pathlib import Path
+
+from cluster.runtime import RuntimeFailure
+from cluster.tasks import Tasks
+from tidegate.build import System, offers_of
+from tidegate.front import Inside
+from tidegate.lock import OwnerLock
+from tidegate.offer import Offer
+from tidegate.upgrade import Refused
+from tidegate.worker import Orphanage, Worker
+
+log = logging.getLogger("tidegate.upgrade")
+
+# Seconds for calls to the engine that are under way: stops with their grace, starts.
+PATIENCE = 30.0
+
+
+class Resting:
+    """Of one control process."""
+
+    def __init__(self, system: System, lock: OwnerLock, tasks: Tasks, drain: float) -> None:
+        self._system = system
+        self._lock = lock
+        self._tasks = tasks
+        self._drain = drain
+        self._discovering: asyncio.Task[None] | None = None
+        self._serving: asyncio.Task[None] | None = None
+        self._offer: Offer | None = None
+
+    def discover(self) -> None:
+        """From now on, but not at rest."""
+        self._discovering = self._tasks.start(self._system.discovery.run(), "discovery")
+
+    async def rest(self) -> list[socket.socket]:
+        """The sockets of the admin API. Raises Refused, and then all goes on."""
+        system = self._system
+        system.reconciler.halt()
+        if not await system.placing.gate.close(PATIENCE):
+            system.placing.gate.open()
+            system.reconciler.begin()
+            raise Refused("a replica is being started or stopped for long: try again later")
+        await self._stop_discovery()
+        with contextlib.suppress(RuntimeFailure):
+            await system.runtime.close()
+        system.gateway.let_go(True)
+        self._offer_ours()
+        self._lock.release()
+        return system.admin.listening()
+
+    async def resume(self) -> None:
+        """Nobody else lives in our place."""
+        system = self._system
+        self._lock.take()
+        await self._withdraw_ours()
+        try:
+            await system.runtime.open()
+        except RuntimeFailure as failure:
+            log.error("%s; services wait until it answers", failure.message)
+        # What the other one had begun already may serve somebody.
+        if await system.gateway.look(offers_of(system.settings)):
+            await system.gateway.take_over(system.control.snapshots(), self._drain)
+        system.gateway.let_go(False)
+        await system.discovery.sync()
+        self.discover()
+        system.placing.gate.open()
+        system.reconciler.begin()
+
+    async def leave(self) -> None:
+        """The other one is in charge: until the last request is answered here."""
+        await self._system.admin.stop()
+        if self._serving is not None:
+            await asyncio.wait([self._serving])
+
+    async def _stop_discovery(self) -> None:
+        """Before the engine is let go, or all would look lost."""
+        if self._discovering is not None:
+            self._discovering.cancel()
+            await asyncio.wait([self._discovering])
+
+    def _offer_ours(self) -> None:
+        """A gateway in this process is taken over like one of its own."""
+        front = self._system.gateway.front
+        if not isinstance(front, Inside):
+            return
+        worker = Worker(
+            None, f"gateway of {os.getpid()}", self._tasks, Orphanage(None), front.gateway
+        )
+        self._offer = Offer(
+            Path(offers_of(self._system.settings)), worker.listening, worker.taken, self._tasks
+        )
+        self._offer.open()
+        self._serving = self._tasks.start(worker.serve(None), "serve the next control process")
+
+    async def _withdraw_ours(self) -> None:
+        if self._offer is not None:
+            self._offer.close()
+            self._offer = None
+        if self._serving is not None:
+            self._serving.cancel()
+            await asyncio.wait([self._serving])
+            self._serving = None
