@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.ground import Containers, Ground, Processes
-from tests.faults.scenario import LONG
+from tests.faults.mode import LONG
 from tests.support.docker_engine import App, docker_app, docker_engine
 
 __all__ = ["docker_app", "docker_engine"]
@@ -54,6 +54,7 @@ ONLY_LONG = {
         "a_replica_that_hangs",
         "descriptors",
         "kill_9_of_a_gateway",
+        "kill_9_of_the_control",
         "scaling_loses",
         "services_that_cannot_run",
         "the_clock",

@@ -13,9 +13,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tests.faults.ground import Ground, owner_of
+from tests.faults.mode import LONG
 from tests.support.running import Running, cpu_seconds, descendants
 
-LONG = os.environ.get("TIDEGATE_FAULTS") == "long"
 # The engine's client keeps its connections for 15 s, and has as many as calls were under way.
 SETTLED_WITHIN = 40.0 if LONG else 15.0
 MORE_DESCRIPTORS = 4 if LONG else 12

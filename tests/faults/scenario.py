@@ -18,8 +18,8 @@ from tests.faults import ground as grounds
 from tests.faults import leaks, ledger, load, results
 from tests.faults.ground import Ground
 from tests.faults.judge import Bar, Verdict, judge
-from tests.faults.leaks import LONG
 from tests.faults.load import RATE, Load
+from tests.faults.mode import LONG
 from tests.faults.watch import Watch, watching
 from tests.support.running import Running, is_alive, tidegate
 

@@ -11,7 +11,8 @@ import pytest
 
 from tests.faults.ground import Containers, until_ready
 from tests.faults.judge import NOTHING, ONLY_UNSAFE
-from tests.faults.scenario import LONG, Stage, staged
+from tests.faults.mode import LONG
+from tests.faults.scenario import Stage, staged
 from tests.support.docker_engine import App
 from tests.support.faulty_engine import FaultyEngine, Slow, faulty_engine
 from tests.support.own_engine import OwnEngine, own_engine
@@ -56,7 +57,7 @@ async def test_the_engine_is_away(tmp_path: Path, engine_of_ours: OwnEngine, awa
 
 
 async def test_the_engine_is_slow(tmp_path: Path, docker_app: App) -> None:
-    """Each call takes seconds: a killed one gets no requests all the same, and is replaced later."""
+    """Each call takes seconds: a killed one gets no requests all the same, its successor comes."""
     async with faulty_engine(tmp_path / "docker.sock") as slow:
         runtime = {"docker": {"url": slow.url}}
         ground = Containers(tmp_path, docker_app, runtime=runtime)
