@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from autoscaler import sparing
 from autoscaler.active import Active
 from autoscaler.agenda import Agenda
 from autoscaler.chronicle import Chronicle
@@ -158,6 +159,17 @@ class Scaler:
     def rouse(self, service: str, by: str) -> None:
         """Wake it for somebody other than a request; nothing happens when it is awake."""
         self._rouse(service, by, self._clock())
+
+    def idle_since(self, service: str) -> float | None:
+        """When it was in use last (loop time); None while it may not be put to sleep."""
+        policy = self._active.get(service)
+        return sparing.idle_since(policy, self._clock()) if policy else None
+
+    def put_to_sleep(self, service: str, why: str) -> None:
+        """Before its time, for others that need its room; nothing happens when it must stay."""
+        policy, now, counts = self._active.get(service), self._clock(), self._active.counts(service)
+        if policy and (decision := sparing.put_to_sleep(policy, why, counts, now)):
+            self._act(service, decision, now)
 
     def keep_until(self, service: str, until: float) -> None:
         """It is leased until then (loop time): it neither freezes nor stops, nor does it wake.

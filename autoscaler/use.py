@@ -75,6 +75,10 @@ class Use:
         """Not stopped before, whatever was seen."""
         self._held_until = until
 
+    def forget(self) -> None:
+        """Whatever it was in use for has been long ago."""
+        self.load.last_activity = self._leased_awake = self._needed_at = -math.inf
+
     # Reading
 
     def is_on(self, *, up: bool, now: float) -> bool:

@@ -32,7 +32,12 @@ def limit_of_others() -> int | None:
     return _before[0] if _before else None
 
 
+def limit() -> int:
+    """How many there may be."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return _MOST if soft == resource.RLIM_INFINITY else soft
+
+
 def for_clients() -> int:
     """Descriptors from this number on are not for clients."""
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return int((_MOST if soft == resource.RLIM_INFINITY else soft) * _FOR_CLIENTS)
+    return int(limit() * _FOR_CLIENTS)

@@ -41,6 +41,7 @@ class Failures:
         self._ready_since: dict[str, float] = {}
         self._causes: dict[str, tuple[str, str]] = {}
         self._blaming: set[str] = set()
+        self._crowded: set[str] = set()
         self._evicted: set[str] = set()
         self._killed: set[str] = set()
         self._missed = Missed(jitter)
@@ -96,6 +97,15 @@ class Failures:
             self._registry.set_trouble(service, trouble)
         elif service in self._blaming:
             self._blaming.discard(service)
+            self._registry.set_trouble(service, None)
+
+    def crowd_out(self, service: str, trouble: Trouble | None) -> None:
+        """The host has no room for it. None: it has again, or nobody asks."""
+        if trouble is not None:
+            self._crowded.add(service)
+            self._registry.set_trouble(service, trouble)
+        elif service in self._crowded:
+            self._crowded.discard(service)
             self._registry.set_trouble(service, None)
 
     def _follow(self, replica: Replica) -> None:

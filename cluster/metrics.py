@@ -18,6 +18,34 @@ _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 _ENDED = (State.STOPPED, State.FAILED)
 
 
+class HostMetrics:
+    """What replicas ask of the machine, all services together."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.starts_under_way = Gauge(
+            "tidegate_starts_under_way",
+            "Replicas that hold one of the host's places for starts (host.starts).",
+            registry=registry,
+        )
+        self.starts_waiting = Gauge(
+            "tidegate_starts_waiting",
+            "Replicas that wait for one of the host's places for starts.",
+            registry=registry,
+        )
+        self.memory = Gauge(
+            "tidegate_host_memory_bytes",
+            "What host.memory allows all replicas together, and how much of it is taken.",
+            ["kind"],
+            registry=registry,
+        )
+        self.full = Counter(
+            "tidegate_host_full",
+            "How often replicas were not started because host.memory was used up.",
+            ["service"],
+            registry=registry,
+        )
+
+
 class ClusterMetrics:
     """Instruments of the reconciler and discovery."""
 
@@ -54,6 +82,7 @@ class ClusterMetrics:
             ["call"],
             registry=registry,
         )
+        self.host = HostMetrics(registry)
         self.rollouts = Counter(
             "tidegate_rollouts",
             "Rollouts that ended, by outcome: completed or failed.",

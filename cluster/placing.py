@@ -23,6 +23,7 @@ from cluster.model import Instance, Replica
 from cluster.registry import Registry
 from cluster.routed import Routed
 from cluster.runtime import InstanceRuntime, RuntimeFailure
+from cluster.starts import Starts
 from cluster.tasks import Tasks
 from cluster.workload import Workload
 from config.service import Service
@@ -47,9 +48,11 @@ class Placing:
         new_id: Callable[[str], str],
         given: Callable[[str], Mapping[str, str]] = lambda service: {},
         jitter: Callable[[], float] = lambda: 1.0,
+        starts: Starts | None = None,
     ) -> None:
         """`given` is what each replica of a service has in its environment from us. `jitter`:
-        about 1; what a pause before trying an engine again is multiplied with."""
+        about 1; what a pause before trying an engine again is multiplied with. Without `starts`,
+        any number may be started at once."""
         self._registry = registry
         self._runtime = runtime
         self._tasks = tasks
@@ -63,6 +66,7 @@ class Placing:
         self._new_id = new_id
         self._given = given
         self._jitter = jitter
+        self._starts = starts or Starts(registry, metrics)
         self._busy: dict[str, asyncio.Task[None]] = {}
         self._routed = Routed(registry)
 
@@ -133,15 +137,17 @@ class Placing:
     # Their tasks
 
     async def _start(self, replica: str, workload: Workload) -> None:
-        start = self._runtime.start(replica, self._equipped(workload))
-        await self._begin(replica, workload.service, self._calls("start", start), "started")
+        async with self._starts.place(replica, workload.service):
+            start = self._runtime.start(replica, self._equipped(workload))
+            await self._begin(replica, workload.service, self._calls("start", start), "started")
 
     async def _revive(self, replica: str) -> None:
         known = self._registry.replica(replica)
         if known is None or known.instance is None:
             return
-        resume = self._calls("resume", self._runtime.resume(known.instance))
-        await self._begin(replica, known.service, resume, "started again")
+        async with self._starts.place(replica, known.service):
+            resume = self._calls("resume", self._runtime.resume(known.instance))
+            await self._begin(replica, known.service, resume, "started again")
 
     async def _begin(
         self, replica: str, service: str, start: Awaitable[Instance], verb: str

@@ -6,12 +6,13 @@ the next look. A service for which nothing is to be done has no task and no time
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol, assert_never
 
 from cluster.endpoints import StaticEndpoints
 from cluster.failures import Failures
+from cluster.host import HostMemory
 from cluster.keeping import Keeping
 from cluster.messages import Drained
 from cluster.model import Desired
@@ -67,8 +68,12 @@ class Reconciler:
         leased: Callable[[str], Collection[str]] = lambda service: (),
         *,
         keeping: Keeping | None = None,
+        host: HostMemory | None = None,
     ) -> None:
         """`pending` is requests in flight by replica, `leased` the replicas to spare."""
+        self._host = host
+        if host is not None:
+            host.on_room(self.look)
         self._keeping = keeping
         self._registry = registry
         self._performer = performer
@@ -174,7 +179,8 @@ class Reconciler:
             healthy_for=spec.rollout.healthy_for,
             now=outlook.now,
         )
-        for action in plan(scene):
+        actions: Sequence[Action] = plan(scene)
+        for action in self._host.fitting(actions, spec) if self._host else actions:
             self._act(action, spec, workload)
         waits = [wait] if wait and desired.replicas else []
         if outlook.wait is not None:

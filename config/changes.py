@@ -16,12 +16,13 @@ _OUTSIDE_SERVICES = (
     "orphan_timeout",
     "runtime",
     "docker",
+    "host",
     "gateway",
     "admin",
 )
 # What is taken over while it runs; everything else out there is read once, at the start.
 _LIVE = re.compile(
-    r"gateway\.(?:limits|trusted_proxies|access_log|tls\[\d+\]\.certificates)(?![a-z_])"
+    r"(?:host|gateway\.(?:limits|trusted_proxies|access_log|tls\[\d+\]\.certificates))(?![a-z_])"
     r"|admin\.token_file\Z"
 )
 

@@ -36,6 +36,7 @@ NOT_FOR_ENDPOINTS = (
     *confinement.KEYS,
     "scaling",
     "stop_grace",
+    "priority",
     "rollout",
     "depends_on",
     "group",

@@ -99,6 +99,7 @@ def _settings(meaning: Meaning, file: Path, disk: Disk, environ: Mapping[str, st
         admin=admin,
         runtime=runtime_of(written.runtime),
         docker=written.runtime.docker or Docker(),
+        host=written.host,
         services=meaning.services,
     )
 

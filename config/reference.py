@@ -40,6 +40,7 @@ _SECTIONS = {
     "Certificate": "gateway.tls[].certificates[]",
     "Admin": "admin",
     "Docker": "runtime.docker",
+    "Host": "host",
     "Service": "services.NAME, defaults",
     "Secret": "secrets[]",
     "Resources": "resources",

@@ -156,4 +156,9 @@ class Service(Model):
     health: Health = Field(Health(), description="Probes and ejection.")
     drain: Duration = Field(30.0, description="How long requests in flight may finish.")
     stop_grace: Duration = Field(10.0, description="From SIGTERM to SIGKILL.")
+    priority: Count = Field(
+        0,
+        description="Who comes first when the host is full; idle services of a higher one are not "
+        "put to sleep for those of a lower one.",
+    )
     rollout: Rollout = Field(Rollout(), description="How a new revision replaces the old one.")

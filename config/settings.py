@@ -5,7 +5,14 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    WithJsonSchema,
+    model_validator,
+)
 
 from config.addresses import OWNER
 from config.fields import (
@@ -20,7 +27,14 @@ from config.fields import (
     Text,
 )
 from config.service import Service
-from config.units import Duration, Size
+from config.units import (
+    MEMORY_SCHEMA,
+    Duration,
+    Size,
+    format_ratio,
+    parse_ratio,
+    parse_size,
+)
 from config.wording import shown
 
 AccessLog = Literal["off", "json", "combined"]
@@ -43,6 +57,16 @@ class Limits(Model):
     connections_per_client: Count = Field(
         0, ge=0, description="Of one address at once; trusted_proxies may have more."
     )
+    held: Annotated[Count, Field(ge=0)] | None = Field(
+        None,
+        description="Requests that wait for replicas of all services together, at most four "
+        "fifths of them of one; more are answered with 503. Default: four fifths of `connections`.",
+    )
+
+    @property
+    def most_held(self) -> int:
+        """As a number; 0 is no limit."""
+        return self.connections * 4 // 5 if self.held is None else self.held
 
 
 class Certificate(Model):
@@ -137,6 +161,59 @@ class Runtime(Model):
         raise ValueError(f"must be process, docker or {{docker: {{...}}}}, got {shown(value)}")
 
 
+def _memory(value: object) -> object:
+    """A size, or a ratio of what the machine has."""
+    if value is None or type(value) is float:
+        return value
+    if isinstance(value, str) and value.strip().endswith("%"):
+        return parse_ratio(value)
+    try:
+        return parse_size(value)
+    except ValueError:
+        wrong = f"must be a size such as 6GiB or a ratio such as 80%, got {shown(value)}"
+        raise ValueError(wrong) from None
+
+
+def _some_memory(value: float | int | None) -> float | int | None:
+    if value is not None and value <= 0:
+        raise ValueError("must be more than 0")
+    if isinstance(value, float) and value > 1.0:
+        raise ValueError(f"must be at most 100%, got {format_ratio(value)}")
+    return value
+
+
+Memory = Annotated[
+    float | int | None,
+    BeforeValidator(_memory),
+    AfterValidator(_some_memory),
+    PlainSerializer(lambda value: format_ratio(value) if isinstance(value, float) else value),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "pattern": MEMORY_SCHEMA},
+                {"type": "integer", "minimum": 1},
+                {"type": "null"},
+            ]
+        }
+    ),
+]
+
+
+class Host(Model):
+    """What replicas may ask of the machine that they run on, all services together."""
+
+    starts: Workers = Field(
+        "auto",
+        description="Replicas that may be started at once; auto is four per core and at least 8, "
+        "0 is no limit.",
+    )
+    memory: Memory = Field(
+        None,
+        description="Memory for all replicas, as in 6GiB or 80% of what the machine has. What does "
+        "not fit is not started: idle services are put to sleep for it. null is no limit.",
+    )
+
+
 def _owner(name: str) -> str:
     if not OWNER.fullmatch(name):
         raise ValueError(
@@ -164,6 +241,7 @@ class File(Model):
         "go on and wait for the next Tidegate; 0 ends them at once.",
     )
     runtime: Runtime = Field(Runtime(), description="What runs replicas.")
+    host: Host = Field(Host(), description="What replicas may ask of the machine.")
     defaults: dict[str, Any] = Field({}, description="Any key of a service, for all of them.")
     services: dict[str, Any] = Field({}, description="What is routed to, by name.")
 
@@ -181,5 +259,6 @@ class Settings(Model):
     orphan_timeout: float = 60.0
     runtime: str = "process"
     docker: Docker = Docker()
+    host: Host = Host()
     services: dict[str, Service]
     warnings: tuple[str, ...] = Field((), exclude=True)

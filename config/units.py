@@ -178,6 +178,7 @@ Duration = Annotated[
         }
     ),
 ]
+MEMORY_SCHEMA = rf"^{_NUMBER_SCHEMA}\s*([KMGT]i?B|kB|B|%)?$"
 Positive = Annotated[Duration, AfterValidator(above_zero)]
 Window = Annotated[Duration, at_least(1.0)]
 Size = Annotated[

@@ -37,6 +37,7 @@ class Admission:
 
     def enter(self, peer: "Peer", connection: socket.socket | None) -> Problem | None:
         """Why it cannot stay, if so."""
+        self._context.crowd.look()
         count = self._counts[peer.ip] = self._counts.get(peer.ip, 0) + 1
         limits = self._context.limits
         present, everyone = len(self._context.connections), self._context.everyone
@@ -57,6 +58,7 @@ class Admission:
         return None
 
     def leave(self, peer: "Peer") -> None:
+        self._context.crowd.look()
         count = self._counts.pop(peer.ip) - 1
         if count:
             self._counts[peer.ip] = count

@@ -15,9 +15,11 @@ from config.settings import Limits
 from gateway.access_log import AccessLog, access_log
 from gateway.admission import Admission
 from gateway.bulk import LONG
+from gateway.crowd import Crowd
 from gateway.destination import Destination, Route
 from gateway.dispatch import Slot
 from gateway.fields import Peer
+from gateway.held import Held
 from gateway.ignored import Network
 from gateway.peers import Everyone
 from gateway.problems import Problem
@@ -68,8 +70,9 @@ class Context:
     """The shared state of one gateway."""
 
     __slots__ = (
-        "access_log", "admission", "connections", "date", "draining", "emptied", "events",
-        "everyone", "id_line", "id_prefix", "idle_timeout", "ids", "limits", "loop", "patience",
+        "access_log", "admission", "connections", "crowd", "date", "draining", "emptied", "events",
+        "everyone", "held", "id_line", "id_prefix", "idle_timeout", "ids", "limits", "loop",
+        "patience",
         "paused", "read_buffer", "rng", "routes", "silence", "source", "sweep", "table", "tasks",
         "trusted", "unrouted",
     )  # fmt: skip
@@ -93,6 +96,8 @@ class Context:
         self.draining = False
         self.patience = math.inf  # seconds for a client between two requests
         self.admission = Admission(self)
+        self.crowd = Crowd(self)
+        self.held = Held(everyone.held if everyone is not None else None)
         self.limit(settings.limits)
         self.table: Table[Route] = Table()
         self.routes: Mapping[str, Route] = {}  # by the service's name
@@ -115,6 +120,7 @@ class Context:
         self.idle_timeout = limits.idle_timeout or math.inf
         if not self.draining:
             self.patience = self.idle_timeout
+        self.held.limit = limits.most_held
         self.admission.limited()
 
     def refresh_date(self) -> None:
@@ -126,7 +132,7 @@ class Context:
         if destination is None:
             now = self.loop.time()
             destination = route.destination = Destination(
-                route.service, self.rng, now, self.everyone
+                route.service, self.rng, now, self.everyone, self.held
             )
             destination.snapshot = route.snapshot
             if route.snapshot is not None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from cluster.messages import EndpointSnapshot
 from gateway.dispatch import Dispatcher
 from gateway.door import Door
+from gateway.held import Held
 from gateway.peers import Everyone
 from gateway.problems import Problem
 from gateway.retry import Budget
@@ -42,10 +43,15 @@ class Destination:
     )  # fmt: skip
 
     def __init__(
-        self, service: Routed, rng: random.Random, now: float, everyone: Everyone | None = None
+        self,
+        service: Routed,
+        rng: random.Random,
+        now: float,
+        everyone: Everyone | None = None,
+        held: Held | None = None,
     ) -> None:
         self.name = service.name
-        self.dispatcher: Dispatcher[Exchange] = Dispatcher(rng)
+        self.dispatcher: Dispatcher[Exchange] = Dispatcher(rng, held)
         self.counters = Counters(now)
         self.budget = Budget(now)
         self.snapshot: EndpointSnapshot | None = None

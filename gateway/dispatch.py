@@ -13,9 +13,12 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from cluster.messages import Endpoint, Served
 from config.service import Balance
+from gateway import problems
 from gateway.balancer import Draws, picker
 from gateway.conduct import Conduct
+from gateway.held import Held
 from gateway.peers import BOUND_BEFORE, JUST_CAME, Count, Peers, Tokens
+from gateway.problems import Problem
 from gateway.slow_start import SlowStart
 
 if TYPE_CHECKING:
@@ -44,6 +47,7 @@ class Slot:
     is_heeded: bool = False
     conduct: Conduct | None = None
     connecting: "dict[Upstream, None]" = field(default_factory=dict)
+    open: int = 0  # connections to it
     idle: "list[Upstream]" = field(default_factory=list)
     parked: "OrderedDict[Exchange, None]" = field(default_factory=OrderedDict)
 
@@ -67,11 +71,15 @@ class Dispatcher(Generic[W]):
     """Endpoints, their counts, and the queue of one service."""
 
     __slots__ = (
-        "_balance", "_compared", "_everywhere", "_leaving", "_open", "_peers", "_pick", "_rng",
-        "_slow_start", "concurrency", "queue_size", "slots", "waiting",
+        "_balance", "_compared", "_everywhere", "_held", "_leaving", "_open", "_peers", "_pick",
+        "_rng", "_slow_start", "_told", "concurrency", "full", "queue_size", "slots", "waiting",
     )  # fmt: skip
 
-    def __init__(self, rng: Draws) -> None:
+    def __init__(self, rng: Draws, held: Held | None = None) -> None:
+        """`held` counts those who wait for all services."""
+        self._held = held or Held()
+        self._told = 0  # of those who wait here
+        self.full = problems.QUEUE_FULL  # why one could not wait, as found last
         self._rng = rng
         self._balance: Balance = "least_in_flight"
         self._slow_start = SlowStart(picker(self._balance, rng), 0.0)
@@ -152,11 +160,12 @@ class Dispatcher(Generic[W]):
         return True
 
     def wait(self, waiter: W, *, first: bool = False) -> bool:
-        """Join the queue; False when it is full. `first` is for one that was bound before."""
+        """Join the queue; False when it is `full`. `first` is for one that was bound before."""
         if first:
             self.waiting[waiter] = next(iter(self.waiting.values()), self._stamp())
             self.waiting.move_to_end(waiter, last=False)
-        elif not self._has_room():
+        elif (full := self._full()) is not None:
+            self.full = full
             return False
         else:
             self.waiting[waiter] = self._stamp()
@@ -285,18 +294,28 @@ class Dispatcher(Generic[W]):
     def _stamp(self) -> int:
         return self._peers.stamp() if self._peers is not None else 0
 
-    def _has_room(self) -> bool:
-        """For one more in the queue, which the other processes may see before it is there."""
+    def _full(self) -> Problem | None:
+        """Why one more may not wait. It is counted before it does: others may be asking too."""
         here, everywhere = len(self.waiting), self._everywhere
-        if everywhere is None or here >= self.queue_size:
-            return here < self.queue_size
-        everywhere.tell(here + 1)
-        if everywhere.total() > self.queue_size:
+        if here >= self.queue_size:
+            return problems.QUEUE_FULL
+        own = here
+        if everywhere is not None:
+            everywhere.tell(here + 1)
+            own = everywhere.total() - 1
+            if own >= self.queue_size:
+                everywhere.tell(here)
+                return problems.QUEUE_FULL
+        if self._held.has_room(own):
+            return None
+        if everywhere is not None:
             everywhere.tell(here)
-            return False
-        return True
+        return problems.TOO_MANY_HELD
 
     def _tell_peers(self) -> None:
+        if self._told != len(self.waiting):
+            self._held.changed(len(self.waiting) - self._told)
+            self._told = len(self.waiting)
         if self._everywhere is not None:
             self._everywhere.tell(len(self.waiting))
         if self._peers is not None:

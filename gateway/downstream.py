@@ -177,6 +177,9 @@ class Downstream(asyncio.Protocol):
             return
         if uploaded:
             exchange.upload(uploaded)
+        crowd = context.crowd
+        if crowd.is_dense and type(exchange) is Exchange and crowd.refuses(exchange, now):
+            return
         exchange.begin(now)
 
     def _begin_body(self, length: int) -> bytes:

@@ -5,10 +5,11 @@ through `end`, which gives back what `begin` and `bind` took; what goes wrong is
 """
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cluster.messages import OutcomeKind
-from gateway import conduct, problems, recovery
+from gateway import conduct, recovery
 from gateway.access_log import entry_of
 from gateway.fields import unframed
 from gateway.framing import CHUNKED, UNTIL_CLOSE
@@ -97,7 +98,8 @@ class Exchange:
             self.reject(trouble, trouble.code)
             return
         if not destination.dispatcher.wait(self, first=first):
-            self.reject(problems.queue_full(destination.retry_after()), "queue-full")
+            full = destination.dispatcher.full
+            self.reject(replace(full, retry_after=destination.retry_after()), full.code)
             return
         self._queued_at = now
         self.client.deadline = now + destination.queue_timeout
@@ -132,6 +134,9 @@ class Exchange:
     def connect(self, slot: "Slot") -> None:
         """On a new connection, when not too many are being made."""
         self.phase = Phase.CONNECTING
+        if not self.client.context.crowd.may_connect(self.destination):
+            self.park()
+            return
         now = self.client.context.loop.time()
         if len(slot.connecting) >= MAX_CONNECTING:
             slot.parked[self] = None

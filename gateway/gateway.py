@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import itertools
 import logging
 import random
 import socket
@@ -31,7 +32,7 @@ from gateway.peers import Everyone
 from gateway.routed import Routed
 from gateway.routing import Table
 from gateway.stats import GatewayStats
-from gateway.sweep import OnSweep, Sweep, interval
+from gateway.sweep import AT_ONCE, OnSweep, Sweep, interval
 
 log = logging.getLogger("tidegate.gateway")
 
@@ -272,10 +273,19 @@ class Gateway:
             context.silence.end(destination, snapshot.ends_silent, context.loop.time())
         if snapshot.endpoints:
             destination.woken_at = float("-inf")
-        if (trouble := destination.trouble(context.loop.time())) is not None:
-            for exchange in list(dispatcher.waiting):
-                exchange.reject(trouble, trouble.code)
+        self._refuse_waiting(destination)
         context.admit(destination)
+
+    def _refuse_waiting(self, destination: Destination) -> None:
+        """Those who have no hope, some in each turn of the loop: thousands would hold it up."""
+        waiting, loop = destination.dispatcher.waiting, self._context.loop
+        trouble = destination.trouble(loop.time())
+        if trouble is None:
+            return
+        for exchange in list(itertools.islice(waiting, AT_ONCE)):
+            exchange.reject(trouble, trouble.code)
+        if waiting:
+            loop.call_soon(self._refuse_waiting, destination)
 
     async def _emptied(self) -> None:
         context = self._context

@@ -65,6 +65,10 @@ class Everyone(Protocol):
     @property
     def clients(self) -> Clients: ...
 
+    @property
+    def held(self) -> Count:
+        """Requests that wait for replicas of any service."""
+
     def queue(self, service: str) -> Count:
         """Requests that wait for the service."""
 

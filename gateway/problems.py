@@ -39,10 +39,15 @@ TOO_MANY_OF_CLIENT = Problem(
 NO_DESCRIPTOR = Problem(
     503, "too-many-connections", "The gateway has no room for another connection.", retry_after=1
 )
+QUEUE_FULL = Problem(503, "queue-full", "Too many requests wait for a replica.")
+TOO_MANY_HELD = Problem(
+    503, "too-many-held", "Too many requests wait for replicas of all services together."
+)
 
 
-def queue_full(retry_after: int) -> Problem:
-    return Problem(503, "queue-full", "Too many requests wait for a replica.", retry_after)
+def over_share(retry_after: int) -> Problem:
+    detail = "This service has its share of the gateway's connections."
+    return Problem(503, "over-share", detail, retry_after)
 
 
 def queue_timeout(retry_after: int) -> Problem:

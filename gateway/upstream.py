@@ -95,6 +95,8 @@ class Upstream(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
         self.transport.set_write_buffer_limits(high=HIGH_WATER)
+        self.slot.open += 1
+        self._context.crowd.upstreams += 1
         if self._task is None or self.exchange is None:
             self.transport.abort()  # dropped while it connected
             return
@@ -207,6 +209,8 @@ class Upstream(asyncio.Protocol):
         return tunnel.upstream_eof(self.exchange)
 
     def connection_lost(self, error: Exception | None) -> None:
+        self.slot.open -= 1
+        self._context.crowd.upstreams -= 1
         exchange, self.exchange = self.exchange, None
         if exchange is not None:
             recovery.upstream_lost(exchange, self, error)

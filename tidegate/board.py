@@ -5,7 +5,8 @@ One row for each gateway process, and only that process writes to it (the contro
 once it is dead). A row has a word for each line, the stamp of the longest waiting request, and a
 word for each share: a sequence number above, the number of tokens held below. The sequence number
 is odd while a token is on its way, so that a reader knows what it can rely on. The rest are plain
-counts: requests that wait, by line; connections; and a table of them by the client's address.
+counts: requests that wait, by line; connections; requests that wait, of all lines; and a table of
+connections by the client's address.
 """
 
 import mmap
@@ -62,6 +63,10 @@ class Board:
 
     def connections(self, row: int) -> int:
         return row * _ROW + _CONNECTIONS
+
+    def held(self, row: int) -> int:
+        """Beside the count of connections, on a page of their own."""
+        return row * _ROW + _CONNECTIONS + 1
 
     def clear(self, row: int) -> None:
         """All of it, and its memory is given back."""

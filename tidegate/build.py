@@ -21,6 +21,7 @@ from cluster.discovery import Discovery
 from cluster.endpoints import StaticEndpoints
 from cluster.events import Events
 from cluster.failures import Failures
+from cluster.host import HostMemory
 from cluster.keeping import Keeping
 from cluster.metrics import ClusterMetrics, ReplicaLedger
 from cluster.placing import Placing
@@ -28,6 +29,7 @@ from cluster.reconciler import Reconciler
 from cluster.registry import Registry
 from cluster.rollouts import Rollouts
 from cluster.runtime import InstanceRuntime
+from cluster.starts import Starts
 from cluster.tasks import Tasks
 from config.settings import Settings
 from gateway.gateway import Gateway, GatewayEvents
@@ -39,6 +41,7 @@ from tidegate.control import Control
 from tidegate.equipment import Equipment
 from tidegate.expiry import Expiry
 from tidegate.front import Front, Inside
+from tidegate.host_limits import HostLimits, levels_of
 from tidegate.lease_book import LeaseBook
 from tidegate.lease_key import LeaseKey
 from tidegate.metrics import GatewayCollector, TidegateMetrics
@@ -72,6 +75,7 @@ class System:
     metrics: TidegateMetrics
     expiry: Expiry
     equipment: Equipment
+    limits: HostLimits
 
 
 def build(
@@ -91,18 +95,15 @@ def build(
     events = Events(wall)
     registry = Registry()
     spine = Spine()
-
-    cluster_metrics = ClusterMetrics(collectors)
+    cluster_metrics, health_metrics = ClusterMetrics(collectors), HealthMetrics(collectors)
     jitter = partial(rng.uniform, 0.7, 1.3)
     failures = Failures(registry, events, cluster_metrics, clock, jitter=jitter)
     key = LeaseKey.of(Path(settings.state_dir))
     equipment = Equipment(key, settings.runtime)
-    names = replica_names(rng)
     placing = Placing(
-        registry, runtime, tasks, failures, events, cluster_metrics, clock, wall, names,
-        equipment.of, jitter=jitter,
+        registry, runtime, tasks, failures, events, cluster_metrics, clock, wall,
+        replica_names(rng), equipment.of, jitter, starts := Starts(registry, cluster_metrics),
     )  # fmt: skip
-    static = StaticEndpoints(registry, clock, wall)
     scaler = Scaler(registry, events, clock, wall, AutoscalerMetrics(collectors))
     usage = Calls(cluster_metrics, clock).around("usage", runtime.usage)
     measuring = Measuring(
@@ -111,20 +112,24 @@ def build(
     book = LeaseBook(Path(settings.state_dir))
     leasing = Leasing(scaler, events, clock, wall, lambda: f"{rng.getrandbits(48):012x}", book)
     keeping = Keeping(registry, clock, can=runtime.capabilities.keep)
+    host = HostMemory(
+        registry, failures, events, cluster_metrics, clock,
+        scaler.idle_since, scaler.put_to_sleep, usage, lambda: levels_of(gateway, clock), tasks,
+    )  # fmt: skip
+    limits = HostLimits(starts, host)
     courses = Courses(Path(settings.state_dir) / "revisions", events)
     rollouts = Rollouts(registry, events, cluster_metrics, failures, courses, clock)
     reconciler = Reconciler(
-        registry, placing, static, failures, spine.pending, rollouts, leasing.replicas,
-        keeping=keeping,
+        registry, placing, StaticEndpoints(registry, clock, wall), failures, spine.pending,
+        rollouts, leasing.replicas, keeping=keeping, host=host,
     )  # fmt: skip
 
-    health_metrics = HealthMetrics(collectors)
     prober = Prober(
         registry, runtime.execute, tasks, events, clock, rng, health_metrics,
         evicted=failures.evicted,
     )  # fmt: skip
     ejector = Ejector(registry, events, clock, health_metrics, prober.confirm)
-    spine.connect(scaler, ejector, reconciler)
+    spine.connect(scaler, ejector, reconciler, host)
 
     discovery = Discovery(
         registry, runtime, failures, events, cluster_metrics, clock,
@@ -139,19 +144,23 @@ def build(
     collectors.register(GatewayCollector(lambda: gateway.stats(clock())))
     control = Control(
         file, settings, registry, runtime, events, scaler, measuring, reconciler, rollouts,
-        gateway, leasing, clock, wall,
+        gateway, leasing, clock, wall, limits,
     )  # fmt: skip
-    control.on_reload(metrics.reloaded)
     expiry = Expiry(events, metrics, wall)
-    control.on_reload(lambda result: expiry.look(control.settings.gateway) if result.ok else None)
     admin = AdminServer(settings.admin.listen, token, control, collectors, lease_token=key.token)
-    tokens = TokenFile(admin, events)
-    control.on_reload(lambda result: tokens.look(control.settings.admin) if result.ok else None)
+    follow_reloads(control, metrics, expiry, TokenFile(admin, events))
     return System(
         settings, registry, runtime, events, scaler, measuring, leasing, reconciler, placing,
-        discovery,
-        gateway, prober, ejector, control, admin, metrics, expiry, equipment,
+        discovery, gateway, prober, ejector, control, admin, metrics, expiry, equipment, limits,
     )  # fmt: skip
+
+
+def follow_reloads(
+    control: Control, metrics: TidegateMetrics, expiry: Expiry, tokens: TokenFile
+) -> None:
+    control.on_reload(metrics.reloaded)
+    control.on_reload(lambda result: expiry.look(control.settings.gateway) if result.ok else None)
+    control.on_reload(lambda result: tokens.look(control.settings.admin) if result.ok else None)
 
 
 def front_of(

@@ -29,6 +29,7 @@ from config.settings import Settings
 from gateway.stats import GatewayStats
 from tidegate.follow import merged
 from tidegate.front import Front
+from tidegate.host_limits import HostLimits
 
 MOST_WARNINGS = 20  # in the log at once; thousands of services may share one mistake
 
@@ -51,7 +52,9 @@ class Control:
         leasing: Leasing,
         clock: Callable[[], float],
         wall: Callable[[], float],
+        limits: HostLimits,
     ) -> None:
+        self._limits = limits
         self.events = events
         self.settings = settings  # as taken over last
         self._file = file
@@ -221,6 +224,7 @@ class Control:
         """Routes last: by then there is somebody to ask for replicas."""
         self.settings = settings
         self._problems = ()
+        self._limits.configure(settings.host)
         self._registry.configure(settings.services)
         self._reconciler.configure(settings.services)
         self._scaler.configure(settings.services)

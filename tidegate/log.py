@@ -11,7 +11,7 @@ from typing import Literal
 import orjson
 
 from config.printable import printable
-from tidegate.unblocked import UnblockedHandler
+from tidegate.unblocked import UnblockedStream
 
 Format = Literal["text", "json"]
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
@@ -30,7 +30,7 @@ _CONTROLS = {
 
 def configure(style: Format, level: str) -> None:
     """Write log lines of ours and of our libraries to standard error, if there is one."""
-    stream = UnblockedHandler(sys.stderr.fileno()) if sys.stderr else logging.NullHandler()
+    stream = UnblockedStream(sys.stderr.fileno()) if sys.stderr else logging.NullHandler()
     stream.setFormatter(JsonLines() if style == "json" else TextLines())
     logging.basicConfig(level=level.upper(), handlers=[stream], force=True)
     logging.getLogger("asyncio").setLevel(logging.WARNING)

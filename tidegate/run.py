@@ -194,6 +194,7 @@ async def _start(
     succeeds = await system.gateway.look(offers_of(settings))
     system.registry.configure(settings.services)
     system.scaler.configure(settings.services)
+    system.limits.configure(settings.host)
     await system.discovery.sync()
     system.leasing.restore(settings.services)
     if not succeeds:
@@ -209,6 +210,7 @@ async def _start(
         system.reconciler.begin()
     resting.discover()
     tasks.start(system.scaler.run(), "autoscaler")
+    tasks.start(system.limits.memory.run(), "measure replicas without a limit of memory")
     system.expiry.look(settings.gateway)
     tasks.start(system.expiry.run(), "warn of certificates that end")
     tasks.start(_watch_lag(system), "watch the loop's lag")

@@ -33,6 +33,7 @@ class Shares:
         self._admit = admit
         self._joined = joined
         self.connections = Count(board, row, [board.connections(one) for one in range(board.rows)])
+        self.held = Count(board, row, [board.held(one) for one in range(board.rows)])
         self.clients = Clients(board, row)
         self._lines: dict[str, Line] = {}
         self._numbers: Mapping[str, int] = {}

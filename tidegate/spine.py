@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from autoscaler.scaler import Scaler
+from cluster.host import HostMemory
 from cluster.messages import Drained, LoadReport, Outcome, Wake
 from cluster.reconciler import Reconciler
 from health.ejector import Ejector
@@ -15,10 +16,14 @@ class Spine:
         self._scaler: Scaler
         self._ejector: Ejector
         self._reconciler: Reconciler
+        self._host: HostMemory
         self._pending: dict[tuple[str, str], Mapping[str, int]] = {}
 
-    def connect(self, scaler: Scaler, ejector: Ejector, reconciler: Reconciler) -> None:
+    def connect(
+        self, scaler: Scaler, ejector: Ejector, reconciler: Reconciler, host: HostMemory
+    ) -> None:
         self._scaler, self._ejector, self._reconciler = scaler, ejector, reconciler
+        self._host = host
 
     def pending(self, service: str) -> Mapping[str, int]:
         """Requests in flight by replica, as last reported."""
@@ -40,6 +45,8 @@ class Spine:
             self._pending.pop(key, None)
         self._scaler.report(message)
         self._ejector.report(message)
+        if not message.keeping_awake:
+            self._host.fell_idle()
 
     def outcome(self, message: Outcome) -> None:
         self._ejector.record(message)

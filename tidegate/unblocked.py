@@ -17,7 +17,7 @@ _PIECE = select.PIPE_BUF
 _MOST_WAITING = 1 << 20  # bytes
 
 
-class UnblockedHandler(logging.Handler):
+class UnblockedStream(logging.Handler):
     """Writes to a descriptor, which stays the caller's and blocking."""
 
     def __init__(self, descriptor: int, most_waiting: int = _MOST_WAITING) -> None:

@@ -64,3 +64,8 @@ def test_limits_proxies_and_the_log_of_the_gateway_change_while_it_runs() -> Non
         "gateway.access_log",
     )
     assert changes
+
+
+def test_what_the_host_may_bear_changes_while_it_runs() -> None:
+    changes = diff(settings(BASE), settings("host: {starts: 3, memory: 80%}\n" + BASE))
+    assert (changes.restart_needed, changes.live) == ((), ("host.starts", "host.memory"))

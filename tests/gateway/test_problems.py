@@ -18,13 +18,13 @@ def rendered(problem: Problem, *, html: bool = False, head: bool = False) -> tup
 
 @pytest.mark.rule("RFC 9457 §3: problem+json", side="client")
 def test_programs_get_problem_json_rfc9457() -> None:
-    head, body = rendered(problems.queue_full(3))
+    head, body = rendered(problems.queue_timeout(3))
     assert head.startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
     assert b"\r\nContent-Type: application/problem+json\r\n" in head
     assert b"\r\nRetry-After: 3\r\n" in head
     assert b"\r\nContent-Length: %d\r\n" % len(body) in head
     facts = json.loads(body)
-    assert (facts["status"], facts["code"], facts["retry_after"]) == (503, "queue-full", 3)
+    assert (facts["status"], facts["code"], facts["retry_after"]) == (503, "queue-timeout", 3)
 
 
 @pytest.mark.rule("RFC 9110 §12.5.1: pages for browsers", side="client")

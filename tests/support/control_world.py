@@ -7,7 +7,7 @@ counters that follow the law of the messages.
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -23,6 +23,7 @@ from cluster.discovery import Discovery
 from cluster.endpoints import StaticEndpoints
 from cluster.events import Events
 from cluster.failures import Failures
+from cluster.host import HostMemory
 from cluster.keeping import Keeping
 from cluster.lifecycle import State
 from cluster.messages import Drained, EndpointSnapshot, LoadReport, Wake
@@ -32,6 +33,7 @@ from cluster.placing import Placing
 from cluster.reconciler import Reconciler
 from cluster.registry import Registry
 from cluster.rollouts import Rollouts
+from cluster.starts import Starts
 from cluster.tasks import Tasks
 from config.service import Service
 from health.duties import Check
@@ -55,6 +57,9 @@ class ControlWorld:
     collectors: CollectorRegistry
     leasing: Leasing
     rollouts: Rollouts
+    host: HostMemory
+    starts: Starts
+    busy: dict[str, int]  # requests that no report has told of yet, by service
     holding: set[str] = field(default_factory=set)
     _seen: dict[str, set[str]] = field(default_factory=dict)
 
@@ -81,6 +86,8 @@ class ControlWorld:
         self.scaler.report(
             LoadReport(service, now, 1.0, concurrency, round(concurrency), 0, round(concurrency), 0)
         )
+        if not concurrency:
+            self.host.fell_idle()
 
     # Looking
 
@@ -113,6 +120,8 @@ async def control_world(
     passes: Callable[[Check, Replica], bool] = lambda check, replica: True,
     state: Path | None = None,
     seed: int = 7,
+    starts: int = 0,
+    memory: int | None = None,
 ) -> AsyncIterator[ControlWorld]:
     """Started, with everything on the engine already discovered.
 
@@ -128,8 +137,9 @@ async def control_world(
     failures = Failures(registry, events, metrics, clock, engine_owns_count=counted, jitter=uneven)
     collectors.register(ReplicaLedger(registry, clock))
     rollouts = Rollouts(registry, events, metrics, failures, Courses(state, events), clock)
-    rng = random.Random(seed)
+    rng, busy = random.Random(seed), dict[str, int]()
 
+    budget = Starts(registry, metrics, starts)
     async with Tasks() as tasks:
         runtime: SimulatedRuntime | SimulatedCountRuntime
         performer: Placing | Counting
@@ -141,19 +151,22 @@ async def control_world(
         else:
             runtime = SimulatedRuntime("us", engine)
             performer = Placing(
-                registry, runtime, tasks, failures, events, metrics, clock, clock,
-                lambda service: f"{service}-{rng.getrandbits(24):06x}",
-                jitter=uneven,
+                registry, runtime, tasks, failures, events, metrics, clock, clock, _named(rng),
+                jitter=uneven, starts=budget,
             )  # fmt: skip
-        static = StaticEndpoints(registry, clock, clock)
         scaler = Scaler(registry, events, clock, clock, AutoscalerMetrics(collectors))
         leasing = Leasing(
             scaler, events, clock, clock, lambda: f"{rng.getrandbits(24):06x}", Page()
         )
         keeping = Keeping(registry, clock, can=runtime.capabilities.keep)
+        host = HostMemory(
+            registry, failures, events, metrics, clock,
+            scaler.idle_since, scaler.put_to_sleep, runtime.usage, _known(busy), tasks,
+        )  # fmt: skip
+        host.configure(memory)
         reconciler = Reconciler(
-            registry, performer, static, failures, lambda service: {}, rollouts,
-            leasing.replicas, keeping=keeping,
+            registry, performer, StaticEndpoints(registry, clock, clock), failures,
+            lambda service: {}, rollouts, leasing.replicas, keeping=keeping, host=host,
         )  # fmt: skip
         prober = Prober(
             registry, runtime.execute, tasks, events, clock, rng, HealthMetrics(collectors),
@@ -165,21 +178,38 @@ async def control_world(
             jitter=uneven,
         )  # fmt: skip
         world = ControlWorld(
-            registry, engine, scaler, reconciler, discovery, events, collectors, leasing, rollouts
-        )
-        registry.on_snapshot(world.follow)
-        specs = {service.name: service for service in services}
-        registry.configure(specs)
-        scaler.configure(specs)
-        await discovery.sync()
-        reconciler.begin()
-        tasks.start(discovery.run(), "discovery")
-        tasks.start(scaler.run(), "autoscaler")
+            registry, engine, scaler, reconciler, discovery, events, collectors, leasing,
+            rollouts, host, budget, busy,
+        )  # fmt: skip
+        await _begin(world, tasks, {service.name: service for service in services})
         try:
             yield world
         finally:
             prober.close()
             reconciler.halt()
+
+
+async def _begin(world: ControlWorld, tasks: Tasks, specs: Mapping[str, Service]) -> None:
+    """As `run` does it."""
+    world.registry.on_snapshot(world.follow)
+    world.registry.configure(specs)
+    world.scaler.configure(specs)
+    await world.discovery.sync()
+    world.reconciler.begin()
+    tasks.start(world.discovery.run(), "discovery")
+    tasks.start(world.scaler.run(), "autoscaler")
+    tasks.start(world.host.run(), "measure memory")
+
+
+def _known(busy: Mapping[str, int]) -> Callable[[], Awaitable[Mapping[str, int]]]:
+    async def levels() -> Mapping[str, int]:
+        return busy
+
+    return levels
+
+
+def _named(rng: random.Random) -> Callable[[str], str]:
+    return lambda service: f"{service}-{rng.getrandbits(24):06x}"
 
 
 def _asking(

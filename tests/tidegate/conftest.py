@@ -1,6 +1,7 @@
 """The command line in this process, and a control plane that it talks to."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -31,3 +32,12 @@ class Said:
 @pytest.fixture
 def tidegate(capsys: pytest.CaptureFixture[str]) -> Said:
     return Said(capsys)
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No file and no variable of whoever runs the tests."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("TIDEGATE_CONFIG", "TIDEGATE_ADMIN", "TIDEGATE_TRACEBACK"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path

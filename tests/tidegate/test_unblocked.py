@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from tidegate.unblocked import UnblockedHandler
+from tidegate.unblocked import UnblockedStream
 
 
 class Log:
     """A logger of its own, and what came out at the other end."""
 
     def __init__(self, descriptor: int, most_waiting: int = 1 << 20) -> None:
-        self.handler = UnblockedHandler(descriptor, most_waiting)
+        self.handler = UnblockedStream(descriptor, most_waiting)
         self.number = 0
 
     def say(self, text: str = "") -> None:
