@@ -78,6 +78,15 @@ class Load:
     async def send_at(self, rate: float, done: asyncio.Event) -> None:
         """Until `done`, and then until the last one has its outcome."""
         begun = self._loop.time()
+        try:
+            await self._send_at(begun, rate, done)
+        finally:
+            for connection in self._idle:
+                connection.close()
+            self._idle.clear()
+            await asyncio.sleep(0)  # until their sockets are closed
+
+    async def _send_at(self, begun: float, rate: float, done: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as group:
             for number in itertools.count(1):
                 group.create_task(self.one(self.next()), name="a request")
@@ -87,7 +96,6 @@ class Load:
                         await done.wait()
                 if done.is_set():
                     break
-        self._close_idle()
 
     async def burst(self, count: int, ask: Callable[[], Asked] | None = None) -> None:
         """All at once, each on a connection of its own."""
@@ -135,11 +143,6 @@ class Load:
         # A head may be large, a body is not.
         reader, writer = await asyncio.open_connection(self.where, self.port, limit=2**18)
         return Connection(reader, writer)
-
-    def _close_idle(self) -> None:
-        for connection in self._idle:
-            connection.close()
-        self._idle.clear()
 
 
 def request_of(asked: Asked) -> bytes:

@@ -8,7 +8,6 @@ asserted always.
 """
 
 import contextlib
-import os
 import statistics
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
@@ -20,10 +19,10 @@ from tests.faults import leaks, ledger, load, results
 from tests.faults.ground import Ground
 from tests.faults.judge import Bar, Verdict, judge
 from tests.faults.load import RATE, Load
+from tests.faults.mode import LONG
 from tests.faults.watch import Watch, watching
 from tests.support.running import Running, is_alive, tidegate
 
-LONG = os.environ.get("TIDEGATE_FAULTS") == "long"
 CALM = 12.0 if LONG else 0.5  # seconds; a replica has proved itself after ten
 WORKERS = 2
 LIVE = {"http": "/live", "every": "250ms", "timeout": "250ms", "failures": 3}

@@ -11,13 +11,15 @@ import pytest
 
 from tests.faults.ground import Containers, until_ready
 from tests.faults.judge import NOTHING, ONLY_UNSAFE
-from tests.faults.scenario import LONG, Stage, staged
+from tests.faults.mode import LONG
+from tests.faults.scenario import Stage, staged
 from tests.support.docker_engine import App
 from tests.support.faulty_engine import FaultyEngine, Slow, faulty_engine
 from tests.support.own_engine import OwnEngine, own_engine
 
 pytestmark = pytest.mark.docker
 AWAY = 20.0 if LONG else 3.0
+SLOW = 5.0 if LONG else 1.0
 TWO = {"min": 2, "max": 5}
 
 
@@ -55,7 +57,7 @@ async def test_the_engine_is_away(tmp_path: Path, engine_of_ours: OwnEngine, awa
 
 
 async def test_the_engine_is_slow(tmp_path: Path, docker_app: App) -> None:
-    """Each call takes 5 s: a killed replica is lost at once all the same, and replaced later."""
+    """Each call takes seconds: a killed one gets no requests all the same, its successor comes."""
     async with faulty_engine(tmp_path / "docker.sock") as slow:
         runtime = {"docker": {"url": slow.url}}
         ground = Containers(tmp_path, docker_app, runtime=runtime)
@@ -69,7 +71,7 @@ async def with_slow_calls(stage: Stage, slow: FaultyEngine) -> None:
     async with stage.loaded():
         victim = (await until_ready(stage.running, 2))[0]
         pid = await stage.ground.pid(stage.running, victim)
-        with slow.on("*", Slow(5.0)):
+        with slow.on("*", Slow(SLOW)):
             await stage.calm(1)
             at = loop.time()
             os.kill(pid, signal.SIGKILL)

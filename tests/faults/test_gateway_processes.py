@@ -7,7 +7,8 @@ import signal
 from tests.e2e.test_workers import gateways_of
 from tests.faults.ground import Ground
 from tests.faults.judge import Bar, in_flight
-from tests.faults.scenario import LONG, WORKERS, Stage, staged
+from tests.faults.mode import LONG
+from tests.faults.scenario import WORKERS, Stage, staged
 from tests.support.callers import ports_of, stop
 
 KILLS = 10 if LONG else 2

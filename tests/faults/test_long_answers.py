@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator
 from tests.faults.ground import Ground, until_ready
 from tests.faults.judge import NOTHING
 from tests.faults.load import Load
+from tests.faults.mode import LONG
 from tests.faults.record import Outcome
-from tests.faults.scenario import LONG, Stage, staged
+from tests.faults.scenario import Stage, staged
 
 PARTS, PAUSE = 80 if LONG else 30, 100  # of a download, milliseconds between them
 MANY = 6  # so that each replica has some

@@ -9,7 +9,8 @@ import yaml
 from tests.faults.ground import Ground
 from tests.faults.judge import NOTHING
 from tests.faults.load import Load, running
-from tests.faults.scenario import LONG, Stage, staged
+from tests.faults.mode import LONG
+from tests.faults.scenario import Stage, staged
 
 RELOADS = 100
 HERD = 10_000 if LONG else 2_000

@@ -6,7 +6,8 @@ import signal
 
 from tests.faults.ground import Ground, until_ready, until_some
 from tests.faults.judge import NOTHING, ONLY_UNSAFE
-from tests.faults.scenario import HUNG_WITHIN, LIVE, LONG, Stage, staged
+from tests.faults.mode import LONG
+from tests.faults.scenario import HUNG_WITHIN, LIVE, Stage, staged
 
 KILLS = 60 if LONG else 8
 THREE = {"min": 3, "max": 3}

@@ -12,7 +12,8 @@ from tests.faults import ground as grounds
 from tests.faults.ground import Ground, until_ready, until_some
 from tests.faults.judge import NOTHING, ONLY_REFUSALS, ONLY_UNSAFE, Bar, either, silent
 from tests.faults.load import Load, running
-from tests.faults.scenario import LONG, Stage, staged
+from tests.faults.mode import LONG
+from tests.faults.scenario import Stage, staged
 
 THREE = {"min": 3, "max": 3}
 # Ejected for longer than the scenario lasts: what it costs is counted once.
