@@ -18,7 +18,7 @@ from tests.support.running import Running, cpu_seconds, descendants
 
 # The engine's client keeps its connections for 15 s, and has as many as calls were under way.
 SETTLED_WITHIN = 40.0 if LONG else 15.0
-MORE_DESCRIPTORS = 4 if LONG else 12
+MORE_DESCRIPTORS = 12
 MORE_TASKS = 2  # a request of the admin API's, a look that is under way
 MORE_MEMORY = 1.10
 MORE_MIB = 8.0  # caches fill once; a leak of a request's worth shows in the soak
@@ -108,22 +108,24 @@ def state_files(folder: Path) -> list[str]:
     return sorted(str(one.relative_to(folder)) for one in (folder / "state").rglob("*"))
 
 
-async def leaks(ground: Ground, running: Running, before: Held) -> list[str]:
+async def leaks(
+    ground: Ground, running: Running, before: Held, more_mib: float = MORE_MIB
+) -> list[str]:
     """What is more than it was, also after a while; empty when all is as before."""
 
     async def look() -> list[str]:
-        return compared(before, await held(ground, running))
+        return compared(before, await held(ground, running), more_mib)
 
     return await _until_none(look)
 
 
-def compared(before: Held, after: Held) -> list[str]:
+def compared(before: Held, after: Held, more_mib: float = MORE_MIB) -> list[str]:
     found = []
     if after.descriptors > before.descriptors + MORE_DESCRIPTORS:
         found.append(f"descriptors: {before.descriptors} before, {after.descriptors} after")
     if after.tasks > before.tasks + MORE_TASKS:
         found.append(f"tasks: {before.tasks} before, {after.tasks} after")
-    if after.mib > max(before.mib * MORE_MEMORY, before.mib + MORE_MIB):
+    if after.mib > max(before.mib * MORE_MEMORY, before.mib + more_mib):
         found.append(f"memory: {before.mib} MiB before, {after.mib} MiB after")
     if new := temporary(set(after.state_files) - set(before.state_files)):
         found.append(f"files in the state folder: {sorted(new)}")

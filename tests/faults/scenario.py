@@ -96,6 +96,7 @@ async def staged(
     *,
     env: Mapping[str, str] | None = None,
     descriptors: int | None = None,
+    more_mib: float = leaks.MORE_MIB,
     **top: Any,
 ) -> AsyncIterator[Stage]:
     """A Tidegate with these services, the load's being `web`. Afterwards: nothing has leaked, what
@@ -111,7 +112,7 @@ async def staged(
             stage = Stage(ground, fault, running, watch, Load(running.gateway, "web.localhost"))
             await _begin(stage, services)
             yield stage
-            await _look_for_leaks(stage)
+            await _look_for_leaks(stage, more_mib)
         stage.troubles += [
             f"left: {one}" for one in await leaks.left(ground, grounds.owner_of(file))
         ]
@@ -132,12 +133,12 @@ async def _begin(stage: Stage, services: dict[str, Any]) -> None:
     await stage.measure()
 
 
-async def _look_for_leaks(stage: Stage) -> None:
+async def _look_for_leaks(stage: Stage, more_mib: float) -> None:
     assert stage.before is not None
     if not is_alive(stage.running.process.pid):
         return
     stage.troubles += await leaks.drift(stage.ground, stage.running)
-    stage.troubles += await leaks.leaks(stage.ground, stage.running, stage.before)
+    stage.troubles += await leaks.leaks(stage.ground, stage.running, stage.before, more_mib)
     used = await leaks.idle_cpu(stage.running)
     stage.notes.append(f"idle {used:.1%} of a core")
     if used > leaks.IDLE_CPU:

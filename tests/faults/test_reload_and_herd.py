@@ -13,6 +13,7 @@ from tests.faults.mode import LONG
 from tests.faults.scenario import Stage, staged
 
 RELOADS = 100
+KEPT_MIB = 50.0  # of all processes: the allocator keeps what so many clients needed at once
 HERD = 10_000 if LONG else 2_000
 
 
@@ -54,7 +55,9 @@ async def test_a_herd_on_a_sleeping_service(ground: Ground) -> None:
         "web": ground.service(scaling={"min": 1, "max": 1}),
     }
     gateway = {"listen": ["127.0.0.1:0"], "workers": 2, "limits": {"connections": 2 * HERD}}
-    async with staged(ground, "herd-on-zero", NOTHING, services, gateway=gateway) as stage:
+    async with staged(
+        ground, "herd-on-zero", NOTHING, services, gateway=gateway, more_mib=KEPT_MIB
+    ) as stage:
         herd = Load(stage.running.gateway, "herd.localhost", "herd")
         beside = Load(stage.running.gateway, "web.localhost", "beside")
         loop = asyncio.get_running_loop()

@@ -63,7 +63,7 @@ async def test_a_replica_that_hangs(ground: Ground) -> None:
             victim = (await until_some(stage.running))[0]
             at = loop.time()
             await ground.hang(stage.running, victim)
-            await stage.times_of(victim, at)
-            await stage.watch.first("replica-removed", since=at, replica=victim)
+            await stage.times_of(victim, at, ("replica-evicted",))
+            await stage.watch.first("replica-stopped", since=at, replica=victim)
             await until_ready(stage.running, 3)
         stage.notes.append(f"period x failures + timeout {HUNG_WITHIN * 1000:.0f} ms")
