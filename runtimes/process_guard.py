@@ -33,7 +33,8 @@ class Guard:
     def __init__(self, state: Path, limit: int, grace: float, patience: float) -> None:
         """`limit` in bytes for a log file; `grace` in seconds from SIGTERM to SIGKILL; `patience`
         in seconds until that, once we were killed and nobody comes in our place."""
-        self._arguments = [str(PACKAGES), str(state), str(limit), str(grace), str(patience)]
+        ours = (state, limit, grace, patience, os.getpid())
+        self._arguments = [str(PACKAGES), *map(str, ours)]
         self._groups: set[int] = set()
         self._program: _Program | None = None
         self._leaving: set[asyncio.Future[int | None]] = set()

@@ -24,17 +24,24 @@ PAUSE = 200  # milliseconds between two looks at logs that are being written
 # Seconds between two looks whether the next Tidegate is there. The kernel tells nobody that a lock
 # was taken; this is done by a guard whose Tidegate is gone, and for a bounded time mostly.
 LOOK_EVERY = 0.5
+# Seconds for a Tidegate whose pipe has ended to be gone. The kernel closes one descriptor after the
+# other: until the last one, the dead still holds its lock, and would be taken for the next one.
+DYING = 10.0
 _BLOCK = 4096  # bytes: holes in files begin and end with these
 
 
-def main(state: str, limit: str, grace: str, patience: str = "0") -> None:
+def main(state: str, limit: str, grace: str, patience: str, tidegate: str) -> None:
     """`limit` bounds each log file in bytes, `grace` is SIGTERM to SIGKILL in seconds, `patience`
-    how long a killed Tidegate may be away."""
+    how long a killed Tidegate may be away, `tidegate` the id of the process that started us."""
+    parent = _parent(int(tidegate))
     # Whoever ends all of us at once (a service manager does) must not end the guard first.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     guard = Guard(Path(state), int(limit))
-    if not guard.attend(None if guard.listen() else float(patience)):
+    kept = guard.listen()
+    if parent is not None and not kept:
+        _poll([parent], DYING)
+    if not guard.attend(None if kept else float(patience)):
         guard.end_all(float(grace))
 
 
@@ -137,6 +144,13 @@ class Guard:
 
     def _log_descriptor(self) -> list[int]:
         return [self._inotify.descriptor] if self._inotify else []
+
+
+def _parent(pid: int) -> int | None:
+    """A pidfd of our parent, None when that is not there any more."""
+    with contextlib.suppress(ProcessLookupError):
+        return os.pidfd_open(pid) if os.getppid() == pid else None
+    return None
 
 
 def is_held(lock: Path) -> bool:
