@@ -39,7 +39,7 @@ def main(state: str, limit: str, grace: str, patience: str, tidegate: str) -> No
         signal.signal(number, signal.SIG_IGN)
     guard = Guard(Path(state), int(limit))
     kept = guard.listen()
-    if parent is not None and not kept:
+    if parent is not None and guard.has_any and not kept:
         _poll([parent], DYING)
     if not guard.attend(None if kept else float(patience)):
         guard.end_all(float(grace))
@@ -55,6 +55,11 @@ class Guard:
         self._inotify = _watching(logs)
         self._leaders: dict[int, int] = {}  # process id: its pidfd
         self._words = b""
+
+    @property
+    def has_any(self) -> bool:
+        """One that is let go because nothing is left to guard has none."""
+        return bool(self._leaders)
 
     def listen(self, pipe: int = 0) -> bool:
         """Until the pipe ends. Whether the groups shall live on."""
@@ -84,7 +89,8 @@ class Guard:
     def _leave_to_successor(self) -> None:
         """What it has a record of is in its care; the rest was only half begun."""
         recorded = set(recorded_groups(self._state / "replicas"))
-        self._wait_for_ends(0)
+        for pid in self._wait_for_ends(0):
+            self._forget(pid)
         for pid in self._leaders.keys() - recorded:
             signal_group(pid, signal.SIGKILL)
         self._leaders.clear()
