@@ -4,6 +4,7 @@ import asyncio
 
 from cluster.host import PATIENCE, UNKNOWN
 from cluster.room import IDLE_FOR
+from config.rules import CpuRule, MemoryRule, MetricRule
 from config.scaling import Idle, Scaling
 from config.service import Resources, Service
 from runtimes.simulated_engine import Behaviour, SimulatedEngine
@@ -157,6 +158,20 @@ def test_min_leases_and_what_never_stops_are_spared() -> None:
             world.scaler.scale("new", 0, None, now())
             await asyncio.sleep(1)
             assert world.registry.trouble("new") is None
+
+    run(story())
+
+
+def test_a_rule_about_cpu_or_memory_keeps_nobody_who_may_sleep() -> None:
+    async def story() -> None:
+        rules: tuple[MetricRule, ...] = (CpuRule(metric="cpu"), MemoryRule(metric="memory"))
+        a = sized("a", scaling={"rules": rules})
+        async with control_world(a, sized("b"), memory=100 * MIB) as world:
+            await used(world, "a")
+            await asyncio.sleep(10)
+            world.wake("b")
+            await world.until(lambda: world.ready("b"), within=1)
+            assert world.ready("a") == 0
 
     run(story())
 
