@@ -290,3 +290,28 @@ def test_one_that_is_said_to_have_ended_gets_no_requests_until_it_was_looked_at(
             assert world.happened("replica-failed") == []
 
     run(story())
+
+
+def test_a_look_that_was_given_up_forgets_nobody_who_gets_no_requests() -> None:
+    async def story() -> None:
+        async with control_world(steady()) as world:
+            await world.until(lambda: world.ready() == 2)
+            await asyncio.sleep(60)
+            runtime = world.discovery._runtime
+            truth = runtime.instances
+
+            async def never() -> Sequence[Instance]:
+                await asyncio.Event().wait()
+                raise AssertionError
+
+            world.discovery._withhold(next(iter(world.engine.running())).instance.id)
+            runtime.instances = never  # type: ignore[method-assign]
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(1):
+                    await world.discovery.sync()
+            assert world.ready() == 1
+            runtime.instances = truth  # type: ignore[method-assign]
+            await world.discovery.sync()
+            assert world.ready() == 2
+
+    run(story())
