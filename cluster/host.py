@@ -170,7 +170,8 @@ class HostMemory:
             trouble = Trouble("host-full", message, RETRY_AFTER, why)
             self._failures.crowd_out(need.service, trouble)
             self._tell(need, known, why)
-        else:
+        elif verdict.coming and not verdict.stop:
+            # Only now: whoever may make room may turn out to be in use.
             known.told = False
             self._failures.crowd_out(need.service, None)
         if verdict.stop and not self._asking:

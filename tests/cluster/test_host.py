@@ -45,6 +45,12 @@ async def keep_busy(world: ControlWorld, service: str) -> None:
         await asyncio.sleep(1)
 
 
+async def seem_idle(world: ControlWorld, service: str) -> None:
+    while True:
+        world.load(0, service)
+        await asyncio.sleep(1)
+
+
 def taken(world: ControlWorld) -> float | None:
     labels = {"kind": "taken"}
     return world.collectors.get_sample_value("tidegate_host_memory_bytes", labels)
@@ -128,6 +134,35 @@ def test_whoever_was_asked_just_now_is_in_use() -> None:
             del world.busy["a"]
             await fall_idle(world, "a")
             await world.until(lambda: world.ready("b"), within=10)
+
+    run(story())
+
+
+def test_in_use_in_spite_of_the_reports_is_told_once() -> None:
+    """Whoever is refused room is not told so anew each time that somebody seemed to be idle."""
+
+    async def story() -> None:
+        async with (
+            control_world(sized("a"), sized("b"), memory=100 * MIB) as world,
+            asyncio.TaskGroup() as group,
+        ):
+            await used(world, "a")
+            await asyncio.sleep(10)
+            world.busy["a"] = 1
+            world.wake("b")
+            seeming = group.create_task(seem_idle(world, "a"))
+            await asyncio.sleep(PATIENCE + 1)
+            troubles = set[object]()
+            for _ in range(600):
+                trouble = world.registry.snapshot("b").trouble
+                troubles.add(trouble and trouble.code)
+                await asyncio.sleep(0.1)
+            assert troubles == {"host-full"}
+            assert len(world.happened("host-full")) == 1
+            del world.busy["a"]
+            await world.until(lambda: world.ready("b"), within=10)
+            assert world.registry.snapshot("b").trouble is None
+            seeming.cancel()
 
     run(story())
 
