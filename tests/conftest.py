@@ -17,11 +17,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _group(item: pytest.Item) -> str:
-    names = getattr(item, "fixturenames", ())
-    if (
-        item.get_closest_marker("docker")
-        or "docker" in item.nodeid
-        or not _DOCKER.isdisjoint(names)
-    ):
+    needs_docker = not _DOCKER.isdisjoint(getattr(item, "fixturenames", ()))
+    if needs_docker or "docker" in item.nodeid or item.get_closest_marker("docker"):
         return f"docker {item.nodeid.startswith(_APART)}"
     return item.nodeid if item.nodeid.startswith(_APART) else item.nodeid.split("::")[0]
