@@ -22,7 +22,7 @@ class TestDefaultsOfAFile:
         service = web("command: app --port $PORT")
         assert service.command == ("app", "--port", "$PORT")
         assert service.hosts == ("web.localhost",)
-        assert service.health.startup == StartupProbe(tcp=True)
+        assert service.health.startup == StartupProbe()
         assert service.health.readiness is None
 
     def test_the_owner_is_the_folder_and_a_hash_of_the_path(self) -> None:
