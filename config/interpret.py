@@ -59,6 +59,8 @@ def interpret(value: Any, disk: Disk) -> Meaning:
     services = _Services(file, runtime, disk)
     services.read()
     warnings = disk.take_warnings() + services.warnings
+    if not findings and not services.findings:
+        warnings += stability.of_host(file.host, services.found.values())
     if runtime == "docker" and file.runtime.docker:
         warnings += exposure.of_runtime(file.runtime.docker)
     return Meaning(file, services.found, findings + services.findings, warnings)
