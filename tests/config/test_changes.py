@@ -85,3 +85,10 @@ def test_a_default_that_is_written_down_is_a_change_where_that_means_something(
     before, after = (settings(f"defaults: {{{text}}}\n{BASE}") for text in (without, written))
     assert diff(before, after).changed == diff(after, before).changed == ("a", "b")
     assert not diff(after, settings(f"defaults: {{{written}}}\n{BASE}"))
+
+
+def test_another_token_is_taken_over_and_none_at_all_needs_a_restart() -> None:
+    with_token = settings(f"admin: {{token_file: {__file__}}}\n{BASE}")
+    assert diff(settings(BASE), with_token).live == ("admin.token_file",)
+    gone = diff(with_token, settings(BASE))
+    assert (gone.live, gone.restart_needed) == ((), ("admin.token_file",))
