@@ -43,9 +43,14 @@ class TestDefaultsOfAFile:
             ({"HOME": "/home/op"}, "/home/op/.local/state/tidegate/shop"),
             ({"HOME": "/home/op", "XDG_STATE_HOME": "/var/x"}, "/var/x/tidegate/shop"),
             ({"HOME": "/home/op", "XDG_STATE_HOME": "x"}, "/home/op/.local/state/tidegate/shop"),
+            (
+                {"STATE_DIRECTORY": "/var/lib/tidegate:/var/lib/b", "XDG_STATE_HOME": "/var/x"},
+                "/var/lib/tidegate/shop",
+            ),
+            ({"HOME": "/home/op", "STATE_DIRECTORY": "x"}, "/home/op/.local/state/tidegate/shop"),
         ],
     )
-    def test_state_is_kept_by_the_xdg_specification(
+    def test_state_is_kept_where_systemd_says_or_by_the_xdg_specification(
         self, environ: dict[str, str], state: str
     ) -> None:
         text = "owner: shop\nservices: {a: {command: x}}"
