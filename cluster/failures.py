@@ -46,7 +46,12 @@ class Failures:
         self._evicted: set[str] = set()
         self._killed: set[str] = set()
         self._missed = Missed(jitter)
+        self._on_forgiven: list[Callable[[str], None]] = []
         registry.on_replica(self._follow)
+
+    def on_forgiven(self, listener: Callable[[str], None]) -> None:
+        """Called with each service whose last failures turn out to be the engine's."""
+        self._on_forgiven.append(listener)
 
     def wait(self, service: str) -> float:
         """Seconds until the next start of that service is due; 0 is now."""
@@ -72,12 +77,18 @@ class Failures:
         """What failed while the engine was in trouble, or just before, has failed because of that:
         an engine that is stopped ends its replicas first."""
         for service, backoff in list(self._backoff.items()):
-            if backoff.last >= since > -math.inf:
+            if max(backoff.last, backoff.killed_at) >= since > -math.inf:
                 self.forgive(service)
+                for listener in self._on_forgiven:
+                    listener(service)
 
     def is_engines(self, service: str) -> bool:
         """Whether its last start was missed by the engine, which is no fault of the service."""
         return self._missed.has(service)
+
+    def are_excused(self, service: str) -> bool:
+        """Whether its starts are held back by the engine or by the host, not by what it is."""
+        return self._missed.has(service) or service in self._crowded
 
     def why(self, replica: str, code: str, detail: str = "") -> None:
         """The stable code of the failure that this replica is about to have, if one is known, and
