@@ -274,16 +274,22 @@ def _failure(progress: Progress, sight: Sight, policy: Rollout, now: float) -> s
 
 def former_of(course: Course, filed: Workload) -> Workload | None:
     """The last revision that was healthy, other than the present one and those rejected since."""
-    pin = pin_in_force(course, filed.revision)
-    rejected = (target(course, filed).revision, *(pin.rejected if pin else ()))
+    rejected = _rejected(course, filed)
     return next((one for one in course.good if one.revision not in rejected), None)
+
+
+def _rejected(course: Course, filed: Workload) -> tuple[str, ...]:
+    """Paused, it is between two revisions: the one to leave is that of the file."""
+    pin = pin_in_force(course, filed.revision)
+    if pin is None or pin.paused:
+        return (filed.revision,)
+    return (pin.workload.revision, *pin.rejected)
 
 
 def rolled_back(course: Course, filed: Workload, reason: str, *, failed: bool = False) -> Course:
     """Back to `former_of`, which there must be."""
-    former, pin = former_of(course, filed), pin_in_force(course, filed.revision)
+    former, rejected = former_of(course, filed), _rejected(course, filed)
     assert former is not None
-    rejected = (target(course, filed).revision, *(pin.rejected if pin else ()))
     return replace(course, pin=Pin(filed.revision, former, reason, rejected, failed=failed))
 
 

@@ -179,6 +179,17 @@ def test_back_again_and_again_goes_further_back_and_never_forth() -> None:
     assert former_of(Course(good=(NEW,)), NEW) is None
 
 
+def test_paused_between_two_revisions_it_goes_back_to_the_former_of_them() -> None:
+    """And from there, by hand once more, to the one before that."""
+    course = paused(Course(good=(NEW, OLD)), NEXT, "it crashed")
+    assert former_of(course, NEXT) == NEW
+    course = rolled_back(course, NEXT, "by hand")
+    assert target(course, NEXT) == NEW
+    assert phase_of(course, None, "next") is Phase.ROLLED_BACK
+    assert former_of(course, NEXT) == OLD
+    assert former_of(paused(KNOWN, NEW, "it crashed"), NEW) == OLD
+
+
 def test_a_restart_marks_what_is_there_and_nothing_that_comes() -> None:
     course = restarted(KNOWN, [a_replica("a"), a_replica("b", State.STOPPED)])
     current = Currency("new", (), course.outdated)
