@@ -92,8 +92,13 @@ class Rollouts:
         self._progress: dict[str, Progress] = {}
         self._filed: dict[str, tuple[Service, Workload]] = {}
         self._unfit: dict[str, float] = {}  # until when a replica was ejected
+        self._on_turn: list[Callable[[str], None]] = []
         registry.on_replica(self._follow)
         failures.on_forgiven(self._forgive)
+
+    def on_turn(self, listener: Callable[[str], None]) -> None:
+        """Called with a service that is to run another revision now while its file is the same."""
+        self._on_turn.append(listener)
 
     # What is to run
 
@@ -271,8 +276,12 @@ class Rollouts:
             self._metrics.rolling.labels(service).set(progress is not None)
 
     def _keep(self, service: str, course: Course) -> None:
+        former = self._course(service)
         self._courses[service] = course
         self._store.save(service, course)
+        if course.pin != former.pin:
+            for listener in self._on_turn:
+                listener(service)
 
     def _turn(self, service: str, course: Course) -> None:
         """Another revision is the target: what failed before says nothing about it."""
