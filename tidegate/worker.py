@@ -177,6 +177,8 @@ class Worker:
     def _taken_by(self, link: Link) -> None:
         self._link = link
         self._versions.clear()
+        if self._shares is not None:
+            self._shares.finish()
         pending = self._gateway.report_to(Telling(link, self._versions))
         link.send(wire.Taken(tuple(pending)))
 
