@@ -90,7 +90,7 @@ async def world(*, understood: bool) -> AsyncIterator[World]:
             listening.cancel()
             link.close()
             theirs.close()
-            await made.until_left()
+        await made.until_left()
 
 
 async def test_one_that_says_something_unknown_is_heard_to_the_end() -> None:
