@@ -47,6 +47,9 @@ class Active:
         """The active services with new rules, of those in the file. What was learned of a former
         revision is forgotten."""
         renewed = self._memories.renewed(specs)
+        for service in tuple(self._leased_until):
+            if service not in specs or specs[service].endpoints:
+                del self._leased_until[service]
         self._measurements.configure(
             {name: spec.scaling.metric_rules for name, spec in specs.items() if not spec.endpoints}
         )

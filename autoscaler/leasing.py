@@ -41,8 +41,10 @@ class Leasing:
         self._leases: dict[str, Leases] = {}
 
     def configure(self, specs: Mapping[str, Service]) -> None:
-        """Leases on services that left the file end."""
-        for service in [name for name in self._leases if name not in specs]:
+        """Leases on services that left the file, or that others run now, end."""
+        for service in tuple(self._leases):
+            if (spec := specs.get(service)) is not None and not spec.endpoints:
+                continue
             del self._leases[service]
             self._keep()
 

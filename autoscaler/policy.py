@@ -152,6 +152,11 @@ class Policy:
         self.use.need(need, now)
 
     @property
+    def least(self) -> int:
+        """Replicas that are to be kept awake now."""
+        return self.timetable.bounds.least if self.timetable else self.scaling.min
+
+    @property
     def is_needed(self) -> bool:
         return self.use.needed is not None
 
@@ -232,7 +237,7 @@ class Policy:
         return self.replicas == 0 and self.override is None and not self._needs_ticks
 
     def rung(self, now: float) -> Rung:
-        unseen = self.use.works_unseen and self._least > 0
+        unseen = self.use.works_unseen and self.least > 0
         if self.is_needed or unseen or self.use.is_on(up=self._is_up, now=now):
             return Rung.AWAKE
         last = self.use.last_of_all(there=self._is_there, up=self._is_up, now=now)
@@ -248,7 +253,7 @@ class Policy:
         """By itself: whatever it is that others need it for does not count."""
         if self.override and not self.override.has_expired(now):
             return self.override.replicas > 0
-        if self._least > 0:
+        if self.least > 0:
             return True
         if not self._is_up:
             return False
@@ -316,16 +321,11 @@ class Policy:
         return min((end for end in ends if end is not None), default=math.inf)
 
     def _ladder(self) -> Ladder:
-        return Ladder.of(self.scaling, self.decider.stop_after, self._least)
+        return Ladder.of(self.scaling, self.decider.stop_after, self.least)
 
     @property
     def _is_closed(self) -> bool:
         return self.timetable is not None and self.timetable.is_closed
-
-    @property
-    def _least(self) -> int:
-        """Replicas that are to be kept awake now."""
-        return self.timetable.bounds.least if self.timetable else self.scaling.min
 
     @property
     def _is_there(self) -> bool:

@@ -12,13 +12,11 @@ from autoscaler.policy import Policy
 
 def idle_since(policy: Policy, now: float) -> float | None:
     """When it was in use last (loop time); None while it must stay."""
-    bounds = policy.timetable.bounds if policy.timetable else None
-    least = bounds.least if bounds else policy.scaling.min
     up = policy.replicas > 0 and not policy.frozen
-    if not policy.replicas or policy.override or least or policy.decider.stop_after is None:
+    if not policy.replicas or policy.override or policy.least or policy.decider.stop_after is None:
         return None
     use = policy.use
-    if policy.is_needed or use.works_unseen or use.is_on(up=up, now=now):
+    if policy.is_needed or use.is_on(up=up, now=now):
         return None
     if now < use.held_until(there=True):
         return None

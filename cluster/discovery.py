@@ -87,6 +87,9 @@ class Discovery:
             self._withheld |= withheld
             self._engine_is(False, failure.message)
             return False
+        except BaseException:
+            self._withheld |= withheld
+            raise
         self._compare(instances, before)
         for replica in withheld - self._withheld:
             self._registry.withhold(replica, False)

@@ -29,6 +29,8 @@ MEASURE_EVERY = 5.0
 PATIENCE = IDLE_FOR + 1.0
 RETRY_AFTER = 5.0
 _MOST_NAMED = 5
+_GOING = (State.DRAINING, State.FAILED)
+_GONE = (*_GOING, State.STOPPED)
 
 IdleSince = Callable[[str], float | None]
 PutToSleep = Callable[[str, str], None]
@@ -131,6 +133,18 @@ class HostMemory:
         self._wait(need, verdict)
         return _cut(actions, verdict.fits)
 
+    def may_run(self, service: str) -> bool:
+        """One more replica than are wanted of it fits, or others would make room for it."""
+        spec = self._registry.specs.get(service)
+        if self._budget is None or spec is None:
+            return True
+        staying = sum(one.state not in _GONE for one in self._registry.replicas(service))
+        lacking = max(0, self._registry.desired(service).replicas - staying)
+        need = Need(service, self._each(spec), lacking + 1, spec.priority)
+        idle = list(self._idle())
+        verdict = judge(need, self._free_for(need), self._leaving(), idle, self._clock())
+        return verdict.seconds is not None or verdict.fits + verdict.coming >= need.count
+
     async def run(self) -> None:
         """Measures replicas without a limit, while there is a budget."""
         while True:
@@ -156,7 +170,8 @@ class HostMemory:
             trouble = Trouble(HOST_FULL, message, RETRY_AFTER, why)
             self._failures.crowd_out(need.service, trouble)
             self._tell(need, known, why)
-        else:
+        elif verdict.coming and not verdict.stop:
+            # Only now: whoever may make room may turn out to be in use.
             known.told = False
             self._failures.crowd_out(need.service, None)
         if verdict.stop and not self._asking:
@@ -272,7 +287,7 @@ class HostMemory:
         each = self._each(spec) if spec is not None else self._measured.get(service) or UNKNOWN
         present = [one for one in self._registry.replicas(service) if _takes_memory(one)]
         goes = not self._registry.desired(service).replicas
-        going = [one for one in present if goes or one.state in (State.DRAINING, State.FAILED)]
+        going = [one for one in present if goes or one.state in _GOING]
         return _Share(each * len(present), each * len(going))
 
     async def _measure(self) -> None:

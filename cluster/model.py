@@ -25,6 +25,11 @@ class Address:
             raise ValueError(f'must be "host:port", got "{text}"')
         return cls(host.removeprefix("[").removesuffix("]"), int(port))
 
+    @property
+    def is_loopback(self) -> bool:
+        """This host itself, where several may listen at one port."""
+        return self.host in ("::1", "localhost") or self.host.startswith("127.")
+
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 

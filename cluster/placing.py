@@ -172,8 +172,9 @@ class Placing:
         self._registry.locate(replica, instance.id, instance.address, instance.health)
 
     def _oust(self, instance: Instance) -> None:
-        """Whoever is still believed at its address has ended, and we have not heard of it."""
-        if instance.address is None:
+        """Whoever is still believed at its address has ended, and we have not heard of it. Not so
+        where all share an address of this host (the network `host`): several may listen there."""
+        if instance.address is None or instance.address.is_loopback:
             return
         for other in self._registry.claimants(instance.address):
             if other != instance.replica:

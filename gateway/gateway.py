@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 from cluster.messages import Drained, EndpointSnapshot
 from cluster.model import Address
+from cluster.room import IDLE_FOR
 from config import settings as config
 from gateway import farewell, problems
 from gateway.access_log import access_log
@@ -190,12 +191,18 @@ class Gateway:
 
     def stats(self, now: float) -> GatewayStats:
         """A copy of all counts."""
+        context = self._context
+        present = context.loop.time()
+        if context.silence.is_any:
+            context.silence.look(context.connections, present)
         services = {
-            name: route.destination.counters.copy(
-                len(route.destination.dispatcher.waiting), route.destination.dispatcher.pending()
+            name: one.counters.copy(
+                len(one.dispatcher.waiting),
+                one.dispatcher.pending(),
+                context.silence.of(one).silent_for(IDLE_FOR, present),
             )
             for name, route in self._routes.items()
-            if route.destination is not None
+            if (one := route.destination) is not None
         }
         return GatewayStats(
             at=now,

@@ -49,6 +49,10 @@ class Census:
     silent: int = 0
     since: float = 0.0
 
+    def silent_for(self, seconds: float, now: float) -> int:
+        """How many, where all of them have been for so long; two looks may be very close."""
+        return self.silent if now - self.since >= seconds - _COARSE else 0
+
 
 class Silence:
     """All streams of one gateway."""

@@ -48,7 +48,8 @@ class HistogramStats:
 
 @dataclass(frozen=True, slots=True)
 class ServiceStats:
-    """One service that had traffic since this gateway started."""
+    """One service that had traffic since this gateway started. `quiet` of those in flight and
+    queued keep it awake no more."""
 
     in_flight: int
     queued: int
@@ -59,6 +60,7 @@ class ServiceStats:
     retries: dict[str, int]
     cold_start_waits: int
     endpoints: dict[str, int]
+    quiet: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +237,9 @@ class Counters:
         waits[0] += self.requests - self.held
         return waits
 
-    def copy(self, queued: int, endpoints: tuple[tuple[str, int], ...]) -> ServiceStats:
+    def copy(
+        self, queued: int, endpoints: tuple[tuple[str, int], ...], silent: int = 0
+    ) -> ServiceStats:
         return ServiceStats(
             in_flight=self.level - queued,
             queued=queued,
@@ -246,6 +250,7 @@ class Counters:
             retries=dict(self.retries),
             cold_start_waits=self.cold_start_waits,
             endpoints=dict(endpoints),
+            quiet=min(self.level, self.ignored + silent),
         )
 
 

@@ -9,9 +9,9 @@ import logging
 from collections.abc import Callable
 
 from cluster.events import Events
-from cluster.lifecycle import Event
+from cluster.lifecycle import Event, State
 from cluster.model import Replica
-from cluster.plan import surge_of
+from cluster.plan import Surge, surge_of
 from cluster.registry import Registry
 from config.service import Service
 from health.eviction import Guard, Hold, Ward
@@ -21,15 +21,24 @@ from health.verdict import Verdict
 Evicted = Callable[[str, str, str], None]
 """Service, replica, reason (a label of `tidegate_evictions_total`)."""
 
+MayRun = Callable[[str], bool]
+"""Whether there is room for one more replica of a service."""
+
 
 class Evictor:
     def __init__(
-        self, registry: Registry, events: Events, metrics: HealthMetrics, evicted: Evicted
+        self,
+        registry: Registry,
+        events: Events,
+        metrics: HealthMetrics,
+        evicted: Evicted,
+        may_run: MayRun,
     ) -> None:
         self._registry = registry
         self._events = events
         self._metrics = metrics
         self._evicted = evicted
+        self._may_run = may_run
         self._guards: dict[str, Guard] = {}
         self._out: dict[str, float] = {}
         self._held: dict[str, set[str]] = {}
@@ -58,11 +67,20 @@ class Evictor:
         self._out[replica.id] = now
         self._held.get(replica.service, set()).discard(replica.id)
         self._evicted(replica.service, replica.id, kind)
-        may_surge = self._may_surge(spec)
-        if not may_surge:
+        if not self._may_run_beside(spec):
             return Verdict(Event.CONDEMNED, verdict.reason)
         self._tell_eviction(replica, verdict)
         return Verdict(Event.UNREADY, verdict.reason)
+
+    def late(self, spec: Service) -> Event | None:
+        """What becomes of an adopted replica that is not ready in time. It has served before, and
+        its like may all be waiting for the same: none is removed before a replacement is ready, or,
+        where nothing may run beside it, before the one that went first is replaced."""
+        if self._may_run_beside(spec):
+            return Event.UNREADY
+        standing = sum(map(_stands, self._registry.replicas(spec.name)))
+        lacking = self._registry.desired(spec.name).replicas - standing
+        return Event.CONDEMNED if lacking < max(1, self._surge(spec).missing) else None
 
     def passes(self, replica: Replica, ward: Ward, began: float) -> None:
         """It passes its liveness; it began at that loop time."""
@@ -83,10 +101,16 @@ class Evictor:
         reason = f"{verdict.reason}; no replacement was ready within {waited:.0f} s"
         return Verdict(Event.CONDEMNED, reason)
 
-    def _may_surge(self, spec: Service) -> bool:
+    def _may_run_beside(self, spec: Service) -> bool:
+        """By its rollout, and by what the host has left where nothing runs beside it yet."""
+        if not self._surge(spec).extra:
+            return False
         wanted = self._registry.desired(spec.name).replicas
-        rollout = spec.rollout
-        return surge_of(wanted, rollout.max_surge, rollout.max_unavailable).extra > 0
+        return len(self._registry.replicas(spec.name)) > wanted or self._may_run(spec.name)
+
+    def _surge(self, spec: Service) -> Surge:
+        wanted = self._registry.desired(spec.name).replicas
+        return surge_of(wanted, spec.rollout.max_surge, spec.rollout.max_unavailable)
 
     def _tidy(self, service: str) -> None:
         """Nothing is kept of a service that sleeps."""
@@ -139,3 +163,9 @@ class Evictor:
             replica=replica.id,
             level=logging.WARNING,
         )
+
+
+def _stands(replica: Replica) -> bool:
+    """It is no replacement that is still to come."""
+    is_starting = replica.state is State.STARTING
+    return replica.state in (State.READY, State.UNHEALTHY) or (is_starting and replica.adopted)

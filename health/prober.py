@@ -28,7 +28,7 @@ from health.duties import (
     repeated,
 )
 from health.eviction import Ward
-from health.evictor import Evicted, Evictor
+from health.evictor import Evicted, Evictor, MayRun
 from health.metrics import HealthMetrics
 from health.schedule import FIRST_TRY, first_due, next_due, next_try, timeout_of
 from health.slots import Slots
@@ -56,7 +56,8 @@ _TCP = StartupProbe(tcp=True)
 
 class Prober:
     """`limit` bounds the repeated probes under way at once, `starts` those of starts; `attempt`
-    makes one try; `evicted` is told of what is taken out for good."""
+    makes one try; `evicted` is told of what is taken out for good; `may_run` says whether there
+    is room for one more replica of a service."""
 
     def __init__(
         self,
@@ -72,6 +73,7 @@ class Prober:
         *,
         starts: int = 100,
         evicted: Evicted = lambda service, replica, reason: None,
+        may_run: MayRun = lambda service: True,
     ) -> None:
         self._registry = registry
         self._tasks = tasks
@@ -82,7 +84,7 @@ class Prober:
         self._slots = Slots(limit)
         self._starts = Slots(starts)
         self._crowd = 0
-        self._evictor = Evictor(registry, events, metrics, evicted)
+        self._evictor = Evictor(registry, events, metrics, evicted, may_run)
         self._attempt = attempt or functools.partial(probes.attempt, execute=execute)
         self._watches: dict[str, dict[str, Watch]] = {}
         self._closed = False
@@ -208,13 +210,21 @@ class Prober:
             async with self._starts.of(watch.replica.service):
                 finding = await self._probe(watch, duty, check, timeout_of(one, check))
             now = self._clock()
-            verdict = opening.record(finding, watch.replica, watch.health, now)
+            late = self._late(watch, opening, now)
+            verdict = opening.record(finding, watch.replica, watch.health, now, late)
             if verdict is not None and self._apply(watch, verdict):
                 return
             longest = _longest_pause(duty, opening, watch.health, now)
             # Open now, readiness is the next to ask: at once.
             one = FIRST_TRY if finding.passed else next_try(one, check, longest, self._crowd)
             await asyncio.sleep(min(one.pause, opening.until_deadline(watch.health, now)))
+
+    def _late(self, watch: Watch, opening: Opening, now: float) -> Event | None:
+        """What becomes of it if it is late."""
+        is_of_interest = watch.replica.adopted and opening.is_overdue(watch.health, now)
+        if not is_of_interest or watch.spec is None:
+            return Event.CONDEMNED
+        return self._evictor.late(watch.spec)
 
     async def _repeat(self, watch: Watch, duty: Duty) -> None:
         due = first_due(_repeated(watch, duty).every, self._rng, self._clock())

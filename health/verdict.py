@@ -153,12 +153,18 @@ class Opening:
         return health.readiness if self.opened and health.readiness else health.startup
 
     def record(
-        self, finding: Finding, replica: Replica, health: Health, now: float
+        self,
+        finding: Finding,
+        replica: Replica,
+        health: Health,
+        now: float,
+        late: Event | None = Event.CONDEMNED,
     ) -> Verdict | None:
+        """`late`: what becomes of one of ours that is overdue; None: nothing for now."""
         if finding.passed:
             return self._passed(finding, health, now)
         if self.is_overdue(health, now):
-            return self._overdue(finding, replica, health)
+            return self._overdue(finding, replica, health, late)
         return None
 
     def is_overdue(self, health: Health, now: float) -> bool:
@@ -175,12 +181,12 @@ class Opening:
             return None
         return Verdict(Event.PASSED, f"{finding.text} after {_span(now - self.began)}")
 
-    def _overdue(self, finding: Finding, replica: Replica, health: Health) -> Verdict | None:
+    def _overdue(
+        self, finding: Finding, replica: Replica, health: Health, late: Event | None
+    ) -> Verdict | None:
         reason = _late(finding, self.check(health), replica, health)
-        if not is_static(replica):
-            # What was adopted has served before, and its like may all be waiting for the same: none
-            # is removed before a replacement is ready.
-            return Verdict(Event.UNREADY if replica.adopted else Event.CONDEMNED, reason)
+        if late is not None and not is_static(replica):
+            return Verdict(late, reason)
         verdict = None if self.told else Verdict(None, reason)
         self.told = True
         return verdict

@@ -27,7 +27,7 @@ from runtimes.process_group import ProcessGroup
 from runtimes.process_guard import Guard
 from runtimes.process_placed import Placed
 from runtimes.process_ports import Ports
-from runtimes.process_privileges import identity_of
+from runtimes.process_privileges import Identities, Identity
 from runtimes.process_records import Record, sighting
 from runtimes.process_state import StateFolder
 from runtimes.process_usage import usage_of
@@ -38,7 +38,8 @@ _LOG_LIMIT = 5 * 1024 * 1024  # bytes; a log and what was moved out of it togeth
 
 
 class ProcessRuntime:
-    """An `InstanceRuntime`. Starting is one step without a wait: it cannot stop half way."""
+    """An `InstanceRuntime`. Starting is one step without a wait, once it is known as whom: it
+    cannot stop half way."""
 
     name = "process"
     capabilities = Capabilities(freeze=True, exec=True, logs=True, usage=True)
@@ -63,6 +64,7 @@ class ProcessRuntime:
         self._guard = Guard(self._state.path, log_limit, orphan_grace, orphan_timeout)
         self._ports = Ports(seed=zlib.crc32(f"{owner} {state_dir.absolute()}".encode()))
         self._wall_clock = wall_clock
+        self._identities = Identities()
         self._placed: dict[str, Placed] = {}
         self._hints = Hints()
         self._warned: set[tuple[str, str]] = set()
@@ -109,10 +111,10 @@ class ProcessRuntime:
                 yield line
 
     async def execute(self, instance: str, command: Sequence[str], timeout: float) -> int:
+        identity = await self._identity(self._running(instance).record.user, timeout)
         record = self._running(instance).record
         with foreign("start-failed", "cannot run the command"):
             words = with_port(command, record.port)
-            identity = identity_of(record.user)
             group = self._guard.launch(words, record.env, Path(record.directory), identity)
         try:
             if not await group.wait(timeout):
@@ -135,12 +137,15 @@ class ProcessRuntime:
 
     async def start(self, replica: str, workload: Workload) -> Instance:
         self._must_be_open()
+        with foreign("start-failed", "cannot start a process"):
+            identity = await self._identities.of(workload.user)
+        self._must_be_open()
         for placed in self._placed.values():
             if placed.record.replica == replica:
                 return placed.instance()
         self._warn_of_unheeded(workload)
         with foreign("start-failed", "cannot start a process"):
-            placed = self._place(replica, workload)
+            placed = self._place(replica, workload, identity)
         self._hints.tell(workload.service)
         return placed.instance()
 
@@ -174,12 +179,19 @@ class ProcessRuntime:
     async def resume(self, instance: str) -> Instance:
         raise RuntimeFailure("unsupported", "the process runtime keeps nothing of what it stopped")
 
-    def _place(self, replica: str, workload: Workload) -> Placed:
+    async def _identity(self, user: str, timeout: float) -> Identity | None:
+        try:
+            async with asyncio.timeout(timeout):
+                return await self._identities.of(user)
+        except TimeoutError:
+            message = f"who the user {user} is was not known within {timeout:g} s"
+            raise RuntimeFailure("timeout", message) from None
+
+    def _place(self, replica: str, workload: Workload, identity: Identity | None) -> Placed:
         """Launches the replica. What fails on the way undoes what was done before."""
         with contextlib.ExitStack() as undo:
             port = self._ports.take()
             undo.callback(self._ports.give_back, port)
-            identity = identity_of(workload.user)
             ours = {**os.environ, **dict(identity.env if identity else ())}
             env = environment(ours, workload, replica, port)
             words = with_port(workload.command, port)

@@ -7,8 +7,10 @@ need a copy of our whole memory for each start; to do it for all of us would tak
 port 80 from gateway workers where Python has it as a file capability.
 """
 
+import asyncio
 import ctypes
 import grp
+import math
 import os
 import pwd
 from collections.abc import Callable
@@ -21,6 +23,7 @@ from cluster.runtime import RuntimeFailure
 Started = TypeVar("Started")
 
 _SET_NO_NEW_PRIVS = 38
+_BELIEVED_FOR = 60.0  # seconds
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -45,6 +48,25 @@ class Identity:
     gid: int
     groups: tuple[int, ...]
     env: tuple[tuple[str, str], ...] = ()
+
+
+class Identities:
+    """Who users are, looked up once in a while and in a thread: the directory that knows them may
+    be far away. Who was not found is looked for each time: the operator may add them."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[float, Identity | None]] = {}  # and until when (loop time)
+
+    async def of(self, user: str | None) -> Identity | None:
+        """As `identity_of`; without a user there is nothing to wait for."""
+        if not user:
+            return None
+        loop = asyncio.get_running_loop()
+        until, identity = self._known.get(user, (-math.inf, None))
+        if loop.time() >= until:
+            identity = await asyncio.to_thread(identity_of, user)
+            self._known[user] = loop.time() + _BELIEVED_FOR, identity
+        return identity
 
 
 def identity_of(user: str | None) -> Identity | None:

@@ -156,7 +156,7 @@ def build(
         registry, placing, StaticEndpoints(registry, clock, wall), failures, spine.pending,
         rollouts, scaling.leasing.replicas, keeping=keeping, host=host,
     )  # fmt: skip
-    prober, ejector = health_on(ground, failures)
+    prober, ejector = health_on(ground, failures, host)
     spine.connect(scaling.scaler, ejector, reconciler, host)
     discovery = Discovery(
         registry, runtime, failures, events, ground.metrics, clock,
@@ -209,12 +209,12 @@ def rollouts_on(ground: Ground, failures: Failures) -> Rollouts:
     return Rollouts(ground.registry, ground.events, ground.metrics, failures, courses, ground.clock)
 
 
-def health_on(ground: Ground, failures: Failures) -> tuple[Prober, Ejector]:
+def health_on(ground: Ground, failures: Failures, host: HostMemory) -> tuple[Prober, Ejector]:
     registry, events, clock = ground.registry, ground.events, ground.clock
     metrics = HealthMetrics(ground.collectors)
     prober = Prober(
         registry, ground.runtime.execute, ground.tasks, events, clock, ground.rng, metrics,
-        evicted=failures.evicted,
+        evicted=failures.evicted, may_run=host.may_run,
     )  # fmt: skip
     return prober, Ejector(registry, events, clock, metrics, prober.confirm)
 

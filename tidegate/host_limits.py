@@ -27,10 +27,11 @@ class HostLimits:
 
 
 async def levels_of(gateway: Front, clock: Callable[[], float]) -> Mapping[str, int]:
-    """Requests in flight and queued, by service: counted now, not as reported last."""
+    """Requests that keep a service awake, in flight and queued: counted now, not as reported last.
+    What is silent is none, as for its idle time."""
     await gateway.refresh()
     services = gateway.stats(clock()).services
-    return {name: seen.in_flight + seen.queued for name, seen in services.items()}
+    return {name: seen.in_flight + seen.queued - seen.quiet for name, seen in services.items()}
 
 
 def starts_of(host: Host, cores: int) -> int:

@@ -34,7 +34,7 @@ def of_the_dead(stats: GatewayStats) -> GatewayStats:
     return replace(
         stats,
         services={
-            name: replace(service, in_flight=0, queued=0, endpoints={})
+            name: replace(service, in_flight=0, queued=0, endpoints={}, quiet=0)
             for name, service in stats.services.items()
         },
         connections={},
@@ -52,6 +52,7 @@ def _sum(parts: Sequence[ServiceStats]) -> ServiceStats:
         retries=_add([part.retries for part in parts]),
         cold_start_waits=sum(part.cold_start_waits for part in parts),
         endpoints=_add([part.endpoints for part in parts]),
+        quiet=sum(part.quiet for part in parts),
     )
 
 

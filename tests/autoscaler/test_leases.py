@@ -314,6 +314,30 @@ def test_what_others_run_cannot_be_leased() -> None:
     in_time(steps)
 
 
+@pytest.mark.parametrize("others", [(), (Service(name="web", endpoints=("10.0.0.7:80",)),)])
+def test_a_lease_on_a_sleeping_service_ends_when_that_leaves_the_file(
+    others: tuple[Service, ...],
+) -> None:
+    async def steps() -> None:
+        plane = Plane(service(idle={"stop_after": "30s"}))
+        leasing = leasing_of(plane)
+        take(leasing, 3600)
+        for specs in ({one.name: one for one in others}, dict(plane.registry.specs)):
+            plane.configure(specs)
+            leasing.configure(specs)
+        assert leasing.present("web") == ()
+
+        async def story() -> None:
+            plane.wake()
+            plane.scaler.report(report(0.0, 1, in_flight=0, requests=1))
+            await asyncio.sleep(31)
+            assert plane.desired().replicas == 0
+
+        await with_loop(plane, story())
+
+    in_time(steps)
+
+
 # A restart of Tidegate
 
 

@@ -8,11 +8,14 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
+import pytest
+
 from cluster.lifecycle import State
 from cluster.missed import PATIENCE
 from cluster.model import Address, Exit, Instance, Replica
 from config.scaling import Idle, Scaling
 from config.service import Service
+from runtimes import simulated_engine
 from runtimes.simulated_engine import Behaviour, SimulatedEngine
 from tests.cluster.builders import a_service
 from tests.support.control_world import ControlWorld, control_world
@@ -102,6 +105,27 @@ def test_an_address_is_nobodys_any_more_once_another_replica_has_it() -> None:
                 one.address for one in world.registry.snapshot("a").endpoints
             }
             await world.until(lambda: world.ready("a") == 1, within=1)
+
+    run(story())
+
+
+def test_whoever_listens_at_the_same_port_of_the_host_is_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """On the network `host`, all containers of an image are told at one address (SO_REUSEPORT)."""
+    monkeypatch.setattr(simulated_engine, "_address", lambda made: Address("127.0.0.1", 8080))
+
+    async def story() -> None:
+        async with control_world(steady()) as world:
+            await world.until(lambda: world.ready() == 2)
+            await asyncio.sleep(60)
+            before = sorted(world.running())
+            assert len(before) == 2
+            world.scaler.scale("web", 3, None, asyncio.get_running_loop().time())
+            await world.until(lambda: world.ready() == 3, within=5)
+            await asyncio.sleep(60)
+            assert set(before) < set(world.running())
+            assert world.happened("replica-failed") == []
 
     run(story())
 
@@ -264,5 +288,30 @@ def test_one_that_is_said_to_have_ended_gets_no_requests_until_it_was_looked_at(
             await asyncio.sleep(2)
             assert routed(), "it runs"
             assert world.happened("replica-failed") == []
+
+    run(story())
+
+
+def test_a_look_that_was_given_up_forgets_nobody_who_gets_no_requests() -> None:
+    async def story() -> None:
+        async with control_world(steady()) as world:
+            await world.until(lambda: world.ready() == 2)
+            await asyncio.sleep(60)
+            runtime = world.discovery._runtime
+            truth = runtime.instances
+
+            async def never() -> Sequence[Instance]:
+                await asyncio.Event().wait()
+                raise AssertionError
+
+            world.discovery._withhold(next(iter(world.engine.running())).instance.id)
+            runtime.instances = never  # type: ignore[method-assign]
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(1):
+                    await world.discovery.sync()
+            assert world.ready() == 1
+            runtime.instances = truth  # type: ignore[method-assign]
+            await world.discovery.sync()
+            assert world.ready() == 2
 
     run(story())

@@ -4,6 +4,7 @@ import asyncio
 
 from cluster.host import PATIENCE, UNKNOWN
 from cluster.room import IDLE_FOR
+from config.rules import CpuRule, MemoryRule, MetricRule
 from config.scaling import Idle, Scaling
 from config.service import Resources, Service
 from runtimes.simulated_engine import Behaviour, SimulatedEngine
@@ -41,6 +42,12 @@ async def fall_idle(world: ControlWorld, service: str) -> None:
 async def keep_busy(world: ControlWorld, service: str) -> None:
     while True:
         world.load(1, service)
+        await asyncio.sleep(1)
+
+
+async def seem_idle(world: ControlWorld, service: str) -> None:
+    while True:
+        world.load(0, service)
         await asyncio.sleep(1)
 
 
@@ -131,6 +138,35 @@ def test_whoever_was_asked_just_now_is_in_use() -> None:
     run(story())
 
 
+def test_in_use_in_spite_of_the_reports_is_told_once() -> None:
+    """Whoever is refused room is not told so anew each time that somebody seemed to be idle."""
+
+    async def story() -> None:
+        async with (
+            control_world(sized("a"), sized("b"), memory=100 * MIB) as world,
+            asyncio.TaskGroup() as group,
+        ):
+            await used(world, "a")
+            await asyncio.sleep(10)
+            world.busy["a"] = 1
+            world.wake("b")
+            seeming = group.create_task(seem_idle(world, "a"))
+            await asyncio.sleep(PATIENCE + 1)
+            troubles = set[object]()
+            for _ in range(600):
+                trouble = world.registry.snapshot("b").trouble
+                troubles.add(trouble and trouble.code)
+                await asyncio.sleep(0.1)
+            assert troubles == {"host-full"}
+            assert len(world.happened("host-full")) == 1
+            del world.busy["a"]
+            await world.until(lambda: world.ready("b"), within=10)
+            assert world.registry.snapshot("b").trouble is None
+            seeming.cancel()
+
+    run(story())
+
+
 def test_min_leases_and_what_never_stops_are_spared() -> None:
     async def story() -> None:
         kept = sized("kept", scaling={"min": 1})
@@ -157,6 +193,20 @@ def test_min_leases_and_what_never_stops_are_spared() -> None:
             world.scaler.scale("new", 0, None, now())
             await asyncio.sleep(1)
             assert world.registry.trouble("new") is None
+
+    run(story())
+
+
+def test_a_rule_about_cpu_or_memory_keeps_nobody_who_may_sleep() -> None:
+    async def story() -> None:
+        rules: tuple[MetricRule, ...] = (CpuRule(metric="cpu"), MemoryRule(metric="memory"))
+        a = sized("a", scaling={"rules": rules})
+        async with control_world(a, sized("b"), memory=100 * MIB) as world:
+            await used(world, "a")
+            await asyncio.sleep(10)
+            world.wake("b")
+            await world.until(lambda: world.ready("b"), within=1)
+            assert world.ready("a") == 0
 
     run(story())
 

@@ -16,7 +16,7 @@ from cluster.model import Replica
 from cluster.runtime import RuntimeFailure
 from config.health import Check, Health, Probe, StartupProbe
 from config.scaling import Scaling
-from config.service import Rollout, Service
+from config.service import Resources, Rollout, Service
 from runtimes.simulated_engine import Behaviour, SimulatedEngine
 from tests.cluster.builders import a_service
 from tests.support.control_world import ControlWorld, control_world
@@ -225,6 +225,78 @@ def test_one_that_passes_again_before_it_is_replaced_stays(count: int) -> None:
             fault.hits = lambda replica: False
             await world.until(lambda: world.ready() == count, within=15)
             assert sick in world.running()
+
+    run(story())
+
+
+@pytest.mark.parametrize("fixed", [True, False])
+def test_on_a_full_host_the_sick_one_goes_first(fixed: bool) -> None:
+    """To wait for a replacement that cannot start would be an outage of a start's deadline."""
+    resources = Resources(memory=100 * 2**20)
+
+    async def story() -> None:
+        fault = Fault()
+        service, budget = fleet(1, resources=resources), (100 if fixed else 200) * 2**20
+        async with control_world(
+            service, engine=engine(), passes=fault.passes, memory=budget
+        ) as world:
+            sick = (await whole(world, 1))[0]
+            fault.hits = sick.__eq__
+            await world.until(lambda: not world.ready() or sick not in world.running(), within=45)
+            begun = asyncio.get_running_loop().time()
+            await world.until(lambda: world.ready() and sick not in world.running(), within=60)
+            assert asyncio.get_running_loop().time() - begun < 5
+            assert len(world.happened("replica-condemned")) == fixed
+
+    run(story())
+
+
+@pytest.mark.parametrize("probe", [{}, {"readiness": {"http": "/live"}}])
+@pytest.mark.parametrize("why", ["max_surge", "host"])
+@pytest.mark.parametrize("count", [1, 3])
+def test_an_adopted_one_that_hangs_is_replaced_where_nothing_may_run_beside_it(
+    why: str, probe: dict[str, dict[str, str]], count: int
+) -> None:
+    rollout = Rollout(max_surge=0, max_unavailable=1) if why == "max_surge" else Rollout()
+    health = Health.model_validate({"startup": {"http": "/live"}, **probe})
+    resources = Resources(memory=100 * 2**20)
+    service = a_service(
+        scaling=Scaling(min=count), health=health, rollout=rollout, resources=resources
+    )
+    budget = count * 100 * 2**20 if why == "host" else None
+
+    async def story() -> None:
+        fault, simulated = Fault(), engine()
+        async with control_world(service, engine=simulated) as world:
+            first = await whole(world, count)
+        fault.hits = first.__contains__
+        async with control_world(
+            service, engine=simulated, passes=fault.passes, seed=8, memory=budget
+        ) as world:
+            fault.watch(world)
+            await world.until(lambda: world.ready() == count, within=90)
+            assert not set(first) & set(world.running())
+            assert len(world.running()) == count
+
+    run(story())
+
+
+def test_those_that_hang_go_one_at_a_time_where_nothing_may_run_beside_them() -> None:
+    """The dependency is away: whatever is started hangs as well."""
+    rollout = Rollout(max_surge=0, max_unavailable=1)
+    health = Health.model_validate({"startup": {"http": "/live"}})
+    service = a_service(scaling=Scaling(min=4), health=health, rollout=rollout)
+
+    async def story() -> None:
+        fault, simulated = Fault(), engine()
+        async with control_world(service, engine=simulated) as world:
+            first = await whole(world, 4)
+        fault.hits = lambda replica: True
+        async with control_world(service, engine=simulated, passes=fault.passes, seed=8) as world:
+            await asyncio.sleep(600)
+            assert len(set(first) & set(world.running())) == 3
+            fault.hits = lambda replica: False
+            await world.until(lambda: world.ready() >= 3, within=30)
 
     run(story())
 

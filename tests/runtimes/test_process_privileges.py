@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,8 +17,9 @@ import pytest
 from cluster.model import Instance
 from cluster.runtime import RuntimeFailure
 from cluster.workload import Workload
+from runtimes import process_privileges
 from runtimes.process import ProcessRuntime
-from runtimes.process_privileges import Identity, identity_of
+from runtimes.process_privileges import Identities, Identity, identity_of
 from tests.support.process_workloads import workload
 
 NOBODY = pwd.getpwnam("nobody")
@@ -180,3 +182,29 @@ def test_a_wrong_user_starts_nothing(folder: Path) -> None:
         [sys.executable, "-c", code, str(folder)], capture_output=True, text=True, timeout=30
     )
     assert run.stdout.split() == ["RuntimeFailure", "0"], run.stderr
+
+
+async def test_users_are_looked_up_beside_the_loop_and_not_for_each_start(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A directory service that does not answer must not hold up everybody else."""
+    threads = list[str]()
+
+    def slow(user: str) -> Identity:
+        threads.append(threading.current_thread().name)
+        if user == "new" and len(threads) == 1:
+            raise RuntimeFailure("bad-workload", "there is no such user")
+        return Identity(len(threads), 1, (1,))
+
+    monkeypatch.setattr(process_privileges, "identity_of", slow)
+    identities = Identities()
+    assert await identities.of(None) is None
+    with pytest.raises(RuntimeFailure):
+        await identities.of("new")
+    assert [await identities.of("new") for _ in range(3)] == [Identity(2, 1, (1,))] * 3
+    monkeypatch.setattr(process_privileges, "_BELIEVED_FOR", 0.0)
+    assert [(await identities.of("other")) for _ in range(2)] == [
+        Identity(3, 1, (1,)),
+        Identity(4, 1, (1,)),
+    ]
+    assert threading.current_thread().name not in threads

@@ -172,6 +172,7 @@ async def control_world(
         prober = Prober(
             registry, runtime.execute, tasks, events, clock, rng, HealthMetrics(collectors),
             attempt=_asking(engine, passes), evicted=failures.evicted,
+            may_run=host.may_run,
         )  # fmt: skip
         discovery = Discovery(
             registry, runtime, failures, events, metrics, clock,

@@ -1,12 +1,17 @@
 """What `host` comes to on this machine."""
 
+import asyncio
 import os
 from pathlib import Path
 
 import pytest
 
 from config.settings import Host
-from tidegate.host_limits import budget_of, machine_memory, starts_of
+from gateway import gateway
+from tests.gateway.websocket import ASK, KEY, switching
+from tests.support.raw_http import Call, get, stage
+from tidegate.front import Inside
+from tidegate.host_limits import budget_of, levels_of, machine_memory, starts_of
 
 
 @pytest.mark.parametrize(
@@ -34,3 +39,36 @@ def test_the_limit_of_the_container_that_we_run_in_counts(tmp_path: Path) -> Non
     assert machine_memory(tmp_path) == physical
     (tmp_path / "memory.max").write_text("1048576\n")
     assert machine_memory(tmp_path) == 1048576
+
+
+async def _tunnel(call: Call) -> None:
+    await call.request()
+    await call.send(switching(KEY))
+    while await call.reader.read(100):
+        pass
+
+
+async def test_a_silent_tunnel_is_no_use_until_it_moves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its reports the service is idle: it may be put to sleep for others that need its room."""
+    monkeypatch.setattr(gateway, "IDLE_FOR", 0.4)
+    async with stage(_tunnel) as s:
+        front, clock = Inside(s.gateway), asyncio.get_running_loop().time
+
+        async def levels() -> int:
+            return (await levels_of(front, clock))["web"]
+
+        client = await s.client()
+        await client.send(get("/", *ASK))
+        assert (await client.head()).status == 101
+        assert await levels() == 1
+        async with asyncio.timeout(10):
+            while await levels():  # noqa: ASYNC110 (nobody tells of silence)
+                await asyncio.sleep(0.05)
+        for _ in range(3):
+            assert await levels() == 0
+        assert s.stats().in_flight == 1
+        await client.send(b"x")
+        async with asyncio.timeout(0.3):
+            while not await levels():  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        assert await levels() == 1, "two looks, one soon after the other"

@@ -18,7 +18,7 @@ def counted(seen: list[Request], in_flight: int = 0) -> GatewayStats:
         counters.leave(code, 0.0, seconds)
     for _ in range(in_flight):
         counters.enter(0.0)
-    services = {"web": counters.copy(0, (("web-1", in_flight),))}
+    services = {"web": counters.copy(0, (("web-1", in_flight),), silent=in_flight // 2)}
     return GatewayStats(1.0, services, {404: len(seen)}, {"127.0.0.1:80": in_flight})
 
 
@@ -30,6 +30,7 @@ def test_two_halves_are_the_whole(first: list[Request], second: list[Request]) -
     assert both.services["web"].duration.buckets == whole.services["web"].duration.buckets
     assert both.services["web"].in_flight == 3
     assert both.services["web"].endpoints == {"web-1": 3}
+    assert both.services["web"].quiet == 1
     assert both.unrouted == whole.unrouted
     assert both.connections == whole.connections
     assert len(both.services["web"].duration.buckets) == len(BOUNDS) + 1
@@ -39,7 +40,7 @@ def test_two_halves_are_the_whole(first: list[Request], second: list[Request]) -
 def test_the_dead_keep_their_counts_and_lose_their_presence(seen: list[Request]) -> None:
     remains = of_the_dead(counted(seen, 2))
     assert remains.services["web"].requests == counted(seen).services["web"].requests
-    assert remains.services["web"].in_flight == 0
+    assert (remains.services["web"].in_flight, remains.services["web"].quiet) == (0, 0)
     assert remains.services["web"].endpoints == {}
     assert remains.connections == {}
     assert remains.unrouted == {404: len(seen)}
