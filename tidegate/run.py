@@ -258,6 +258,8 @@ async def _ask_again(system: System, stopping: Stopping) -> None:
         async with asyncio.timeout(system.settings.orphan_timeout):
             while not stopping.asked.is_set() and any(offers.glob("*.sock")):
                 await asyncio.sleep(pause)
+                with contextlib.suppress(RuntimeFailure):
+                    await system.runtime.open()
                 if await system.discovery.sync():
                     return
                 pause = min(AGAIN_LONGEST, pause * 2)
