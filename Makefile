@@ -25,7 +25,7 @@ run: $(READY)  ## the quickstart on http://127.0.0.1:8080
 	@exec env $(WITH_VENV) $(BIN)/tidegate run --config examples/quickstart/tidegate.yaml
 
 test: $(READY)  ## all tests; those with Docker where an engine answers, else skipped with a reason
-	@$(BIN)/pytest --numprocesses 2 $(ARGS)
+	@$(BIN)/pytest --numprocesses 4 $(ARGS)
 
 check: $(READY)  ## format, lint, types, architecture, lock file
 	@echo "ruff format" && $(BIN)/ruff format --check --quiet .

@@ -67,14 +67,17 @@ class Source:
 class Load:
     """Means over windows of up to `longest` seconds, and what is in flight right now."""
 
-    __slots__ = ("_expected", "_first", "_longest", "_served_from", "_sources", "last_activity")
+    __slots__ = (
+        "_expected", "_first", "_longest", "_served_at", "_served_from", "_sources",
+        "last_activity",
+    )  # fmt: skip
 
     def __init__(self, longest: float) -> None:
         self._longest = longest
         self._sources: dict[str, Source] = {}
         self._expected = -math.inf
         self._first = math.inf
-        self._served_from = -math.inf
+        self._served_at = self._served_from = -math.inf
         self.last_activity = -math.inf  # loop time
 
     def resize(self, longest: float) -> None:
@@ -87,8 +90,9 @@ class Load:
             self._forget(report.at)
             source = self._sources[report.source] = Source(report, self._longest)
         source.record(report)
-        if report.at - report.span < self._served_from <= report.at:
-            self._served_from = report.at  # it tells of the time before as well
+        if report.at - report.span < self._served_at <= report.at:
+            # It tells of the time before as well.
+            self._served_from = max(self._served_from, report.at)
         self._first = min(self._first, report.at - report.span)
         if report.active_at is not None:
             self.last_activity = max(self.last_activity, report.active_at)
@@ -103,11 +107,12 @@ class Load:
 
     def begin(self) -> None:
         """It wakes: what comes is held until something serves."""
-        self._served_from = math.inf
+        self._served_at = self._served_from = math.inf
 
     def serve(self, now: float) -> None:
         """A replica is ready; after a wake the first one counts."""
-        self._served_from = min(self._served_from, now)
+        if self._served_at == math.inf:
+            self._served_at = self._served_from = now
 
     def is_busy(self, now: float) -> bool:
         """Something is in flight or queued that keeps the service awake."""

@@ -20,10 +20,11 @@ _OUTSIDE_SERVICES = (
     "gateway",
     "admin",
 )
+_TOKEN = "admin.token_file"
 # What is taken over while it runs; everything else out there is read once, at the start.
 _LIVE = re.compile(
     r"(?:host|gateway\.(?:limits|trusted_proxies|access_log|tls\[\d+\]\.certificates))(?![a-z_])"
-    r"|admin\.token_file\Z"
+    rf"|{re.escape(_TOKEN)}\Z"
 )
 
 
@@ -45,15 +46,21 @@ def diff(old: Settings, new: Settings) -> Changes:
     """From what is running to what was asked for."""
     before, after = old.services, new.services
     paths = _outside_services(old, new)
+    live = {path for path in paths if _is_live(path, new)}
     return Changes(
         added=tuple(sorted(after.keys() - before.keys())),
         removed=tuple(sorted(before.keys() - after.keys())),
         changed=tuple(
             sorted(name for name in before.keys() & after.keys() if before[name] != after[name])
         ),
-        restart_needed=tuple(path for path in paths if not _LIVE.match(path)),
-        live=tuple(path for path in paths if _LIVE.match(path)),
+        restart_needed=tuple(path for path in paths if path not in live),
+        live=tuple(path for path in paths if path in live),
     )
+
+
+def _is_live(path: str, new: Settings) -> bool:
+    """What asks for a token is never left open while it runs."""
+    return bool(_LIVE.match(path)) and (path != _TOKEN or new.admin.token_file is not None)
 
 
 def _outside_services(old: Settings, new: Settings) -> list[str]:

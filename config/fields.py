@@ -28,6 +28,16 @@ class Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
+class AsWritten(Model):
+    """Also what was not written counts, so that one which says a default is not equal to one which
+    leaves it out. The hash may be the same."""
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, AsWritten):
+            return NotImplemented
+        return super().__eq__(other) and self.model_fields_set == other.model_fields_set
+
+
 def one_or_many(value: object) -> object:
     """A text is a list of one."""
     return (value,) if isinstance(value, str) else value

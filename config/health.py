@@ -11,7 +11,7 @@ from pydantic import (
 )
 
 from config.addresses import request_target
-from config.fields import Command, Count, Flag, Model, Port, Times
+from config.fields import AsWritten, Command, Count, Flag, Model, Port, Times
 from config.probe_fields import Body, Headers, Statuses
 from config.units import Positive, Ratio, Window, at_least, at_most, format_ratio
 from config.wording import shown
@@ -34,7 +34,7 @@ def _grpc_service(value: object) -> object:
 _Grpc = Annotated[bool | str, BeforeValidator(_grpc_service)]
 
 
-class Check(Model):
+class Check(AsWritten):
     """How to look, and what to expect."""
 
     tcp: Flag = Field(False, description="The port accepts a connection.")
@@ -118,7 +118,7 @@ class Outliers(Model):
         return self.error_rate is not None or self.slow is not None
 
 
-class Health(Model):
+class Health(AsWritten):
     """The probes of a service."""
 
     startup: StartupProbe = Field(StartupProbe(), description="May it serve yet?")

@@ -18,7 +18,7 @@ from config.fields import Model
 from config.merging import Defaults
 from config.service import Service
 from config.settings import File, Runtime
-from config.unsupported import OF_FILE, OF_SERVICE, Later, refused
+from config.unsupported import refused
 from config.wording import UNKNOWN_KEY, explain, shown
 
 M = TypeVar("M", bound=Model)
@@ -43,8 +43,9 @@ def interpret(value: Any, disk: Disk) -> Meaning:
     if not isinstance(value, Mapping):
         what = "is empty" if value is None else f"must be a mapping at the top, got {shown(value)}"
         return Meaning(File(), {}, [Finding((), f"the file {what}: it needs `services`")])
-    raw, findings = _supported(_without_extensions(value), OF_FILE)
-    file, wrong = _validated(File, raw)
+    raw = _without_extensions(value)
+    findings = refused(raw)
+    file, wrong = _validated(File, _pruned(raw, findings))
     findings += wrong
     broken = _places(findings)
     findings += _sound(checks.of_listeners(file.gateway, file.admin), broken)
@@ -59,6 +60,10 @@ def interpret(value: Any, disk: Disk) -> Meaning:
     services = _Services(file, runtime, disk)
     services.read()
     warnings = disk.take_warnings() + services.warnings
+    if not findings and not services.findings:
+        warnings += stability.of_host(file.host, services.found.values())
+    if runtime == "docker" and file.runtime.docker:
+        warnings += exposure.of_runtime(file.runtime.docker)
     return Meaning(file, services.found, findings + services.findings, warnings)
 
 
@@ -166,20 +171,11 @@ def _count(value: Any, left: int) -> int:
     return left
 
 
-def _own(value: Mapping[str, Any]) -> tuple[Mapping[str, Any], list[Finding]]:
-    """The keys of one service that are supported."""
-    raw, findings = _supported(value, OF_SERVICE)
-    if "name" in raw:
-        findings.append(Finding(("name",), UNKNOWN_KEY))
-        raw = _pruned(raw, findings[-1:])
-    return raw, findings
-
-
-def _supported(
-    raw: Mapping[str, Any], later: tuple[Later, ...]
-) -> tuple[Mapping[str, Any], list[Finding]]:
-    """What the models know, and what they will only know later."""
-    findings = refused(raw, later)
+def _own(raw: Mapping[str, Any]) -> tuple[Mapping[str, Any], list[Finding]]:
+    """The keys that are one service's own to say; its name is not."""
+    if "name" not in raw:
+        return raw, []
+    findings = [Finding(("name",), UNKNOWN_KEY)]
     return _pruned(raw, findings), findings
 
 

@@ -75,7 +75,11 @@ def default_owner(file: Path) -> str:
 
 
 def default_state_dir(owner: str, environ: Mapping[str, str]) -> str:
-    """Where state is kept, by the XDG base directory specification: a relative one is ignored."""
+    """Where state is kept: in the folder that a unit's StateDirectory names, or by the XDG base
+    directory specification. A relative one is ignored."""
+    given = environ.get("STATE_DIRECTORY", "").partition(":")[0]
+    if os.path.isabs(given):
+        return os.path.join(given, owner)
     state = environ.get("XDG_STATE_HOME", "")
     if not os.path.isabs(state):
         home = environ.get("HOME") or os.path.expanduser("~")

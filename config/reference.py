@@ -123,7 +123,9 @@ _TYPES = {
 def _by_pattern(pattern: str) -> str:
     if "ms|s|m|h" in pattern:
         return "duration"
-    return "ratio" if "%" in pattern else "size"
+    if "%" not in pattern:
+        return "size"
+    return "size or ratio" if "B" in pattern else "ratio"
 
 
 def _bounds(entry: Mapping[str, Any]) -> str:

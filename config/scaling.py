@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from config.fields import Count, Model, Number
+from config.fields import AsWritten, Count, Model, Number
 from config.rules import (
     ConcurrencyRule,
     LatencyRule,
@@ -37,7 +37,7 @@ class Way(Model):
     tolerance: Ratio | None = Field(None, description="Instead of scaling.tolerance.")
 
 
-class Idle(Model):
+class Idle(AsWritten):
     """The way to zero, counted from the last activity; null never does it."""
 
     freeze_after: Duration | None = Field(
@@ -55,7 +55,7 @@ class Idle(Model):
     ignore: Ignored = Field(Ignored(), description="Requests that are no activity.")
 
 
-class Scaling(Model):
+class Scaling(AsWritten):
     """How many replicas, decided by the largest wish of all rules."""
 
     min: Count = Field(0, ge=0, description="Replicas that always run.")

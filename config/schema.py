@@ -1,7 +1,7 @@
 """The JSON Schema of the file, for editors and for `tidegate schema`.
 
-Pure: made from the models, so it cannot drift from them. It knows the keys that are not supported
-yet as well; what no key can know alone is left to `tidegate check`.
+Pure: made from the models, so it cannot drift from them. It knows the runtimes that are not
+supported yet as well; what no key can know alone is left to `tidegate check`.
 """
 
 from collections.abc import Mapping
@@ -34,7 +34,7 @@ def json_schema() -> dict[str, Any]:
     return {
         "$schema": DIALECT,
         "title": "Tidegate configuration",
-        "description": "tidegate.yaml: gateway, admin, runtime, defaults and services.",
+        "description": f"tidegate.yaml. Keys at the top: {', '.join(file['properties'])}.",
         **{key: file[key] for key in ("type", "additionalProperties", "properties")},
         "patternProperties": {"^x-": {"description": "Yours: a place for YAML anchors."}},
         "required": ["services"],
@@ -86,7 +86,7 @@ def _settle(schema: dict[str, Any], model: type[Model]) -> None:
 
 
 def _complete(file: dict[str, Any], definitions: dict[str, Any]) -> None:
-    """What the models leave open: the services, and what is not supported yet."""
+    """What the models leave open: the services, and the runtimes that are not supported yet."""
     definitions["Service"]["properties"].pop("name")
     service = {"$ref": f"{_REF}Service"}
     file["services"] |= {

@@ -42,7 +42,7 @@ RUNTIMES = ("process", "docker")
 
 
 class Limits(Model):
-    """What one client may ask of the gateway; 0 is no limit."""
+    """What clients may ask of the gateway, each one and all together; 0 is no limit."""
 
     headers: Size = Field(64 * 1024, description="Bytes of all header fields; above: 431.")
     header_count: Count = Field(100, ge=0, description="Header fields; above: 431.")
@@ -119,7 +119,7 @@ class Gateway(Model):
     trusted_proxies: Networks = Field(
         (), description="CIDRs of proxies whose X-Forwarded-* are believed."
     )
-    limits: Limits = Field(Limits(), description="What one client may ask.")
+    limits: Limits = Field(Limits(), description="What clients may ask, each and all together.")
     access_log: AccessLog = Field("off", description="One line for each request.")
 
 
@@ -231,7 +231,9 @@ class File(Model):
         "Default: the folder's name and a short hash of the file's path.",
     )
     state_dir: Text | None = Field(
-        None, description="Default: ~/.local/state/tidegate/<owner> (or in XDG_STATE_HOME)."
+        None,
+        description="Default: ~/.local/state/tidegate/<owner> (or in XDG_STATE_HOME); as a unit "
+        "of systemd with a StateDirectory: <owner> in that.",
     )
     gateway: Gateway = Field(Gateway(), description="Where clients come in.")
     admin: Admin = Field(Admin(), description="Where operators come in.")

@@ -1,10 +1,10 @@
-"""What of a service's scaling is allowed but cannot go well, each with its remedy.
+"""What of scaling is allowed but cannot go well, each with its remedy.
 
 Pure. Warnings, not errors: Tidegate runs with all of it. The defaults fit each other.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 from config import calendar
@@ -13,7 +13,8 @@ from config.health import StartupProbe
 from config.rules import ConcurrencyRule, CpuRule, LatencyRule, QueueWaitRule, Schedule
 from config.scaling import Scaling
 from config.service import Service
-from config.units import format_duration, format_ratio
+from config.settings import Host
+from config.units import format_duration, format_ratio, format_size
 
 DECIDED_EVERY = 2.0  # seconds; the autoscaler's tick
 # The gateway's clock counts milliseconds: of shorter times every fifth would be an error.
@@ -46,6 +47,34 @@ def of_service(service: Service, runtime: str | None) -> Iterator[Finding]:
                     "is a share of one core, of which a replica may use more: set resources.cpu"
                 )
                 yield Finding((*_rule(index), "target"), message)
+
+
+def of_host(host: Host, services: Iterable[Service]) -> Iterator[Finding]:
+    """Seen from the top of the file. A share of the machine is not known before it runs."""
+    if not isinstance(host.memory, int):
+        return
+    known = [(service, service.resources.memory) for service in services]
+    limited = [(service, memory) for service, memory in known if memory]
+    largest = max(limited, key=lambda one: one[1], default=None)
+    always = sum(service.scaling.min * memory for service, memory in limited)
+    if largest and largest[1] > host.memory:
+        service, memory = largest
+        yield _too_little(
+            host.memory,
+            memory,
+            f"one replica of {service.name} may use (resources.memory), so it is never started",
+        )
+    elif always > host.memory:
+        effect = "the replicas that always run may use (scaling.min), so some are never started"
+        yield _too_little(host.memory, always, effect)
+
+
+def _too_little(budget: int, needed: int, effect: str) -> Finding:
+    message = (
+        f"{format_size(budget)} is less than the {format_size(needed)} that {effect}: "
+        f"set it to {format_size(needed)} or more, or lower those"
+    )
+    return Finding(("host", "memory"), message)
 
 
 def of_measured(service: Service, start: float) -> Iterator[Finding]:

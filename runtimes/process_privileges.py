@@ -2,8 +2,7 @@
 
 Nothing that we start can get more privileges than we have, not even by a setuid program: it is
 started by a thread that has renounced them for itself, and children inherit that from the thread
-that makes them (prctl(2), PRStarted = TypeVar("Started")
-_SET_NO_NEW_PRIVS). To do it in the child, between fork and exec, would
+that makes them (prctl(2), PR_SET_NO_NEW_PRIVS). To do it in the child, between fork and exec, would
 need a copy of our whole memory for each start; to do it for all of us would take the right to bind
 port 80 from gateway workers where Python has it as a file capability.
 """
@@ -20,6 +19,7 @@ from typing import TypeVar
 from cluster.runtime import RuntimeFailure
 
 Started = TypeVar("Started")
+
 _SET_NO_NEW_PRIVS = 38
 _libc = ctypes.CDLL(None, use_errno=True)
 

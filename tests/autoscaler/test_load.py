@@ -151,6 +151,16 @@ def test_after_a_wake_the_short_window_begins_when_a_replica_serves() -> None:
     assert load.means(6.0, 3.0).concurrency == pytest.approx(50)
 
 
+def test_so_it_is_with_several_workers_whose_reports_overlap() -> None:
+    load = woken(0.1)
+    for second in range(1, 4):
+        load.record(report(second - 0.5, 50, source="one"))
+        load.record(report(float(second), 50, source="two"))
+    # Both told of the time before, the second one until 1.0.
+    assert load.lately(6.0, 3.0).window == pytest.approx(2.0)
+    assert load.lately(6.0, 3.0).concurrency == pytest.approx(100)
+
+
 def test_what_was_held_until_then_is_no_load_of_that_time() -> None:
     load = woken(0.5)
     load.record(report(1.0, 100, requests=200, in_flight=0))

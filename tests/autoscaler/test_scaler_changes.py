@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from autoscaler.active import Active
 from cluster.model import Desired, Mode
 from tests.support.scaling_facts import replica, report, service
 from tests.support.scaling_plane import Plane, in_time, settled, with_loop
@@ -27,6 +28,19 @@ def test_changed_bounds_apply_at_once() -> None:
         assert plane.desired().replicas == 1
         plane.configure({"web": service()})
         assert plane.desired().replicas == 0
+
+    in_time(steps)
+
+
+def test_a_default_that_is_written_down_is_taken_over() -> None:
+    """Where nothing is written, kpa, hpa and ray have numbers of their own."""
+
+    async def steps() -> None:
+        active = Active(Plane().registry)
+        active.begin(service(policy="ray"))
+        assert list(active.configure({"web": service(policy="ray")})) == []
+        for written in ({"down_delay": "0s"}, {}):
+            assert list(active.configure({"web": service(policy="ray", **written)})) == ["web"]
 
     in_time(steps)
 

@@ -69,3 +69,26 @@ def test_limits_proxies_and_the_log_of_the_gateway_change_while_it_runs() -> Non
 def test_what_the_host_may_bear_changes_while_it_runs() -> None:
     changes = diff(settings(BASE), settings("host: {starts: 3, memory: 80%}\n" + BASE))
     assert (changes.restart_needed, changes.live) == ((), ("host.starts", "host.memory"))
+
+
+@pytest.mark.parametrize(
+    ("without", "written"),
+    [
+        ("", "health: {startup: {tcp: true}}"),
+        ("health: {startup: {every: 1s}}", "health: {startup: {every: 1s, deadline: 1m}}"),
+        ("scaling: {policy: kpa}", "scaling: {policy: kpa, stable_window: 1m}"),
+    ],
+)
+def test_a_default_that_is_written_down_is_a_change_where_that_means_something(
+    without: str, written: str
+) -> None:
+    before, after = (settings(f"defaults: {{{text}}}\n{BASE}") for text in (without, written))
+    assert diff(before, after).changed == diff(after, before).changed == ("a", "b")
+    assert not diff(after, settings(f"defaults: {{{written}}}\n{BASE}"))
+
+
+def test_another_token_is_taken_over_and_none_at_all_needs_a_restart() -> None:
+    with_token = settings(f"admin: {{token_file: {__file__}}}\n{BASE}")
+    assert diff(settings(BASE), with_token).live == ("admin.token_file",)
+    gone = diff(with_token, settings(BASE))
+    assert (gone.live, gone.restart_needed) == ((), ("admin.token_file",))

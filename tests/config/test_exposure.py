@@ -23,6 +23,11 @@ def warnings_of(text: str, file: Path = Path("t.yaml")) -> list[str]:
         ("volumes: ['/:/host:ro']", "volumes[0]: / shows a replica what is the host's own"),
         ("volumes: [/ok:/ok, /proc:/proc]", "volumes[1]: /proc shows a replica"),
         ("volumes: [/sys/:/sys]", "volumes[0]: /sys shows a replica"),
+        ("volumes: [/var/run:/r]", "volumes[0]: /var/run shows a replica"),
+        ("volumes: [//var:/v]", "volumes[0]: /var shows a replica"),
+        ("volumes: [/var/lib:/v:ro]", "volumes[0]: /var/lib shows a replica"),
+        ("volumes: [/run/podman/:/p]", "volumes[0]: /run/podman shows a replica"),
+        ("volumes: [/run/user/1000:/u]", "volumes[0]: /run/user/1000 shows a replica"),
         ("cap_add: [CHOWN, CAP_SYS_ADMIN]", "cap_add[1]: SYS_ADMIN makes a replica as good as"),
         ("cap_add: all", "cap_add[0]: ALL makes a replica as good as"),
         ("networks: [host]", "networks[0]: host lets replicas reach all that listens"),
@@ -37,6 +42,7 @@ def test_what_gives_away_the_host_is_said(line: str, said: str) -> None:
     "line",
     [
         "volumes: [/srv/data:/data, data:/in, /proc/sys/x:/x]",
+        "volumes: [/var/lib/mine:/data, /var/log/mine:/log, /run/mine:/run/mine, /runs:/runs]",
         "cap_add: [NET_BIND_SERVICE, CHOWN]",
         "cap_drop: [ALL]",
         "networks: [hosts]",
@@ -45,6 +51,13 @@ def test_what_gives_away_the_host_is_said(line: str, said: str) -> None:
 )
 def test_what_is_common_is_not(line: str) -> None:
     assert warnings_of(DOCKER + line) == []
+
+
+def test_the_network_of_the_host_for_all_replicas_is_said() -> None:
+    services = "services: {web: {image: 'web:1'}}"
+    (warning,) = warnings_of(f"runtime: {{docker: {{network: host}}}}\n{services}")
+    assert warning.startswith("t.yaml:1: warning: runtime.docker.network: host lets replicas reach")
+    assert warnings_of(f"runtime: {{docker: {{network: hosts}}}}\n{services}") == []
 
 
 @pytest.mark.parametrize("endpoint", ["127.0.0.1:9900", "localhost:9900"])

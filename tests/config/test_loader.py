@@ -22,7 +22,7 @@ class TestDefaultsOfAFile:
         service = web("command: app --port $PORT")
         assert service.command == ("app", "--port", "$PORT")
         assert service.hosts == ("web.localhost",)
-        assert service.health.startup == StartupProbe(tcp=True)
+        assert service.health.startup == StartupProbe()
         assert service.health.readiness is None
 
     def test_the_owner_is_the_folder_and_a_hash_of_the_path(self) -> None:
@@ -43,9 +43,14 @@ class TestDefaultsOfAFile:
             ({"HOME": "/home/op"}, "/home/op/.local/state/tidegate/shop"),
             ({"HOME": "/home/op", "XDG_STATE_HOME": "/var/x"}, "/var/x/tidegate/shop"),
             ({"HOME": "/home/op", "XDG_STATE_HOME": "x"}, "/home/op/.local/state/tidegate/shop"),
+            (
+                {"STATE_DIRECTORY": "/var/lib/tidegate:/var/lib/b", "XDG_STATE_HOME": "/var/x"},
+                "/var/lib/tidegate/shop",
+            ),
+            ({"HOME": "/home/op", "STATE_DIRECTORY": "x"}, "/home/op/.local/state/tidegate/shop"),
         ],
     )
-    def test_state_is_kept_by_the_xdg_specification(
+    def test_state_is_kept_where_systemd_says_or_by_the_xdg_specification(
         self, environ: dict[str, str], state: str
     ) -> None:
         text = "owner: shop\nservices: {a: {command: x}}"

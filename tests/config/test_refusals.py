@@ -96,3 +96,17 @@ def test_the_share_of_a_process_is_measured_by_its_resources() -> None:
         web(text)
     for rule in ("{metric: memory}", "{metric: cpu}"):
         assert web(f"{text}scaling: {{rules: [{rule}]}}").resources.cpu == 2
+
+
+@pytest.mark.parametrize("wrong_first", [True, False])
+def test_what_was_found_in_one_file_is_not_said_of_another(wrong_first: bool) -> None:
+    """Answers are remembered by value: two that differ only in what they leave out are two."""
+    every = 3600 + wrong_first  # seconds that nobody has asked about yet
+    right = f"command: x\nhealth: {{readiness: {{tcp: true, every: {every}s}}}}"
+    wrong = f"command: x, health: {{readiness: {{tcp: true, every: {every}s, headers: {{}}}}}}"
+    for is_wrong in (wrong_first, not wrong_first):
+        if is_wrong:
+            said = said_of(f"services: {{web: {{{wrong}}}}}")
+            assert "readiness.headers: does not go with tcp: remove it" in said
+        else:
+            web(right)

@@ -228,3 +228,32 @@ def test_a_file_with_errors_is_told_the_errors_alone() -> None:
     with pytest.raises(ConfigError) as caught:
         parse(UNWISE + "  Bad: {}\n")
     assert "warning" not in str(caught.value)
+
+
+LIMITED = """\
+runtime: docker
+host: {memory: %s}
+services:
+  small: {image: "a:1", resources: {memory: 64MiB}}
+  web: {image: "a:1", resources: {memory: 512MiB}, scaling: {min: %s}}
+  free: {image: "a:1", scaling: {min: 2}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("memory", "least", "said"),
+    [
+        ("511MiB", 0, "the 512MiB that one replica of web may use (resources.memory), so it is"),
+        ("1535MiB", 3, "the 1536MiB that the replicas that always run may use (scaling.min), so"),
+        ("512MiB", 0, None),
+        ("1536MiB", 3, None),
+        ("1%", 3, None),
+        ("null", 3, None),
+    ],
+)
+def test_memory_of_the_host_that_can_never_do_is_said(
+    memory: str, least: int, said: str | None
+) -> None:
+    warnings = parse(LIMITED % (memory, least), Path("t.yaml")).warnings
+    begin = f"t.yaml:2: warning: host.memory: {memory} is less than {said}"
+    assert [line.startswith(begin) for line in warnings] == ([True] if said else [])

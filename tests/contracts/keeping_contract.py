@@ -47,6 +47,7 @@ class KeepingContract(DriverCase):
         self, runtime: InstanceRuntime, workloads: Workloads
     ) -> None:
         instance = await runtime.start("web-1", workloads.server())
+        await self.serving(runtime, instance)  # before that, SIGTERM may find nobody who heeds it
         await runtime.halt(instance.id, grace=60)
         await self.ended(runtime, "web-1")
         seen = []
@@ -64,6 +65,7 @@ class KeepingContract(DriverCase):
     ) -> None:
         assert runtime.capabilities.keep
         instance = await runtime.start("web-1", workloads.server())
+        await self.serving(runtime, instance)  # before that, SIGTERM may find nobody who heeds it
         await runtime.halt(instance.id, grace=60)
         await runtime.stop(instance.id, grace=60)
         assert await runtime.instances() == []

@@ -136,4 +136,9 @@ async def test_lack_of_memory_is_told_with_the_limit(tmp_path: Path, docker_app:
             return any(words in line for line in running.said("replica-failed"))
 
         await running.until(told)
-        assert (await running.get("web")).status == 200
+
+        async def serves() -> bool:
+            # A GET is tried again, so it may have taken the replacement along.
+            return (await running.get("web")).status == 200
+
+        await running.until(serves)

@@ -58,7 +58,8 @@ async def test_no_request_makes_a_series_of_its_own(tmp_path: Path) -> None:
             await running.api(f"/v1/services/none-{number}")
             await running.api(f"/x/{number}", method="PUT")
         after = series((await running.api("/metrics")).body)
-        assert after - before == set()
+        # The autoscaler goes on deciding meanwhile; these tell of the service alone.
+        assert {one for one in after - before if not one.startswith("tidegate_decisions")} == set()
         text = (await running.api("/metrics")).body.decode()
         for word in ("h1001", "p1001", "M1001", "none-1"):
             assert word not in text

@@ -75,7 +75,7 @@ async def test_ten_new_revisions_under_load_lose_nothing(tmp_path: Path) -> None
                 for _ in range(5):
                     answer = await running.get("web", "/env?name=COLOUR")
                     assert answer.body == f"colour-{number}".encode()
-        assert book.served["web"] > 500
+        assert book.served["web"] > 100
         metrics = (await running.api("/metrics")).body.decode()
         assert 'tidegate_rollouts_total{outcome="completed",service="web"} 10.0' in metrics
 

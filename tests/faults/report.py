@@ -21,13 +21,15 @@ CRASH_SEEN = 100.0
 @dataclass(frozen=True, slots=True)
 class Fault:
     """`bar` is what its requests may cost; `seen` the milliseconds until it must be known, 0: none;
-    `replaced`: whether a replacement has its time."""
+    `replaced`: whether a replacement has its time. `unknown` stands for the amount, in braces in
+    `words`, of a record that does not tell it: long and short runs differ in that."""
 
     key: str
     words: str
     bar: str
     seen: float = 0.0
     replaced: bool = False
+    unknown: str = ""
 
 
 NONE = "no failed request"
@@ -50,12 +52,12 @@ CATALOGUE = (
     Fault("out-of-memory", "one of three is out of memory", UNSAFE, 0.0, True),
     Fault("cannot-run", "beside it: crash at start, crash later, port never opens", NONE),
     Fault("engine-restarted", "dockerd restarted", NONE),
-    Fault("engine-stopped", "dockerd stopped for 20 s", NONE),
-    Fault("engine-slow", "each call to dockerd takes 5 s, and a kill -9", UNSAFE),
+    Fault("engine-stopped", "dockerd stopped for {}", NONE, unknown="a while"),
+    Fault("engine-slow", "each call to dockerd takes {}, and a kill -9", UNSAFE, unknown="seconds"),
     Fault("kill-9-control", "kill -9 of the control process, and a new one", NONE),
     Fault("kill-9-gateway", "kill -9 of a gateway process", "only what was in flight in it"),
     Fault("reload", "100 reloads, every tenth wrong", NONE),
-    Fault("herd-on-zero", "10,000 requests on zero, beside it", NONE),
+    Fault("herd-on-zero", "{} requests on zero, beside it", NONE, unknown="many"),
     Fault("no-descriptors", "400 idle clients with 128 descriptors", "503 with the reason"),
     Fault("disk-full", "the disk for state and logs is full", NONE),
     Fault("same-owner", "a second Tidegate with the same owner", NONE),
@@ -91,8 +93,9 @@ def verdict(fault: Fault, facts: Facts) -> str:
 
 
 def row(fault: Fault, facts: Facts) -> Sequence[str]:
+    words = fault.words.format(facts.amount or fault.unknown)
     return (
-        fault.words,
+        words if facts.long else f"{words} (short run)",
         facts.runtime,
         f"{facts.requests:,}",
         unanswered(facts),
@@ -132,7 +135,7 @@ def table(found: Iterable[Facts]) -> str:
 
 
 def bars() -> str:
-    return "\n".join(f"- {fault.words}: {fault.bar}" for fault in CATALOGUE)
+    return "\n".join(f"- {fault.words.format(fault.unknown)}: {fault.bar}" for fault in CATALOGUE)
 
 
 def notes(found: Iterable[Facts]) -> str:
@@ -152,8 +155,9 @@ def written(text: str, found: Sequence[Facts]) -> str:
         raise ValueError(f"{DOCUMENT} has no marks to write between")
     dates = sorted(facts.at[:10] for facts in found)
     total = sum(facts.requests for facts in found)
-    mode = "long" if all(facts.long for facts in found) else "short or mixed"
-    said = f"Measured on {dates[-1]}, {mode} mode, {total:,} requests in all."
+    days = dates[-1] if dates[0] == dates[-1] else f"{dates[0]} to {dates[-1]}"
+    mode = "long mode" + ("" if all(facts.long for facts in found) else " but for the short runs")
+    said = f"Measured on {days}, {mode}, {total:,} requests in all."
     made = [said, table(found), "What was noted beside:", notes(found)]
     return f"{before}{BEGIN}\n\n" + "\n\n".join(made) + f"\n\n{END}{after}"
 

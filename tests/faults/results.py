@@ -41,6 +41,7 @@ class Facts:
     replaced: list[float] = field(default_factory=list)
     own_start: float = 0.0
     notes: list[str] = field(default_factory=list)
+    amount: str = ""  # what the row says of it: how many, or how long
 
 
 def save(stage: "Stage", verdicts: Sequence["Verdict"]) -> None:
@@ -64,6 +65,7 @@ def save(stage: "Stage", verdicts: Sequence["Verdict"]) -> None:
         replaced=[_ms(one) for one in stage.replaced],
         own_start=_ms(stage.own_start),
         notes=stage.notes,
+        amount=stage.amount,
     )
     RESULTS.mkdir(exist_ok=True, parents=True)
     file = RESULTS / f"{stage.fault}.{stage.ground.name}.json"

@@ -45,6 +45,7 @@ class Stage:
     before: leaks.Held | None = None
     verdicts: list[Verdict] = field(default_factory=list)
     own_start: float = 0.0
+    amount: str = ""  # of the fault: how many, or how long, where long and short runs differ
 
     @property
     def is_long(self) -> bool:

@@ -47,6 +47,7 @@ async def test_the_engine_is_away(tmp_path: Path, engine_of_ours: OwnEngine, awa
             await own.stop()
             heard = await stage.watch.first("engine-away", since=at)
             stage.detected.append(heard.at - at)
+            stage.amount = f"{away:g} s"
             await asyncio.sleep(away)
             back = loop.time()
             await own.start()
@@ -71,6 +72,7 @@ async def with_slow_calls(stage: Stage, slow: FaultyEngine) -> None:
     async with stage.loaded():
         victim = (await until_ready(stage.running, 2))[0]
         pid = await stage.ground.pid(stage.running, victim)
+        stage.amount = f"{SLOW:g} s"
         with slow.on("*", Slow(SLOW)):
             await stage.calm(1)
             at = loop.time()

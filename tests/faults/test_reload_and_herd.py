@@ -58,6 +58,7 @@ async def test_a_herd_on_a_sleeping_service(ground: Ground) -> None:
     async with staged(
         ground, "herd-on-zero", NOTHING, services, gateway=gateway, more_mib=KEPT_MIB
     ) as stage:
+        stage.amount = f"{HERD:,}"
         herd = Load(stage.running.gateway, "herd.localhost", "herd")
         beside = Load(stage.running.gateway, "web.localhost", "beside")
         loop = asyncio.get_running_loop()

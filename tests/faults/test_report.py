@@ -5,7 +5,7 @@ import pytest
 from tests.faults.judge import NOTHING, ONLY_UNSAFE, judge, silent
 from tests.faults.ledger import Ledger, Visit
 from tests.faults.record import Asked, Outcome, Record
-from tests.faults.report import BEGIN, CATALOGUE, END, verdict, written
+from tests.faults.report import BEGIN, CATALOGUE, END, table, verdict, written
 from tests.faults.results import Facts
 
 
@@ -93,3 +93,15 @@ def test_only_what_stands_between_the_marks_is_written() -> None:
     assert "| docker | 7,000 | 1 POST (its body had been sent: 1) | 90 ms, at most 150 |" in text
     with pytest.raises(ValueError, match="no marks"):
         written("nothing", [facts()])
+
+
+def test_a_row_says_what_was_measured_and_no_more() -> None:
+    """A short run is not the long one, and a record that tells no number is given none."""
+    of_herd = {"fault": "herd-on-zero", "detected": [], "replaced": []}
+    short = facts(**of_herd, runtime="process", long=False, amount="2,000")
+    text = table([short, facts(**of_herd)])
+    assert "| 2,000 requests on zero, beside it (short run) | process |" in text
+    assert "| many requests on zero, beside it | docker |" in text
+    assert "10,000" not in text
+    between = written(f"{BEGIN}{END}", [short, facts()])
+    assert "Measured on 2026-01-02, long mode but for the short runs, " in between
