@@ -5,6 +5,7 @@ nothing, not even which paths exist.
 """
 
 import asyncio
+import contextlib
 import errno
 import os
 import socket
@@ -38,6 +39,7 @@ from config.addresses import is_loopback, split
 
 BODY_LIMIT = 64 * 1024
 _API_VERSION = "1"
+_READING = ("GET", "HEAD")
 _Next = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -70,6 +72,7 @@ class AdminServer:
         self._runner: web.AppRunner | None = None
         self._listening: list[asyncio.Server] = []
         self._is_loopback = False
+        self._paused: list[socket.socket] = []  # copies of what it will accept on again
 
     def use_token(self, token: str) -> bool:
         """From now on this one alone. Whether it is another than before."""
@@ -81,16 +84,18 @@ class AdminServer:
     def has_token(self) -> bool:
         return self._token is not None
 
-    async def start(self, given: Sequence[socket.socket] = ()) -> Address:
+    async def start(
+        self, given: Sequence[socket.socket] = (), *, accepting: bool = True
+    ) -> Address:
         """Where it listens; port 0 takes a free one. `given` are sockets for that address that
-        listen already. Raises AdminListenError."""
+        listen already. Not `accepting`: clients wait until it proceeds. Raises AdminListenError."""
         host, port = self._checked_address()
         self._is_loopback = is_loopback(host)
         runner = web.AppRunner(self._application(), handler_cancellation=True, shutdown_timeout=5.0)
         await runner.setup()
         assert runner.server is not None
         try:
-            self._listening = await self._accept_on(runner.server, host, port, given)
+            self._listening = await self._accept_on(runner.server, host, port, given, accepting)
         except OSError as error:
             await runner.cleanup()
             raise AdminListenError(self._why_not(error)) from error
@@ -98,23 +103,51 @@ class AdminServer:
         return Address(*self._listening[0].sockets[0].getsockname()[:2])
 
     async def _accept_on(
-        self, server: web.Server, host: str, port: int, given: Sequence[socket.socket]
+        self,
+        server: web.Server,
+        host: str,
+        port: int,
+        given: Sequence[socket.socket],
+        accepting: bool = True,
     ) -> list[asyncio.Server]:
         loop, factory = asyncio.get_running_loop(), self._connections.factory(server)
         if given:
-            return [await loop.create_server(factory, sock=listening) for listening in given]
-        return [await loop.create_server(factory, host or None, port)]
+            return [
+                await loop.create_server(factory, sock=listening, start_serving=accepting)
+                for listening in given
+            ]
+        return [await loop.create_server(factory, host or None, port, start_serving=accepting)]
 
-    def listening(self) -> list[socket.socket]:
-        """Copies of the sockets that it accepts on."""
+    def pause(self) -> list[socket.socket]:
+        """Somebody else may take our place: whoever comes waits in the backlog, whoever is there
+        may only look. The sockets are lent; they are ours. Raises OSError, and nothing changes."""
         ends = [end for server in self._listening for end in server.sockets]
-        return [socket.socket(fileno=os.dup(end.fileno())) for end in ends]
+        with contextlib.ExitStack() as undo:
+            copies = [
+                undo.enter_context(socket.socket(fileno=os.dup(end.fileno()))) for end in ends
+            ]
+            undo.pop_all()
+        self._paused = copies
+        for server in self._listening:
+            server.close()
+        self._listening = []
+        return copies
+
+    async def proceed(self) -> None:
+        """Accept, if that has been put off."""
+        paused, self._paused = self._paused, []
+        if paused and self._runner is not None and self._runner.server is not None:
+            self._listening = await self._accept_on(self._runner.server, "", 0, paused)
+        for server in self._listening:
+            await server.start_serving()
 
     async def stop(self) -> None:
         """Followers end at once, other answers have five seconds, reloads are waited for."""
         if self._runner is None:
             return
         runner, self._runner = self._runner, None
+        for paused in self._paused:
+            paused.close()
         for server in self._listening:
             server.close()
         self._followers.close()
@@ -178,6 +211,9 @@ class AdminServer:
             self._demand_token(request, self._token)
         if request.path not in OPEN_PATHS:
             await self._plane.refresh()
+        if self._paused and request.method not in _READING:
+            why = "another process takes the place of this one: send it again in a moment"
+            raise Problem("not-ready", why, headers={"Retry-After": "1"})
         return await handler(request)
 
     def _demand_token(self, request: web.Request, token: str) -> None:

@@ -70,6 +70,12 @@ class Active:
             self._census.follow(service)
         return known
 
+    def relearn(self, service: str) -> None:
+        """Another revision is to serve."""
+        self._memories.forget(service)
+        if (policy := self._policies.get(service)) is not None:
+            policy.relearn()
+
     def rest(self, service: str) -> None:
         """Nothing is left to decide about it until it is used again."""
         self._memories.keep(service, self._policies.pop(service).memory)

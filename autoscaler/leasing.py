@@ -39,6 +39,8 @@ class Leasing:
         self._new_id = new_id
         self._book = book
         self._leases: dict[str, Leases] = {}
+        # Whoever takes one before these are restored must not write them out of the book.
+        self._unrestored = book.read()
 
     def configure(self, specs: Mapping[str, Service]) -> None:
         """Leases on services that left the file, or that others run now, end."""
@@ -52,7 +54,8 @@ class Leasing:
         """Those of a former process, once what it left running was adopted. What sleeps sleeps on,
         as under any lease."""
         now, since_boot = self._clock(), self._wall() - self._clock()
-        for kept in self._book.read():
+        unrestored, self._unrestored = self._unrestored, ()
+        for kept in unrestored:
             spec, until = specs.get(kept.service), kept.until - since_boot
             if spec is None or spec.endpoints or not 0 < until - now <= LONGEST:
                 continue
@@ -103,6 +106,5 @@ class Leasing:
     def _keep(self) -> None:
         now, since_boot = self._clock(), self._wall() - self._clock()
         present = [lease for leases in self._leases.values() for lease in leases.present(now)]
-        self._book.write(
-            [Kept(one.id, one.service, one.until + since_boot, one.replica) for one in present]
-        )
+        taken = [Kept(one.id, one.service, one.until + since_boot, one.replica) for one in present]
+        self._book.write([*self._unrestored, *taken])

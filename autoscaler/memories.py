@@ -1,6 +1,7 @@
 """What services have learned of their revision, while they sleep and have no policy.
 
-Pure. Three numbers for a rule; a new revision is learned anew.
+Pure. Three numbers for a rule; a new revision is learned anew. This follows the file; of roll-backs
+it is told by `forget`.
 """
 
 from collections.abc import Mapping

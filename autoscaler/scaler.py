@@ -130,6 +130,10 @@ class Scaler:
         else:
             self._agenda.hasten(service, policy.next_look(now))
 
+    def relearn(self, service: str) -> None:
+        """It runs another revision although its file is the same: a roll-back, or its end."""
+        self._active.relearn(service)
+
     def adopt(self, service: str, replicas: int) -> None:
         """These were running before a restart: hold as many until a full stable window was seen."""
         if replicas > 0 and self._is_scaled(service):

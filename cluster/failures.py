@@ -17,6 +17,7 @@ from cluster.registry import Registry
 
 LOOPING_AFTER = 3
 AWAY = "engine-unavailable"
+HOST_FULL = "host-full"
 ENDING = 5.0  # seconds that an engine may take to stop, when its replicas have ended already
 _NONE = Backoff()
 
@@ -46,7 +47,12 @@ class Failures:
         self._evicted: set[str] = set()
         self._killed: set[str] = set()
         self._missed = Missed(jitter)
+        self._on_forgiven: list[Callable[[str], None]] = []
         registry.on_replica(self._follow)
+
+    def on_forgiven(self, listener: Callable[[str], None]) -> None:
+        """Called with each service whose last failures turn out to be the engine's."""
+        self._on_forgiven.append(listener)
 
     def wait(self, service: str) -> float:
         """Seconds until the next start of that service is due; 0 is now."""
@@ -72,12 +78,18 @@ class Failures:
         """What failed while the engine was in trouble, or just before, has failed because of that:
         an engine that is stopped ends its replicas first."""
         for service, backoff in list(self._backoff.items()):
-            if backoff.last >= since > -math.inf:
+            if max(backoff.last, backoff.killed_at) >= since > -math.inf:
                 self.forgive(service)
+                for listener in self._on_forgiven:
+                    listener(service)
 
     def is_engines(self, service: str) -> bool:
         """Whether its last start was missed by the engine, which is no fault of the service."""
         return self._missed.has(service)
+
+    def are_excused(self, service: str) -> bool:
+        """Whether its starts are held back by the engine or by the host, not by what it is."""
+        return self._missed.has(service) or service in self._crowded
 
     def why(self, replica: str, code: str, detail: str = "") -> None:
         """The stable code of the failure that this replica is about to have, if one is known, and
@@ -116,36 +128,49 @@ class Failures:
             self._registry.set_trouble(service, trouble)
         elif service in self._crowded:
             self._crowded.discard(service)
-            self._registry.set_trouble(service, None)
+            self._clear(service, HOST_FULL)
+
+    def forget(self, service: str) -> None:
+        """It has left the file: should it be added again, it is a new one."""
+        self._missed.forget(service)
+        self._backoff.pop(service, None)
+        self._blaming.discard(service)
+        self._crowded.discard(service)
+        self._registry.set_trouble(service, None)
 
     def _follow(self, replica: Replica) -> None:
         if replica.state is State.READY:
+            self._evicted.discard(replica.id)
             self._ready_since.setdefault(replica.id, self._clock())
             self._missed.forget(replica.service)
             self._registry.set_trouble(replica.service, None)
         elif replica.state is State.FAILED:
-            self._record(replica)
+            if replica.service in self._registry.specs:
+                self._record(replica)
+            self._forget_replica(replica.id)
         elif replica.state is State.STOPPED:
-            self._ready_since.pop(replica.id, None)
-            self._causes.pop(replica.id, None)
-            self._evicted.discard(replica.id)
-            self._killed.discard(replica.id)
+            self._forget_replica(replica.id)
             if self._registry.completed(replica.service) is not None:
                 self.forgive(replica.service)
 
+    def _forget_replica(self, replica: str) -> None:
+        self._ready_since.pop(replica, None)
+        self._causes.pop(replica, None)
+        self._evicted.discard(replica)
+        self._killed.discard(replica)
+
     def _record(self, replica: Replica) -> None:
         now = self._clock()
-        ready_since = self._ready_since.pop(replica.id, None)
+        ready_since = self._ready_since.get(replica.id)
         if self._engine_owns_count and self._can_be_spared(replica.service):
             return
-        known, detail = self._causes.pop(replica.id, ("", ""))
+        known, detail = self._causes.get(replica.id, ("", ""))
         if known == AWAY:
             self._miss(replica, now)
             return
         self._missed.forget(replica.service)
         backoff = self._backoff.get(replica.service, _NONE)
         was_killed = replica.id in self._killed
-        self._killed.discard(replica.id)
         if ready_since is None:
             backoff = backoff.failed(0.0, now)
         elif was_killed:
@@ -156,7 +181,6 @@ class Failures:
         code = known or ("start-failed" if ready_since is None else "replica-died")
         if replica.id not in self._evicted:
             self._metrics.evictions.labels(replica.service, code).inc()
-        self._evicted.discard(replica.id)
         self._tell(replica, code, detail, backoff, had_served=ready_since is not None)
 
     def _miss(self, replica: Replica, now: float) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from cluster.events import Events
-from cluster.failures import Failures
+from cluster.failures import HOST_FULL, Failures
 from cluster.lifecycle import State
 from cluster.metrics import ClusterMetrics
 from cluster.model import Replica, Trouble, Usage
@@ -167,7 +167,7 @@ class HostMemory:
             self._look_in(patience)
         elif verdict.is_hopeless:
             message = "the host has no memory left for another replica"
-            trouble = Trouble("host-full", message, RETRY_AFTER, why)
+            trouble = Trouble(HOST_FULL, message, RETRY_AFTER, why)
             self._failures.crowd_out(need.service, trouble)
             self._tell(need, known, why)
         elif verdict.coming and not verdict.stop:
@@ -274,6 +274,8 @@ class HostMemory:
         self._held += share.held - former.held
         if spec is None:
             self._waiting.pop(service, None)
+            if not share.held:
+                self._measured.pop(service, None)
         if share.held != former.held:
             self._tell_metrics()
         if share.held < former.held:

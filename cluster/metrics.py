@@ -115,6 +115,12 @@ class ReplicaLedger(Collector):
         elif (born := self._born.pop(replica.id, None)) is not None:
             self._spent[replica.service] += now - born  # type: ignore[assignment]
 
+    def _code(self, service: str) -> str | None:
+        """Of a trouble that somebody suffers from."""
+        trouble = self._registry.trouble(service)
+        is_wanted = service in self._registry.specs and self._registry.desired(service).replicas > 0
+        return trouble.code if trouble is not None and is_wanted and not trouble.at_once else None
+
     def collect(self) -> Iterator[Metric]:
         now = self._clock()
         replicas = GaugeMetricFamily(
@@ -129,8 +135,8 @@ class ReplicaLedger(Collector):
             labels=["service", "code"],
         )
         for service in self._registry.used_services():
-            if (trouble := self._registry.trouble(service)) is not None and not trouble.at_once:
-                troubles.add_metric([service, trouble.code], 1)
+            if (code := self._code(service)) is not None:
+                troubles.add_metric([service, code], 1)
             present = self._registry.replicas(service)
             for state, count in Tally(replica.state for replica in present).items():
                 replicas.add_metric([service, state], count)

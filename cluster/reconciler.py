@@ -119,6 +119,9 @@ class Reconciler:
         self._order.configure(specs)
         for name in self._rollouts.configure(specs):
             self._failures.forgive(name)
+        for name in self._registry.used_services():
+            if name not in specs:
+                self._failures.forget(name)
         for name, spec in specs.items():
             if spec.endpoints:
                 self.look(name)

@@ -8,15 +8,16 @@ marked.
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from math import ceil
+from math import ceil, inf, isfinite
 
+from cluster.backoff import ONE_INCIDENT
 from cluster.lifecycle import State
 from cluster.model import Desired, Replica
 from cluster.workload import Workload
 from config.service import Rollout
 
 KEPT = 3  # revisions to which a service may go back
-MOST_FAILURES = 3  # of so few replicas in a row nobody concludes anything
+MOST_FAILURES = 3  # from fewer, one after the other, nobody concludes anything
 _LIVING = (State.STARTING, State.READY, State.FROZEN, State.UNHEALTHY)
 
 
@@ -58,7 +59,10 @@ class Course:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Of the rollout under way: the best that was seen, and when it last became better."""
+    """Of the rollout under way: the best that was seen, and when it last became better.
+
+    `incidents`: how often replicas failed, those that failed together counted once; the last of
+    them began at `failed_at`."""
 
     revision: str
     begun: float
@@ -68,6 +72,8 @@ class Progress:
     available: int = 0
     old: int | None = None
     failures: int = 0
+    incidents: int = 0
+    failed_at: float = -inf
     gave_up: bool = False
 
 
@@ -83,7 +89,7 @@ class Sight:
     old: int = 0
     former: str = ""
     next_in: float | None = None
-    is_held: bool = False  # it waits for what it depends on
+    is_held: bool = False  # it waits for what it depends on, for the engine, or for room
 
 
 class News(StrEnum):
@@ -136,7 +142,8 @@ class Currency:
 
 
 def is_available(replica: Replica, healthy_for: float, now: float) -> bool:
-    """Ready for so long without a break (Kubernetes: minReadySeconds)."""
+    """Ready for so long without a break (Kubernetes: minReadySeconds). One whose time has not
+    begun, because traffic finds it unfit, is `since` for ever to come."""
     # A timer may fire a little before its time.
     return replica.state is State.READY and now - replica.since >= healthy_for - 0.001
 
@@ -153,7 +160,11 @@ def see(
     old = [replica for replica in living if not current.holds(replica)]
     available = [replica for replica in new if is_available(replica, healthy_for, now)]
     ready = [replica for replica in new if replica.state is State.READY]
-    coming = [healthy_for - (now - one.since) for one in ready if one not in available]
+    coming = [
+        healthy_for - (now - one.since)
+        for one in ready
+        if one not in available and isfinite(one.since)
+    ]
     return Sight(
         revision=current.revision,
         is_awake=desired.replicas > 0 and not desired.frozen,
@@ -228,11 +239,30 @@ def _advanced(progress: Progress, sight: Sight, now: float) -> Progress:
         available=max(progress.available, sight.available),
         old=sight.old if fewer else progress.old,
         failures=0 if more else progress.failures,
+        incidents=0 if more else progress.incidents,
     )
 
 
+def failed(progress: Progress, now: float) -> Progress:
+    """After one more failure of a new replica."""
+    is_another = now - progress.failed_at >= ONE_INCIDENT - 0.001
+    return replace(
+        progress,
+        failures=progress.failures + 1,
+        incidents=progress.incidents + is_another,
+        failed_at=now if is_another else progress.failed_at,
+    )
+
+
+def forgiven(progress: Progress) -> Progress:
+    """Others are to blame for what has failed so far."""
+    return replace(progress, failures=0, incidents=0)
+
+
 def _failure(progress: Progress, sight: Sight, policy: Rollout, now: float) -> str:
-    if progress.failures >= max(MOST_FAILURES, ceil(sight.desired / 2)):
+    # However many fail at once, that may be the engine, which takes all of them with it.
+    is_again_and_again = progress.incidents >= MOST_FAILURES
+    if is_again_and_again and progress.failures >= ceil(sight.desired / 2):
         return f"{progress.failures} of its replicas failed"
     if now - progress.at >= policy.deadline - 0.001:
         return f"no progress for {policy.deadline:g} s"
@@ -244,16 +274,22 @@ def _failure(progress: Progress, sight: Sight, policy: Rollout, now: float) -> s
 
 def former_of(course: Course, filed: Workload) -> Workload | None:
     """The last revision that was healthy, other than the present one and those rejected since."""
-    pin = pin_in_force(course, filed.revision)
-    rejected = (target(course, filed).revision, *(pin.rejected if pin else ()))
+    rejected = _rejected(course, filed)
     return next((one for one in course.good if one.revision not in rejected), None)
+
+
+def _rejected(course: Course, filed: Workload) -> tuple[str, ...]:
+    """Paused, it is between two revisions: the one to leave is that of the file."""
+    pin = pin_in_force(course, filed.revision)
+    if pin is None or pin.paused:
+        return (filed.revision,)
+    return (pin.workload.revision, *pin.rejected)
 
 
 def rolled_back(course: Course, filed: Workload, reason: str, *, failed: bool = False) -> Course:
     """Back to `former_of`, which there must be."""
-    former, pin = former_of(course, filed), pin_in_force(course, filed.revision)
+    former, rejected = former_of(course, filed), _rejected(course, filed)
     assert former is not None
-    rejected = (target(course, filed).revision, *(pin.rejected if pin else ()))
     return replace(course, pin=Pin(filed.revision, former, reason, rejected, failed=failed))
 
 

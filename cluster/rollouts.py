@@ -24,6 +24,8 @@ from cluster.rollout import (
     Progress,
     Sight,
     accepted,
+    failed,
+    forgiven,
     former_of,
     paused,
     phase_of,
@@ -90,7 +92,13 @@ class Rollouts:
         self._progress: dict[str, Progress] = {}
         self._filed: dict[str, tuple[Service, Workload]] = {}
         self._unfit: dict[str, float] = {}  # until when a replica was ejected
+        self._on_turn: list[Callable[[str], None]] = []
         registry.on_replica(self._follow)
+        failures.on_forgiven(self._forgive)
+
+    def on_turn(self, listener: Callable[[str], None]) -> None:
+        """Called with a service that is to run another revision now while its file is the same."""
+        self._on_turn.append(listener)
 
     # What is to run
 
@@ -111,6 +119,7 @@ class Rollouts:
     def look(self, spec: Service, *, is_held: bool) -> Outlook:
         """Take the next step of its rollout, and say what is to run."""
         replicas = self._as_healthy(spec.name)
+        is_held = is_held or self._is_excused(spec, replicas)
         sight = replace(self._see(spec, replicas), is_held=is_held)
         course, former = self._course(spec.name), self._progress.get(spec.name)
         now = self._clock()
@@ -219,6 +228,13 @@ class Rollouts:
             self._clock(),
         )
 
+    def _is_excused(self, spec: Service, replicas: Sequence[Replica]) -> bool:
+        """Nothing of it is on its way, and that is the fault of the engine or of the host."""
+        if not self._failures.are_excused(spec.name):
+            return False
+        current = self._currency(spec)
+        return not any(one.state is State.STARTING and current.holds(one) for one in replicas)
+
     def _as_healthy(self, service: str) -> tuple[Replica, ...]:
         """With the time since which each was healthy: traffic finds what no probe finds."""
         return tuple(map(self._since_healthy, self._registry.replicas(service)))
@@ -227,7 +243,7 @@ class Rollouts:
         now, unfit = self._clock(), self._unfit.get(replica.id)
         if self._registry.is_ejected(replica.id):
             self._unfit[replica.id] = math.inf
-            return replace(replica, since=now)
+            return replace(replica, since=math.inf)
         if unfit is None:
             return replica
         if unfit == math.inf:
@@ -246,8 +262,11 @@ class Rollouts:
         if replica.revision != progress.revision or replica.id in course.outdated:
             return
         if not self._failures.is_engines(replica.service):
-            failures = progress.failures + 1
-            self._progress[replica.service] = replace(progress, failures=failures)
+            self._progress[replica.service] = failed(progress, self._clock())
+
+    def _forgive(self, service: str) -> None:
+        if (progress := self._progress.get(service)) is not None:
+            self._progress[service] = forgiven(progress)
 
     def _note(self, service: str, progress: Progress | None) -> None:
         former = self._progress.pop(service, None)
@@ -257,8 +276,12 @@ class Rollouts:
             self._metrics.rolling.labels(service).set(progress is not None)
 
     def _keep(self, service: str, course: Course) -> None:
+        former = self._course(service)
         self._courses[service] = course
         self._store.save(service, course)
+        if course.pin != former.pin:
+            for listener in self._on_turn:
+                listener(service)
 
     def _turn(self, service: str, course: Course) -> None:
         """Another revision is the target: what failed before says nothing about it."""

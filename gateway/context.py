@@ -70,11 +70,10 @@ class Context:
     """The shared state of one gateway."""
 
     __slots__ = (
-        "access_log", "admission", "connections", "crowd", "date", "draining", "emptied", "events",
-        "everyone", "held", "id_line", "id_prefix", "idle_timeout", "ids", "limits", "loop",
-        "patience",
-        "paused", "read_buffer", "rng", "routes", "silence", "source", "sweep", "table", "tasks",
-        "trusted", "unrouted",
+        "access_log", "admission", "connections", "crowd", "date", "draining", "emptied", "ending",
+        "events", "everyone", "held", "id_line", "id_prefix", "idle_timeout", "ids", "limits",
+        "loop", "patience", "paused", "read_buffer", "rng", "routes", "silence", "source", "sweep",
+        "table", "tasks", "trusted", "unrouted",
     )  # fmt: skip
 
     loop: asyncio.AbstractEventLoop
@@ -94,6 +93,7 @@ class Context:
         self.source = source
         self.connections: set[Connection] = set()
         self.draining = False
+        self.ending = False  # tunnels are to close
         self.patience = math.inf  # seconds for a client between two requests
         self.admission = Admission(self)
         self.crowd = Crowd(self)

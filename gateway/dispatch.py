@@ -9,6 +9,7 @@ all gateway processes have together.
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from cluster.messages import Endpoint, Served
@@ -50,6 +51,18 @@ class Slot:
     open: int = 0  # connections to it
     idle: "list[Upstream]" = field(default_factory=list)
     parked: "OrderedDict[Exchange, None]" = field(default_factory=OrderedDict)
+
+    def park(self, exchange: "Exchange") -> None:
+        """In the order of arrival: one that was tried in vain keeps its turn."""
+        parked, number = self.parked, exchange.number
+        if parked and number < next(iter(parked)).number:
+            parked[exchange] = None
+            parked.move_to_end(exchange, last=False)
+            return
+        later = list(takewhile(lambda one: one.number > number, reversed(parked)))
+        parked[exchange] = None
+        for one in reversed(later):
+            parked.move_to_end(one)
 
     def has_failed(self, failed: bool) -> None:
         self.failed = failed

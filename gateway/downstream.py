@@ -7,7 +7,7 @@ import asyncio
 import math
 from typing import TYPE_CHECKING, cast
 
-from gateway import farewell, hops, own_answers, problems, recovery, tunnel
+from gateway import hops, own_answers, problems, recovery, tunnel
 from gateway.bulk import HIGH_WATER, BulkReader, is_worth_it
 from gateway.context import Context
 from gateway.departure import has_left
@@ -312,10 +312,8 @@ class Downstream(asyncio.Protocol):
             self.transport.abort()
 
     def drain(self) -> None:
-        """Close if nothing is under way, else after the present answer; tunnels are told. A client
-        that was not may be sending its next request: as far as there is patience, it may."""
-        if self.exchange is not None and self.exchange.phase is Phase.TUNNEL:
-            farewell.tell(self.exchange)
+        """Close if nothing is under way, else after the present answer. A client that
+        was not may be sending its next request: as far as there is patience, it may."""
         if self.exchange is not None or self._lingered >= 0 or self._scanned:
             return
         patience = self.context.patience or (FRESH if self._former is None else 0.0)

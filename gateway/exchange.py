@@ -146,7 +146,7 @@ class Exchange:
         """Its connection could not even be begun; however often, it waits no longer in all."""
         assert self.slot is not None
         self.upstream = None
-        self.slot.parked[self] = None
+        self.slot.park(self)
         self.client.deadline = self.started + self.destination.queue_timeout
 
     def requeue(self) -> None:

@@ -4,6 +4,9 @@ The replica is told, as if by its client, at the end of a frame. It answers with
 that it had still to say, and that one tells the client: nothing of the replica's is lost, and a
 replica that does not listen may go on for as long as `drain`. Should it end without a word, the
 client is told by us. Of other protocols nobody here knows a word for it; they have all of `drain`.
+
+When the gateway itself is replaced, no replica leaves: its tunnels go on, and are told when the
+time that they have is nearly over.
 """
 
 from typing import TYPE_CHECKING
@@ -69,6 +72,4 @@ def last_word(exchange: "Exchange", heard: Follower | None) -> None:
 
 
 def _leaves(exchange: "Exchange") -> bool:
-    return exchange.client.context.draining or (
-        exchange.slot is not None and exchange.slot.draining
-    )
+    return exchange.client.context.ending or (exchange.slot is not None and exchange.slot.draining)

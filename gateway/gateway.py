@@ -38,6 +38,8 @@ from gateway.sweep import AT_ONCE, OnSweep, Sweep, interval
 
 log = logging.getLogger("tidegate.gateway")
 
+FAREWELL = 5.0  # the last seconds of a drain, in which tunnels of replicas that stay may close
+
 __all__ = ["Gateway", "GatewayEvents", "ListenError"]
 
 
@@ -132,11 +134,14 @@ class Gateway:
         """Accept no more, let what is under way finish for `timeout` seconds, cut the rest.
 
         `patience` is how long, in seconds, a client that is idle may still send a request, so
-        that none is closed while it does.
+        that none is closed while it does: somebody else accepts in our place, and the replicas
+        stay. Then tunnels are not told to close before the time is nearly over.
         """
         context = self._context
         context.draining = True
         context.patience = min(context.idle_timeout, patience)
+        # What is cut in the end should not be cut without a word.
+        telling = self._end_tunnels(timeout - min(FAREWELL, timeout / 2) if patience else 0.0)
         for connection in list(context.connections):
             connection.drain()
         for listener in self._listeners:
@@ -148,6 +153,8 @@ class Gateway:
             for connection in list(context.connections):
                 connection.abort()
             await self._emptied()
+        finally:
+            telling.cancel()
         self._close_upstreams()
         if context.tasks:
             await asyncio.wait(context.tasks)
@@ -294,6 +301,18 @@ class Gateway:
             exchange.reject(trouble, trouble.code)
         if waiting:
             loop.call_soon(self._refuse_waiting, destination)
+
+    def _end_tunnels(self, later: float) -> asyncio.TimerHandle:
+        """Tell all of them to close, in so many seconds."""
+        context, loop = self._context, asyncio.get_running_loop()
+
+        def end() -> None:
+            context.ending = True
+            farewell.tell_all(context.connections)
+
+        if later <= 0:
+            end()
+        return loop.call_later(later, end)
 
     async def _emptied(self) -> None:
         context = self._context

@@ -61,7 +61,7 @@ class Listener:
         # Stands in for the Host that HTTP/1.0 may leave out; it is none to send a client to.
         self._authority = b"" if self._secure else str(self.address).encode()
         try:
-            self._listening = listening.dup()
+            self._listening = copy_of(listening)
             self._server = await self._accept(listening)
         except BaseException:
             listening.close()
@@ -170,12 +170,20 @@ def staying(former: Gateway, asked: Gateway) -> Gateway:
 Given = Mapping[str, Sequence[socket.socket]]
 
 
+def copy_of(one: socket.socket) -> socket.socket:
+    """Another descriptor. `dup` would make both block when `one` came without a timeout, and with
+    them that of any other process that accepts there: the flag is one for all."""
+    copy = socket.socket(fileno=os.dup(one.fileno()))
+    copy.setblocking(False)
+    return copy
+
+
 def bind_all(texts: Sequence[str], given: Given = MappingProxyType({})) -> list[socket.socket]:
     """All of them or none. `given` are sockets that listen already, by their `names_of`;
     copies of them stand in for binding. Raises ListenError."""
     with contextlib.ExitStack() as bound:
         sockets = [
-            bound.enter_context(given[name][0].dup() if given.get(name) else bind(text))
+            bound.enter_context(copy_of(given[name][0]) if given.get(name) else bind(text))
             for name, text in zip(names_of(texts), texts, strict=True)
         ]
         bound.pop_all()
@@ -214,10 +222,10 @@ def _bind_shared(
 def _another(text: str, given: Sequence[socket.socket], number: int) -> socket.socket:
     """A copy of a given one; beyond these a new one, or one that two processes accept on."""
     if number < len(given):
-        return given[number].dup()
+        return copy_of(given[number])
     former = given[number % len(given)]
     if not former.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT):
-        return former.dup()
+        return copy_of(former)
     try:
         return _bound(former.family, former.getsockname(), shared=True)
     except OSError as error:

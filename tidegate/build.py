@@ -151,6 +151,7 @@ def build(
     limits = HostLimits(starts, host)
     keeping = Keeping(registry, clock, can=runtime.capabilities.keep)
     rollouts = rollouts_on(ground, failures)
+    rollouts.on_turn(scaling.scaler.relearn)
     reconciler = Reconciler(
         registry, placing, StaticEndpoints(registry, clock, wall), failures, spine.pending,
         rollouts, scaling.leasing.replicas, keeping=keeping, host=host,

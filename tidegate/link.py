@@ -2,10 +2,10 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Self
 
-from cluster.wire import Message, decode, encode
+from cluster.wire import Malformed, Message, decode, encode
 
 # A configuration of ten thousand services is one line.
 _LONGEST = 256 * 2**20
@@ -25,11 +25,21 @@ class Link:
         if not self._writer.is_closing():
             self._writer.write(encode(message))
 
-    async def messages(self) -> AsyncIterator[Message]:
-        """Until the other side is gone. Raises Malformed."""
+    async def messages(
+        self, strange: Callable[[Malformed], None] | None = None
+    ) -> AsyncIterator[Message]:
+        """Until the other side is gone. Raises Malformed, unless `strange` is to be told: then what
+        is not understood is passed over."""
         try:
             while line := await self._reader.readline():
-                yield decode(line)
+                try:
+                    message = decode(line)
+                except Malformed as error:
+                    if strange is None:
+                        raise
+                    strange(error)
+                    continue
+                yield message
         except ConnectionError:
             return
 

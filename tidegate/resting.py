@@ -14,9 +14,9 @@ from cluster.runtime import RuntimeFailure
 from cluster.tasks import Tasks
 from tidegate.build import System, offers_of
 from tidegate.front import Inside
-from tidegate.lock import OwnerLock
+from tidegate.lock import AlreadyRunning, OwnerLock
 from tidegate.offer import Offer
-from tidegate.upgrade import Refused
+from tidegate.upgrade import Lost, Refused
 from tidegate.worker import Orphanage, Worker
 
 log = logging.getLogger("tidegate.upgrade")
@@ -34,33 +34,77 @@ class Resting:
         self._tasks = tasks
         self._drain = drain
         self._discovering: asyncio.Task[None] | None = None
+        self._deciding: list[asyncio.Task[None]] = []
         self._serving: asyncio.Task[None] | None = None
         self._offer: Offer | None = None
 
     def discover(self) -> None:
         """From now on, but not at rest."""
-        self._discovering = self._tasks.start(self._system.discovery.run(), "discovery")
+        if self._discovering is None:
+            self._discovering = self._tasks.start(self._system.discovery.run(), "discovery")
+
+    def decides(self, task: asyncio.Task[None]) -> None:
+        """One that ends when another one decides."""
+        self._deciding.append(task)
 
     async def rest(self) -> list[socket.socket]:
-        """The sockets of the admin API. Raises Refused, and then all goes on."""
+        """The sockets of the admin API, whose clients wait from now on. Whatever it raises, all
+        goes on; Refused says what the operator can do."""
+        try:
+            admin = await self._come_to_rest()
+        except BaseException:
+            await self._act()
+            raise
+        self._lock.release()
+        return admin
+
+    async def resume(self) -> None:
+        """Nobody else lives in our place. Raises Lost when somebody does."""
+        try:
+            self._lock.take()
+        except (AlreadyRunning, OSError) as error:
+            raise Lost(f"it cannot go on either: {error}") from error
+        await self._act()
+
+    async def leave(self) -> None:
+        """The other one is in charge: until the last request is answered here."""
         system = self._system
+        for task in self._deciding:
+            task.cancel()
+        await system.measuring.close()
+        system.prober.close()
+        system.ejector.close()
+        await system.admin.stop()
+        if self._serving is not None:
+            await asyncio.wait([self._serving])
+
+    async def _come_to_rest(self) -> list[socket.socket]:
+        system = self._system
+        admin = system.admin.pause()
         system.reconciler.halt()
         if not await system.placing.gate.close(PATIENCE):
-            system.placing.gate.open()
-            system.reconciler.begin()
             raise Refused("a replica is being started or stopped for long: try again later")
         await self._stop_discovery()
         with contextlib.suppress(RuntimeFailure):
             await system.runtime.close()
         system.gateway.let_go(True)
         self._offer_ours()
-        self._lock.release()
-        return system.admin.listening()
+        return admin
 
-    async def resume(self) -> None:
-        """Nobody else lives in our place."""
+    async def _act(self) -> None:
+        """From wherever we are on the way to rest."""
         system = self._system
-        self._lock.take()
+        try:
+            if self._discovering is None:
+                await self._look_anew()
+        finally:
+            self.discover()
+            system.placing.gate.open()
+            system.reconciler.begin()
+            await system.admin.proceed()
+
+    async def _look_anew(self) -> None:
+        system = self._system
         await self._withdraw_ours()
         try:
             await system.runtime.open()
@@ -71,21 +115,13 @@ class Resting:
             await system.gateway.take_over(system.control.snapshots(), self._drain)
         system.gateway.let_go(False)
         await system.discovery.sync()
-        self.discover()
-        system.placing.gate.open()
-        system.reconciler.begin()
-
-    async def leave(self) -> None:
-        """The other one is in charge: until the last request is answered here."""
-        await self._system.admin.stop()
-        if self._serving is not None:
-            await asyncio.wait([self._serving])
 
     async def _stop_discovery(self) -> None:
         """Before the engine is let go, or all would look lost."""
-        if self._discovering is not None:
-            self._discovering.cancel()
-            await asyncio.wait([self._discovering])
+        discovering, self._discovering = self._discovering, None
+        if discovering is not None:
+            discovering.cancel()
+            await asyncio.wait([discovering])
 
     def _offer_ours(self) -> None:
         """A gateway in this process is taken over like one of its own."""
@@ -98,8 +134,8 @@ class Resting:
         self._offer = Offer(
             Path(offers_of(self._system.settings)), worker.listening, worker.taken, self._tasks
         )
-        self._offer.open()
         self._serving = self._tasks.start(worker.serve(None), "serve the next control process")
+        self._offer.open()
 
     async def _withdraw_ours(self) -> None:
         if self._offer is not None:

@@ -5,6 +5,7 @@ request was answered.
 """
 
 import asyncio
+import contextlib
 import logging
 import os
 import random
@@ -20,6 +21,7 @@ import uvloop
 from admin.access import TokenError
 from admin.app import AdminListenError
 from cluster import descriptors
+from cluster.discovery import AGAIN_FIRST, AGAIN_LONGEST
 from cluster.runtime import RuntimeFailure
 from cluster.tasks import Tasks
 from config.errors import ConfigError
@@ -40,6 +42,7 @@ log = logging.getLogger("tidegate")
 FAILED = 1
 WRONG_CONFIG = 2
 LAG_EVERY = 2.0
+KILL_DEADLINE = 30.0  # seconds, for an operator without patience
 
 
 def main(
@@ -128,20 +131,24 @@ async def serve(
             supervisor.environment(),
         )  # fmt: skip
         try:
-            await _start(system, tasks, resting, predecessor, supervisor)
+            await _start(system, tasks, resting, predecessor, supervisor, stopping)
             system.control.replace = upgrade
-            await _first(stopping.asked, upgrade.is_done)
-            supervisor.stopping() if stopping.asked.is_set() else supervisor.replaced(upgrade.pid)
+            await _first(stopping.asked, upgrade.is_done, upgrade.is_lost)
+            await _unless(stopping.at_once, upgrade.abandon())
             if upgrade.is_done.is_set():
-                await resting.leave()
+                supervisor.replaced(upgrade.pid)
+                await _unless(stopping.asked, resting.leave())
                 _vanish()
-        except (ListenError, AdminListenError, TimeoutError) as error:
+            supervisor.stopping()
+        except (ListenError, AdminListenError, TimeoutError, Abandoned) as error:
             return _cannot_start(error, predecessor)
         finally:
             system.control.replace = None
-            # One that could not start leaves what it adopted to the next one.
-            await _stop(system, stopping, keep_replicas or not stopping.asked.is_set())
-    return 0
+            # One that could not start leaves what it adopted to the next one, and one that has lost
+            # its place to whoever has that.
+            is_ours = stopping.asked.is_set() and not upgrade.is_lost.is_set()
+            await _stop(system, stopping, keep_replicas or not is_ours)
+    return FAILED if upgrade.is_lost.is_set() else 0
 
 
 class Stopping:
@@ -178,12 +185,15 @@ async def _start(
     resting: Resting,
     predecessor: Predecessor | None,
     supervisor: Supervisor,
+    stopping: "Stopping",
 ) -> None:
     settings = system.settings
     given = supervisor.take([settings.admin.listen, *wanted(settings.gateway)])
     of_admin = given.pop(settings.admin.listen, [])
     admin = await system.admin.start(
-        predecessor.admin(settings.admin.listen) if predecessor else of_admin
+        predecessor.admin(settings.admin.listen) if predecessor else of_admin,
+        # Until we are ready, nobody gets an answer from us that the former one would give better.
+        accepting=predecessor is None,
     )
     system.equipment.admin_is_at(admin)
     try:
@@ -195,7 +205,13 @@ async def _start(
     system.registry.configure(settings.services)
     system.scaler.configure(settings.services)
     system.limits.configure(settings.host)
-    await system.discovery.sync()
+    if not await system.discovery.sync() and any(
+        not one.endpoints for one in settings.services.values()
+    ):
+        if predecessor:
+            raise Abandoned("the engine does not answer, and so nobody knows what runs")
+        if succeeds:
+            await _ask_again(system, stopping)
     system.leasing.restore(settings.services)
     if not succeeds:
         system.reconciler.begin()
@@ -209,12 +225,14 @@ async def _start(
         await system.gateway.take_over(system.control.snapshots(), longest_drain(settings))
         system.reconciler.begin()
     resting.discover()
-    tasks.start(system.scaler.run(), "autoscaler")
-    tasks.start(system.limits.memory.run(), "measure replicas without a limit of memory")
+    resting.decides(tasks.start(system.scaler.run(), "autoscaler"))
+    measure = system.limits.memory.run()
+    resting.decides(tasks.start(measure, "measure replicas without a limit of memory"))
     system.expiry.look(settings.gateway)
     tasks.start(system.expiry.run(), "warn of certificates that end")
     tasks.start(_watch_lag(system), "watch the loop's lag")
     system.control.is_now(None)
+    await system.admin.proceed()
     if predecessor:
         predecessor.ready()
     supervisor.ready(f"{len(settings.services)} services, admin on http://{admin}")
@@ -231,6 +249,22 @@ async def _start(
     )
 
 
+async def _ask_again(system: System, stopping: Stopping) -> None:
+    """The gateways of a former process know replicas that we do not: they are worth waiting for, as
+    long as there are such gateways."""
+    offers, pause = offers_of(system.settings), AGAIN_FIRST
+    log.warning("the gateways from before go on alone until the engine answers")
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(system.settings.orphan_timeout):
+            while not stopping.asked.is_set() and any(offers.glob("*.sock")):
+                await asyncio.sleep(pause)
+                with contextlib.suppress(RuntimeFailure):
+                    await system.runtime.open()
+                if await system.discovery.sync():
+                    return
+                pause = min(AGAIN_LONGEST, pause * 2)
+
+
 async def _stop(system: System, stopping: Stopping, keep_replicas: bool) -> None:
     """The gateway finishes first, while everything behind it still works."""
     system.control.is_now("draining")
@@ -238,12 +272,12 @@ async def _stop(system: System, stopping: Stopping, keep_replicas: bool) -> None
     await system.measuring.close()
     if stopping.asked.is_set():
         log.info("stopping: requests in flight may finish; a second signal stops at once")
-    await _unless_at_once(system.gateway.drain(longest_drain(system.control.settings)), stopping)
+    await _unless(stopping.at_once, system.gateway.drain(longest_drain(system.control.settings)))
     if keep_replicas:
         system.reconciler.halt()
     else:
-        await _unless_at_once(system.reconciler.stop(), stopping)
-        await system.reconciler.kill()
+        await _unless(stopping.at_once, system.reconciler.stop())
+        await _kill(system, stopping)
     await system.gateway.drain(0)
     system.prober.close()
     system.ejector.close()
@@ -256,11 +290,19 @@ def longest_drain(settings: Settings) -> float:
     return max((spec.drain for spec in settings.services.values()), default=0.0)
 
 
-async def _unless_at_once(work: Coroutine[Any, Any, None], stopping: Stopping) -> None:
+async def _kill(system: System, stopping: Stopping) -> None:
+    try:
+        async with asyncio.timeout(KILL_DEADLINE if stopping.at_once.is_set() else None):
+            await system.reconciler.kill()
+    except TimeoutError:
+        log.error("the engine has not killed all replicas; the next Tidegate finds them")
+
+
+async def _unless(told_to_hurry: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
     """Do it, but let go of it when the operator has no patience left."""
     async with asyncio.TaskGroup() as group:
         doing = group.create_task(work, name="stopping")
-        told = group.create_task(stopping.at_once.wait(), name="wait for a second signal")
+        told = group.create_task(told_to_hurry.wait(), name="wait for a signal")
         await asyncio.wait({doing, told}, return_when=asyncio.FIRST_COMPLETED)
         doing.cancel()
         told.cancel()

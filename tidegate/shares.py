@@ -41,6 +41,7 @@ class Shares:
         self._asked: set[int] = set()
         self._arrived: dict[int, int] = {}
         self.waiting: dict[Line, None] = {}
+        self.is_final = False  # no share is opened any more
 
     def peers(self, service: str) -> "Line | None":
         return self._lines.get(service)
@@ -76,7 +77,18 @@ class Shares:
         if (descriptor := self._arrived.pop(number, None)) is not None:
             os.close(descriptor)
 
+    def finish(self) -> None:
+        """Whoever makes shares has left. What was opened stays shared; a replica that has no share
+        by now never gets one, so that its places are counted here alone."""
+        self.is_final = True
+        for line in list(self.waiting):
+            self._admit(line.service)
+
     def arrived(self, number: int, descriptor: int) -> None:
+        if self.is_final:
+            # Requests may be there already that have no place of it.
+            os.close(descriptor)
+            return
         self._arrived[number] = descriptor
         self._join(number)
 
@@ -193,7 +205,7 @@ class Share:
 
     def take(self, since: int) -> bool:
         if self._descriptor < 0:
-            return False
+            return self.line.all.is_final
         words, at = self._words, self._at
         before = words[at]
         words[at] = before + STEP & WORD

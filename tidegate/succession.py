@@ -51,6 +51,18 @@ class Former(Living):
         self.pid = one.pid
         self.is_understood = one.is_understood
         self.is_taken = asyncio.Event()
+        self._was_strange = False
+
+    def strange(self, what: wire.Malformed) -> None:
+        """It said something of another version, and is alive. Told once: it may say more."""
+        self.heard()
+        if not self._was_strange:
+            self._was_strange = True
+            log.warning("the %s says what is not understood: %s", self.name, what)
+
+    def has_left(self) -> bool:
+        """The answer of another version to TakeOver may not be understood."""
+        return self.is_empty.is_set() and (self.is_taken.is_set() or self._was_strange)
 
     def apply(self, snapshot: EndpointSnapshot) -> None:
         if self.is_understood:
@@ -106,10 +118,13 @@ class Succession:
 
     def apply(self, snapshot: EndpointSnapshot) -> None:
         if self._found or self._formers:
-            self._present |= {(snapshot.service, one.replica) for one in snapshot.endpoints}
+            self._note_present(snapshot)
         self.front.apply(snapshot)
         for former in self._formers.values():
             former.apply(snapshot)
+
+    def _note_present(self, snapshot: EndpointSnapshot) -> None:
+        self._present |= {(snapshot.service, one.replica) for one in snapshot.endpoints}
 
     async def start(self, given: Given) -> list[Address]:
         """`given` comes second to what is inherited."""
@@ -124,6 +139,9 @@ class Succession:
                 lent.close()
         self._found.clear()
         snapshots = list(snapshots)
+        if formers:
+            for snapshot in snapshots:
+                self._note_present(snapshot)
         for former in formers:
             self._formers[former.pid] = former
             former.link.send(wire.TakeOver())
@@ -187,15 +205,11 @@ class Succession:
         """Until it has left."""
         watch = self._tasks.start(self._watch(former), f"watch the {former.name}")
         try:
-            async for message in former.link.messages():
+            async for message in former.link.messages(former.strange):
                 former.heard()
                 self._hear(former, message)
-                if former.is_taken.is_set() and former.is_empty.is_set():
+                if former.has_left():
                     break
-        except wire.Malformed as strange:
-            # Of another version: it drains all the same.
-            log.warning("the %s says what is not understood: %s", former.name, strange)
-            await former.is_empty.wait()
         finally:
             watch.cancel()
             former.link.close()
@@ -232,8 +246,10 @@ class Succession:
         self._kill(former.pid, f"the {former.name} does not answer")
 
     def _kill(self, pid: int, why: str) -> None:
-        self._happenings.emit("gateway-hung", f"{why} and is killed", level=logging.ERROR)
-        if pid > 1 and pid != os.getppid():
+        may_be_killed = pid > 1 and pid != os.getppid()
+        what = "is killed" if may_be_killed else "is left alone: it is what has started this one"
+        self._happenings.emit("gateway-hung", f"{why} and {what}", level=logging.ERROR)
+        if may_be_killed:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
 

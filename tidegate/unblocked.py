@@ -32,12 +32,15 @@ class UnblockedStream(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            line = self.format(record)
+            line = self._line(record)
         except Exception:  # as logging itself does: a bad record is no reason to fail
             self.handleError(record)
             return
-        self._take(line.encode(errors="backslashreplace") + b"\n")
+        self._take(line)
         self.flush()
+
+    def _line(self, record: logging.LogRecord) -> bytes:
+        return self.format(record).encode(errors="backslashreplace") + b"\n"
 
     def flush(self) -> None:
         """As much as is taken now."""
@@ -54,7 +57,7 @@ class UnblockedStream(logging.Handler):
             return
         if self._lost:
             lost, self._lost = self._lost, 0
-            self._add(b"%d lines of the log were lost: nobody took them\n" % lost, lost)
+            self._add(self._line(_told(lost)), lost)
         self._add(line, 1)
 
     def _add(self, line: bytes, lines: int) -> None:
@@ -81,3 +84,9 @@ class UnblockedStream(logging.Handler):
             self._waiting.appendleft((piece[written:], lines))
             self._size += len(piece) - written
         return written > 0
+
+
+def _told(lost: int) -> logging.LogRecord:
+    """Like any other line: a reader may take each for JSON."""
+    text = "%d lines of the log were lost: nobody took them"
+    return logging.LogRecord("tidegate.log", logging.WARNING, "", 0, text, (lost,), None)

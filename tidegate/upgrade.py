@@ -31,9 +31,14 @@ class Refused(Exception):
     """We cannot be replaced now; nothing was done. The text says what to do."""
 
 
+class Lost(Exception):
+    """A third one has our place; the text says why it cannot be had back."""
+
+
 class Upgrade:
-    """`rest` brings us to rest and returns the sockets of the admin API, or raises Refused and
-    leaves all as it was; `resume` undoes it. `is_done` is set once the new one is in charge."""
+    """`rest` brings us to rest and returns the sockets of the admin API, or raises and leaves all
+    as it was; `resume` undoes it, or raises Lost. `is_done` is set once the new one is in charge,
+    `is_lost` once neither of us can be."""
 
     def __init__(
         self,
@@ -50,21 +55,42 @@ class Upgrade:
         self._admin_listen = admin_listen
         self._rest = rest
         self._resume = resume
-        self._under_way = False
+        self._is_ending = False
+        self._is_resting = False
+        self._trial: asyncio.Task[None] | None = None
+        self._over = asyncio.Event()  # none is under way
+        self._over.set()
         self.is_done = asyncio.Event()
+        self.is_lost = asyncio.Event()
         self.pid = 0  # of the new one
 
     async def __call__(self) -> UpgradeResult:
-        if self._under_way or self.is_done.is_set():
+        if self._is_ending or self.is_lost.is_set():
+            return UpgradeResult(False, 0, "Tidegate is about to end")
+        if not self._over.is_set() or self.is_done.is_set():
             return UpgradeResult(False, 0, "an upgrade is under way already")
         if os.getpid() == INIT:
             why = "it is the first process of its container, which ends with it: replace that"
             return UpgradeResult(False, 0, why)
-        self._under_way = True
+        self._over.clear()
         try:
             return await self._replaced()
+        except Lost as lost:
+            log.error("the upgrade failed, and so does this process: %s", lost)
+            self.is_lost.set()
+            return UpgradeResult(False, 0, str(lost))
+        except OSError as error:
+            return UpgradeResult(False, 0, f"the new process cannot be started: {error}")
         finally:
-            self._under_way = False
+            self._over.set()
+
+    async def abandon(self) -> None:
+        """We end, and who is to replace us with us, unless it is in charge already. Afterwards all
+        is ours, and stays so."""
+        self._is_ending = True
+        if self._trial is not None:
+            self._trial.cancel()
+        await self._over.wait()
 
     async def _replaced(self) -> UpgradeResult:
         ours, theirs = socket.socketpair()
@@ -83,21 +109,35 @@ class Upgrade:
 
     async def _why_not(self, ours: socket.socket, process: "subprocess.Popen[bytes]") -> str | None:
         """None: it is in charge. Otherwise it has ended, and we are."""
-        is_resting = False
-        try:
-            await self._check(ours)
-            admin = await self._rest()
-            is_resting = True
-            handing.say(ours, "go", admin, admin=self._admin_listen)
-            async with asyncio.timeout(READY_DEADLINE):
-                await _hear(ours, "ready")
-        except (Refused, Abandoned, TimeoutError, OSError) as error:
-            # It must have ended before we act again.
-            _end(process)
-            if is_resting:
-                await self._resume()
-            return str(error) or "it was not ready in time; its log says more"
-        return None
+        trial = asyncio.get_running_loop().create_task(self._try(ours), name="be replaced")
+        self._trial = trial
+        if self._is_ending:
+            trial.cancel()
+        await asyncio.wait([trial])
+        self._trial = None
+        error = None if trial.cancelled() else trial.exception()
+        if not trial.cancelled() and error is None:
+            return None
+        # It must have ended before we act again.
+        _end(process)
+        if self._is_resting:
+            self._is_resting = False
+            await self._resume()
+        match error:
+            case None:
+                return "Tidegate was told to stop"
+            case Refused() | Abandoned() | TimeoutError() | OSError():
+                return str(error) or "it was not ready in time; its log says more"
+            case _:
+                raise error
+
+    async def _try(self, ours: socket.socket) -> None:
+        await self._check(ours)
+        admin = await self._rest()
+        self._is_resting = True
+        handing.say(ours, "go", admin, admin=self._admin_listen)
+        async with asyncio.timeout(READY_DEADLINE):
+            await _hear(ours, "ready")
 
     async def _check(self, ours: socket.socket) -> None:
         async with asyncio.timeout(PREPARE_DEADLINE):

@@ -177,6 +177,8 @@ class Worker:
     def _taken_by(self, link: Link) -> None:
         self._link = link
         self._versions.clear()
+        if self._shares is not None:
+            self._shares.finish()
         pending = self._gateway.report_to(Telling(link, self._versions))
         link.send(wire.Taken(tuple(pending)))
 
@@ -214,6 +216,7 @@ class Worker:
             case wire.Drain(timeout, patience):
                 self._tasks.start(self._drain(timeout, patience), "drain")
             case wire.Ping():
+                logs.flush()
                 self._tell(wire.Pong())
             case wire.Count(ticket):
                 stats = self._gateway.stats(asyncio.get_running_loop().time())
@@ -250,8 +253,12 @@ class Worker:
             random.Random(),
             source=self._name,
             everyone=self._shares,
-            on_sweep=self._collector.tick,
+            on_sweep=self._swept,
         )
+
+    def _swept(self, now: float, busy: bool) -> None:
+        self._collector.tick(now, busy)
+        logs.flush()
 
     def _configure(self, message: wire.Configure) -> None:
         services = [

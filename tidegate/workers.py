@@ -67,6 +67,9 @@ class Workers:
         self._offers = offers
         self._orphan_timeout = orphan_timeout
         self._pids: dict[int, int] = {}  # by row
+        # Those that somebody else may have taken, by row: they may live, and have what they had.
+        self._left: dict[int, asyncio.subprocess.Process] = {}
+        self._in_doubt: set[tuple[str, str]] = set()
         self._kept = asyncio.Event()  # the processes are ours alone
         self._kept.set()
         self._settings = settings
@@ -89,8 +92,7 @@ class Workers:
         self._settings = staying(self._settings, settings) if self._sockets else settings
         for name in self._snapshots.keys() - services.keys():
             del self._snapshots[name]
-        limits = {name: service.concurrency for name, service in services.items()}
-        unlimited = self._sharing.configure(limits) if self._sharing else ()
+        unlimited = self._sharing.configure(self._limits()) if self._sharing else ()
         for worker in self._workers.values():
             worker.link.send(self._configure())
             for (service, replica), number in unlimited:
@@ -174,8 +176,35 @@ class Workers:
         """Whether others may take the processes: then those that leave us are not replaced."""
         if let_go:
             self._kept.clear()
-        else:
-            self._kept.set()
+            return
+        self._part()
+        doubts, self._in_doubt = self._in_doubt, set()
+        for service, replica in doubts - self._endpoints():
+            self._pass_on(Drained(service, replica))
+        self._kept.set()
+
+    def _part(self) -> None:
+        """Those that left go on with the places that they have: neither are these given out again
+        while they are in use, nor may a successor write to the same row."""
+        left, self._left = self._left, {}
+        if self._sharing is None or not left:
+            return
+        if not self._workers and any(one.returncode is None for one in left.values()):
+            self._sharing.close()
+            self._sharing = Sharing(self._count)
+            self._sharing.configure(self._limits())
+            self._sharing.meet(self._snapshots.values())
+            return
+        for row, process in left.items():
+            if process.returncode is not None:
+                self._sharing.bury(row)
+
+    def _endpoints(self) -> set[tuple[str, str]]:
+        snapshots = self._snapshots.values()
+        return {(one.service, each.replica) for one in snapshots for each in one.endpoints}
+
+    def _limits(self) -> dict[str, int]:
+        return {name: service.concurrency for name, service in self._services.items()}
 
     def _is_over(self) -> bool:
         return self._draining
@@ -206,13 +235,18 @@ class Workers:
         finally:
             watch.cancel()
             worker.link.close()
-            if self._kept.is_set():
+            is_ours = self._kept.is_set()
+            if is_ours:
                 await _ended(process)
                 self._withdraw_offer(process.pid)
+            else:
+                self._left[row] = process
+            # From now on it is found like any other.
+            del self._pids[row]
             # Its counts must be in one place or the other at any time, or they would go down.
             del self._workers[name]
             passing.close()
-            if self._sharing:
+            if self._sharing and is_ours:
                 self._sharing.bury(row)
             self._bury(worker)
         return worker.failure
@@ -329,6 +363,9 @@ class Workers:
         self._before = merged([self._before, of_the_dead(worker.stats)], worker.stats.at)
         for report in worker.silenced():
             self._events.report(report)
+        if worker.row in self._left:
+            self._in_doubt |= worker.holds.keys()
+            return
         for service, replica in worker.holds:
             self._pass_on(Drained(service, replica))
 

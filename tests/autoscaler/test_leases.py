@@ -53,8 +53,8 @@ def test_their_number_is_bounded_and_ended_ones_make_room() -> None:
     leases.add(lease("one more", 20.0), 10.0)
 
 
-def leasing_of(plane: Plane, book: Page | None = None) -> Leasing:
-    ids, clock = iter("abcdefgh"), plane.loop.time
+def leasing_of(plane: Plane, book: Page | None = None, names: str = "abcdefgh") -> Leasing:
+    ids, clock = iter(names), plane.loop.time
     return Leasing(
         plane.scaler, plane.events, clock, lambda: WALL + clock(), lambda: next(ids), book or Page()
     )
@@ -369,6 +369,28 @@ def test_a_restart_ends_none_and_takes_nothing_over_that_has_ended_or_left_the_f
 
         await with_loop(plane, story())
         assert plane.wanted[-1] == (601.0, 0)
+
+    in_time(before)
+    in_time(after)
+
+
+def test_one_that_is_taken_while_tidegate_starts_leaves_those_from_before_in_the_book() -> None:
+    """The API answers before it is known what runs, and so before they are restored."""
+    page = Page()
+
+    async def before() -> None:
+        take(leasing_of(Plane(service()), page), 600.0)
+
+    async def after() -> None:
+        plane = Plane(service())
+        leasing = leasing_of(plane, page, "xyz")
+        leasing.take("web", 300.0, wake=False, replica="web-2")
+        assert [kept.replica for kept in page.read()] == [None, "web-2"]
+        plane.scaler.adopt("web", 1)
+        leasing.restore(plane.scaler._specs)
+        leasing.take("web", 100.0, wake=False, replica="web-3")
+        kept = {(kept.replica, kept.until - WALL) for kept in page.read()}
+        assert kept == {(None, 600.0), ("web-2", 300.0), ("web-3", 100.0)}
 
     in_time(before)
     in_time(after)

@@ -1,13 +1,18 @@
 """What was learned outlives a sleep, and no revision."""
 
+import asyncio
+
 from autoscaler.learned import Learned
 from autoscaler.memories import Memories
 from autoscaler.objective import Objective
+from autoscaler.policy import Policy
 from config.rules import LatencyRule
 from config.scaling import Scaling
 from config.service import Service
+from tests.support.control_world import control_world, reconfigure
 from tests.support.scaling_facts import report
 from tests.support.scaling_plane import Plane, in_time, with_loop
+from tests.support.virtual_time import run
 
 RULE = LatencyRule(metric="latency", percentile=95.0, target=0.3)
 LEARNED = {RULE: Learned(60.0, 80.0, 0.05)}
@@ -51,12 +56,15 @@ def learned(plane: Plane) -> list[Learned]:
     return [one.learned for one in timing._rules.values() if isinstance(one, Objective)]
 
 
-def teach(plane: Plane) -> None:
-    timing = plane.scaler._active["web"].timing
-    assert timing is not None
-    (objective,) = timing._rules.values()
+def taught(policy: Policy) -> Objective:
+    assert policy.timing is not None
+    (objective,) = policy.timing._rules.values()
     assert isinstance(objective, Objective)
-    objective.learned = LEARNED[RULE]
+    return objective
+
+
+def teach(plane: Plane) -> None:
+    taught(plane.scaler._active["web"]).learned = LEARNED[RULE]
 
 
 def test_a_scaler_remembers_through_a_sleep_and_forgets_with_a_revision() -> None:
@@ -85,6 +93,33 @@ def test_a_scaler_remembers_through_a_sleep_and_forgets_with_a_revision() -> Non
         await with_loop(plane, life())
 
     in_time(steps)
+
+
+def test_what_was_learned_of_a_revision_goes_when_it_is_rolled_back() -> None:
+    """The file is the same; what runs is another one."""
+
+    async def story() -> None:
+        async with control_world(service()) as world:
+            for command in ("serve", "serve-2"):
+                reconfigure(world, service(command))
+                world.wake()
+                await world.until(lambda: world.ready() == 1)
+                await asyncio.sleep(service().rollout.healthy_for + 0.1)
+            spec = world.registry.specs["web"]
+            for turn in (world.rollouts.rollback, world.rollouts.release):
+                taught(world.scaler._active["web"]).learned = LEARNED[RULE]
+                turn(spec)
+                assert taught(world.scaler._active["web"]).learned == Learned()
+            taught(world.scaler._active["web"]).learned = LEARNED[RULE]
+            world.rollouts.restart(spec)
+            assert taught(world.scaler._active["web"]).learned == LEARNED[RULE]
+            # Asleep while it is rolled back.
+            await world.until(lambda: "web" not in world.scaler._active)
+            assert world.scaler._active._memories.of("web") == LEARNED
+            world.rollouts.rollback(spec)
+            assert world.scaler._active._memories.of("web") == {}
+
+    run(story())
 
 
 def test_other_settings_keep_what_was_learned() -> None:

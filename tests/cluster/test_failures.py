@@ -7,7 +7,7 @@ from cluster.events import Events
 from cluster.failures import Failures
 from cluster.lifecycle import Event, State
 from cluster.metrics import ClusterMetrics
-from cluster.model import Desired
+from cluster.model import Desired, Trouble
 from cluster.registry import Registry
 from tests.cluster.builders import a_replica, a_service
 
@@ -237,3 +237,70 @@ def test_the_engine_is_to_blame_for_what_it_missed_and_for_nothing_after_that() 
     account.has("b", State.STARTING)
     account.ends("b")
     assert not account.failures.is_engines("web")
+
+
+def evictions(account: Account, reason: str) -> float | None:
+    labels = {"service": "web", "reason": reason}
+    return account.collectors.get_sample_value("tidegate_evictions_total", labels)
+
+
+def test_one_that_was_evicted_and_came_back_is_counted_when_it_dies_later() -> None:
+    account = Account()
+    account.has("a", State.READY)
+    account.failures.evicted("web", "a", "liveness")
+    account.registry.advance("a", Event.UNREADY, "hangs", account.now)
+    account.registry.advance("a", Event.PASSED, "", account.now)
+    account.now += 60
+    account.ends("a")
+    assert evictions(account, "liveness") == 1
+    assert evictions(account, "replica-died") == 1
+
+
+def test_one_that_was_evicted_and_is_condemned_is_counted_once() -> None:
+    account = Account()
+    account.has("a", State.READY)
+    account.failures.evicted("web", "a", "liveness")
+    account.registry.advance("a", Event.UNREADY, "hangs", account.now)
+    account.ends("a")
+    assert evictions(account, "liveness") == 1
+    assert evictions(account, "replica-died") is None
+
+
+def test_room_on_the_host_ends_only_the_trouble_of_a_full_one() -> None:
+    account = Account()
+    codes = []
+    for trouble in (Trouble("host-full", "no memory left"), None) * 2:
+        account.failures.crowd_out("web", trouble)
+        codes.append(account.code)
+    assert codes == ["host-full", None] * 2
+    account.failures.crowd_out("web", Trouble("host-full", "no memory left"))
+    account.has("a", State.STARTING)
+    account.ends("a")
+    account.failures.crowd_out("web", None)
+    assert account.code == "start-failed"
+
+
+def test_what_fails_while_it_is_taken_away_is_nobodys_trouble() -> None:
+    """It would be told of a service of that name that is added later."""
+    account = Account()
+    account.has("a", State.STARTING)
+    account.registry.configure({})
+    account.ends("a")
+    assert account.code is None
+    assert account.failures.wait("web") == 0
+
+
+def test_what_is_forgotten_starts_like_a_new_one() -> None:
+    account = Account()
+    for name in "abc":
+        account.has(name, State.STARTING)
+        account.ends(name)
+    account.failures.crowd_out("web", Trouble("host-full", "no memory left"))
+    account.failures.blame("web", Trouble("dependency-failed", "db has failed"))
+    account.failures.forget("web")
+    assert account.code is None
+    assert account.failures.wait("web") == 0
+    assert not account.failures.are_excused("web")
+    account.has("d", State.STARTING)
+    account.ends("d")
+    assert account.code == "start-failed"

@@ -1,5 +1,6 @@
 """Courses as tables: when a rollout begins, gets on, is complete, has failed; and what follows."""
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +20,8 @@ from cluster.rollout import (
     Sight,
     Step,
     accepted,
+    failed,
+    forgiven,
     former_of,
     paused,
     phase_of,
@@ -102,9 +105,9 @@ def test_only_what_was_never_so_good_before_is_progress(
 
 def test_no_progress_until_the_deadline_is_told_once() -> None:
     assert taken(KNOWN, BEGUN, sight(), now=69.9).news == ()
-    failed = taken(KNOWN, BEGUN, sight(), now=70.0)
-    assert (failed.news, failed.reason) == ((News.FAILED,), "no progress for 60 s")
-    again = taken(KNOWN, failed.progress, sight(), now=80.0)
+    done = taken(KNOWN, BEGUN, sight(), now=70.0)
+    assert (done.news, done.reason) == ((News.FAILED,), "no progress for 60 s")
+    again = taken(KNOWN, done.progress, sight(), now=80.0)
     assert (again.news, again.wait) == ((), None)
 
 
@@ -113,9 +116,26 @@ def test_no_progress_until_the_deadline_is_told_once() -> None:
     [(1, 2, False), (1, 3, True), (6, 3, True), (7, 3, False), (20, 9, False), (20, 10, True)],
 )
 def test_three_or_half_of_all_are_too_many(desired: int, failures: int, fails: bool) -> None:
-    progress = replace(BEGUN, failures=failures)
+    progress = replace(BEGUN, failures=failures, incidents=failures)
     done = taken(KNOWN, progress, sight(desired=desired))
     assert (News.FAILED in done.news) is fails
+
+
+def test_those_that_fail_together_fail_once() -> None:
+    """The engine may have taken all of them with it."""
+    progress = BEGUN
+    for now, fails in ((12.0, False), (13.0, False), (14.0, True)):
+        for _ in range(5):
+            progress = failed(progress, now)
+        assert (News.FAILED in taken(KNOWN, progress, sight()).news) is fails
+    assert News.FAILED not in taken(KNOWN, forgiven(progress), sight()).news
+
+
+def test_those_that_fail_on_and_on_do_not_fail_together() -> None:
+    progress = BEGUN
+    for number in range(7):
+        progress = failed(progress, 12.0 + number * 0.5)
+    assert (progress.failures, progress.incidents) == (7, 4)
 
 
 def test_a_new_one_that_is_proven_takes_the_failures_back() -> None:
@@ -159,6 +179,17 @@ def test_back_again_and_again_goes_further_back_and_never_forth() -> None:
     assert former_of(Course(good=(NEW,)), NEW) is None
 
 
+def test_paused_between_two_revisions_it_goes_back_to_the_former_of_them() -> None:
+    """And from there, by hand once more, to the one before that."""
+    course = paused(Course(good=(NEW, OLD)), NEXT, "it crashed")
+    assert former_of(course, NEXT) == NEW
+    course = rolled_back(course, NEXT, "by hand")
+    assert target(course, NEXT) == NEW
+    assert phase_of(course, None, "next") is Phase.ROLLED_BACK
+    assert former_of(course, NEXT) == OLD
+    assert former_of(paused(KNOWN, NEW, "it crashed"), NEW) == OLD
+
+
 def test_a_restart_marks_what_is_there_and_nothing_that_comes() -> None:
     course = restarted(KNOWN, [a_replica("a"), a_replica("b", State.STOPPED)])
     current = Currency("new", (), course.outdated)
@@ -167,6 +198,12 @@ def test_a_restart_marks_what_is_there_and_nothing_that_comes() -> None:
     assert phase_of(course, Progress("new", 0.0, 0.0, former="new"), "new") is Phase.RESTARTING
     done = taken(course, BEGUN, sight(old=0, available=1))
     assert done.course.outdated == frozenset()
+
+
+def test_one_whose_time_has_not_begun_is_neither_available_nor_to_be_waited_for() -> None:
+    unfit = a_replica("a", since=math.inf)
+    seen = see(Currency("new"), Desired(1), [unfit], healthy_for=0.0, now=10.0)
+    assert (seen.ready, seen.available, seen.next_in) == (1, 0, None)
 
 
 def test_what_is_seen() -> None:

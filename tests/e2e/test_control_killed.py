@@ -85,8 +85,14 @@ async def test_gateways_serve_what_runs_until_the_next_one_takes_over(tmp_path: 
         assert len(gateways_of(second)) == 2
 
 
-async def test_who_waits_for_a_sleeping_service_is_served_by_the_next_one(tmp_path: Path) -> None:
-    file = file_of(tmp_path, orphan_timeout="20s")
+@pytest.mark.parametrize("concurrency", [0, 1])
+async def test_who_waits_for_a_sleeping_service_is_served_by_the_next_one(
+    tmp_path: Path, concurrency: int
+) -> None:
+    """Also with a hard limit, whose places nobody tells to a gateway that was taken over."""
+    idle = app(queue={"timeout": "20s"}, concurrency=concurrency)
+    services = {"web": app(scaling={"min": 2, "max": 2}), "idle": idle}
+    file = configuration(tmp_path, services, gateway=TWO, orphan_timeout="20s")
     async with tidegate(file) as first, contextlib.AsyncExitStack() as later:
         await ready(first)
         await first.kill()

@@ -1,14 +1,17 @@
 """Binding: never over the limit, nobody lost, nobody overtaken."""
 
 import random
+from collections import OrderedDict
+from typing import cast
 
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from cluster.messages import Endpoint
 from cluster.model import Address
 from gateway.dispatch import Dispatcher, Slot
+from gateway.exchange import Exchange
 
 
 def endpoints(*names: str) -> list[Endpoint]:
@@ -171,3 +174,29 @@ class Dispatching(RuleBasedStateMachine):
 
 TestDispatching = Dispatching.TestCase
 TestDispatching.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+
+
+class Parked:
+    """As much of an exchange as parking needs."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+
+@given(st.lists(st.sampled_from([None, 0, 1, 2, 3, 4, 5]), min_size=20, max_size=60))
+def test_who_is_tried_in_vain_keeps_its_turn(steps: list[int | None]) -> None:
+    """New ones come at the end; the oldest are taken, some at a time, and fail in any order."""
+    slot = Slot(Endpoint("web-1", Address("127.0.0.1", 80)))
+    parked = cast(OrderedDict[Parked, None], slot.parked)
+    tried: list[Parked] = []
+    count = 0
+    for step in steps:
+        if step is None:
+            count += 1
+            slot.park(cast(Exchange, Parked(count)))
+        elif step < 3 and parked:
+            tried.append(parked.popitem(last=False)[0])
+        elif tried:
+            slot.park(cast(Exchange, tried.pop(step % len(tried))))
+        order = [one.number for one in parked]
+        assert order == sorted(order)

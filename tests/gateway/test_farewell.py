@@ -195,3 +195,44 @@ async def test_tunnels_of_other_protocols_have_all_of_the_drain() -> None:
         await client.send(b"\x88\x00still")
         assert await client.reader.readexactly(7) == b"\x88\x00still"
         assert s.stats().in_flight == 1
+
+
+async def test_a_gateway_that_is_replaced_lets_tunnels_go_on_until_its_time_is_nearly_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """No replica leaves: they have all of `drain`, except what a Close needs."""
+    monkeypatch.setattr("gateway.gateway.FAREWELL", 0.5)
+    async with stage(polite) as s, asyncio.TaskGroup() as group:
+        client = await opened(s)
+        drain = group.create_task(s.gateway.drain(2.0, 0.2), name="drain")
+        begun = asyncio.get_running_loop().time()
+        await until(lambda: not s.gateway.listening())
+        await client.send(Frame(TEXT, b"still here", masked=True).encode())
+        assert await said(client) == Frame(TEXT, b"still here")
+        assert await said(client) == Frame(TEXT, b"one more thing")
+        assert 1.4 < asyncio.get_running_loop().time() - begun < 2.0
+        assert await said(client) == TOLD
+        assert not drain.done()
+        client.writer.close()
+
+
+async def test_what_becomes_a_tunnel_of_a_gateway_that_is_replaced_goes_on() -> None:
+    go = asyncio.Event()
+
+    async def slow(call: Call) -> None:
+        await call.request()
+        await go.wait()
+        await call.send(websocket.switching(websocket.KEY))
+        await call.send(Frame(TEXT, (await read_masked(call.reader)).payload).encode())
+
+    async with stage(slow) as s, asyncio.TaskGroup() as group:
+        client = await s.client()
+        await client.send(get("/", *websocket.ASK))
+        await until(lambda: s.stats().in_flight == 1)
+        group.create_task(s.gateway.drain(20.0, 0.2), name="drain")
+        await until(lambda: not s.gateway.listening())
+        go.set()
+        assert (await client.head()).status == 101
+        await client.send(Frame(TEXT, b"hello", masked=True).encode())
+        assert await said(client) == Frame(TEXT, b"hello")
+        client.writer.close()

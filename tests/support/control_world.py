@@ -155,6 +155,7 @@ async def control_world(
                 jitter=uneven, starts=budget,
             )  # fmt: skip
         scaler = Scaler(registry, events, clock, clock, AutoscalerMetrics(collectors))
+        rollouts.on_turn(scaler.relearn)
         leasing = Leasing(
             scaler, events, clock, clock, lambda: f"{rng.getrandbits(24):06x}", Page()
         )

@@ -6,6 +6,7 @@ Real eventfds and real shared memory; the processes are Shares objects of this o
 import asyncio
 import contextlib
 import os
+import random
 from collections.abc import Iterator
 
 import pytest
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from cluster.messages import Endpoint, EndpointSnapshot
 from cluster.model import Address
+from gateway.dispatch import Dispatcher
 from gateway.peers import JUST_CAME
 from tidegate.board import STEP
 from tidegate.shares import Line, Share, Shares
@@ -283,3 +285,40 @@ async def test_what_ends_before_the_share_is_there_was_never_in_it() -> None:
         first.joins(row)
     assert free(first.shared) == 1
     first.world.control.close()
+
+
+async def test_a_replica_that_appears_when_nobody_makes_shares_any_more_is_served(
+    world: World,
+) -> None:
+    """After a takeover: its limit is this process's alone, and what was shared stays so."""
+    shares, line = world.processes[1], world.line(1)
+    dispatcher: Dispatcher[str] = Dispatcher(random.Random(1))
+    dispatcher.configure(concurrency=1, queue_size=9, balance="least_in_flight")
+    dispatcher.share(line)
+    dispatcher.wait("first")
+    dispatcher.wait("second")
+    dispatcher.update([Endpoint("web-2", Address("127.0.0.1", 81))])
+    assert dispatcher.admit() is None
+    world.admitted.clear()
+    shares.finish()
+    assert world.admitted == [1]
+    admitted = dispatcher.admit()
+    assert admitted is not None
+    assert dispatcher.admit() is None  # one at a time
+    dispatcher.release(admitted[1])
+    assert dispatcher.admit() is not None
+    assert world.takes(0, 0, 1) == [True, True, False]
+
+
+def test_a_share_that_comes_too_late_is_not_opened(world: World) -> None:
+    """What holds no place of it would give one back."""
+    shares = world.processes[1]
+    fresh = EndpointSnapshot("web", 2, (Endpoint("web-2", Address("127.0.0.1", 81)),))
+    ((key, shared),) = world.control.meet([fresh])
+    shares.open(*key, shared.number)
+    shares.finish()
+    tokens = world.line(1).tokens("web-2")
+    assert tokens.take(JUST_CAME)
+    shares.arrived(shared.number, os.dup(shared.descriptor))
+    tokens.give()
+    assert free(shared) == 2

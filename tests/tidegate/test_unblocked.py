@@ -1,14 +1,21 @@
 """The log holds nobody up: not with a reader that does not read, none at all, nor a full disk."""
 
 import contextlib
+import json
 import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 
+from cluster import wire
+from cluster.tasks import Tasks
+from gateway.gateway import Gateway
+from tidegate.log import JsonLines
 from tidegate.unblocked import UnblockedStream
+from tidegate.worker import Orphanage, Worker
 
 
 class Log:
@@ -112,3 +119,33 @@ def test_a_full_disk_is_no_error_and_its_losses_are_told_later(tmp_path: Path) -
     ]
     os.close(full)
     os.close(file)
+
+
+def test_what_is_said_of_losses_is_a_line_like_any_other(pipe: tuple[int, int]) -> None:
+    """A program reads each as JSON."""
+    log = Log(pipe[1], most_waiting=10_000)
+    log.handler.setFormatter(JsonLines())
+    for _ in range(5000):
+        log.say("x" * 100)
+    text = "\n".join(lines(pipe[0]))
+    log.handler.flush()
+    text += "\n".join(lines(pipe[0])) + "\n"
+    log.say("and on")
+    text += "\n".join(lines(pipe[0]))
+    told = [json.loads(line) for line in text.splitlines() if "were lost" in line]
+    assert [one["level"] for one in told] == ["warning"]
+    assert told[0]["message"].endswith("lines of the log were lost: nobody took them")
+
+
+def test_a_gateway_process_offers_what_waits_again_whenever_it_is_asked(
+    pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may have nothing more to say for hours."""
+    log = Log(pipe[1])
+    monkeypatch.setattr(logging.getLogger(), "handlers", [log.handler])
+    for _ in range(1000):
+        log.say("x" * 100)
+    assert lines(pipe[0])
+    worker = Worker(None, "gateway-0", cast(Tasks, None), Orphanage(None), cast(Gateway, object()))
+    worker.obey(wire.Ping())
+    assert lines(pipe[0])

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from cluster import wire
 from cluster.events import Events
 from cluster.messages import Drained, Endpoint, EndpointSnapshot, LoadReport, Outcome, Wake
 from cluster.model import Address
@@ -23,7 +24,10 @@ from config.service import Service
 from config.settings import Gateway as Settings
 from tests.support.raw_http import Client, get
 from tests.support.running import descendants, is_alive
+from tidegate.board import held
+from tidegate.link import Link
 from tidegate.metrics import GatewayCollector
+from tidegate.offer import found
 from tidegate.workers import Workers
 
 DEADLINE = 30.0
@@ -85,12 +89,15 @@ class World:
 
 
 @contextlib.asynccontextmanager
-async def world(count: int = 2) -> AsyncIterator[World]:
+async def world(
+    count: int = 2, concurrency: int = 0, offers: Path | None = None
+) -> AsyncIterator[World]:
     told = Told()
     settings = Settings(listen=("127.0.0.1:0",), workers=count)
+    web = Service(name="web", endpoints=("127.0.0.1:9",), concurrency=concurrency)
     async with Tasks() as tasks:
-        workers = Workers(settings, told, Events(time.time), tasks)
-        workers.configure({"web": Service(name="web", endpoints=("127.0.0.1:9",))}, settings)
+        workers = Workers(settings, told, Events(time.time), tasks, (), offers, DEADLINE)
+        workers.configure({"web": web}, settings)
         (address,) = await workers.start()
         made = World(workers, told, address)
         replica = await asyncio.start_server(made.serve, "127.0.0.1", 0)
@@ -216,3 +223,64 @@ async def test_gauges_and_load_lose_the_share_of_a_killed_process() -> None:
             return sum(report.in_flight for report in w.told.reports.values()) == left
 
         await until(load_is_right)
+
+
+async def test_one_that_was_taken_keeps_its_places_and_is_no_more_ours(tmp_path: Path) -> None:
+    """A new control process took them and died before it was ready: those that we start then have
+    places of their own, and touch nothing of the former ones."""
+    async with world(concurrency=2, offers=tmp_path) as w:
+        for _ in range(2):
+            await (await w.client()).send(get("/slow", host="web.localhost"))
+
+        async def are_in_flight() -> bool:
+            return await w.gauge("tidegate_in_flight") == 2
+
+        await until(are_in_flight)
+        sharing, former = w.workers._sharing, gateways()
+        assert sharing is not None
+        offers = [tmp_path / f"{pid}.sock" for pid in w.workers.pids()]
+        w.workers.let_go(True)
+        links = [await taken(path) for path in offers]
+
+        async def have_left() -> bool:
+            return not w.workers._workers
+
+        await until(have_left)
+        assert not w.workers.pids()
+        ((_, shared),) = sharing.everything()
+        assert sum(map(held, sharing._held_words(shared))) == 2
+        with pytest.raises(BlockingIOError):
+            os.eventfd_read(shared.descriptor)
+
+        w.workers.let_go(False)
+
+        async def are_there_again() -> bool:
+            return len(gateways() - former) == 2 and len(w.workers.pids()) == 2
+
+        await until(are_there_again)
+        for link in links:
+            link.send(wire.Drain(DEADLINE))
+        assert w.workers._sharing is not sharing
+        w.may_answer.set()
+        for client in w.clients[:2]:
+            assert (await client.answer()).status == 200
+
+        for link in links:
+            link.close()
+
+        async def are_gone() -> bool:
+            return not any(map(is_alive, former))
+
+        await until(are_gone)
+        for _ in range(8):
+            assert (await (await w.client()).ask(get(host="web.localhost"))).status == 200
+
+
+async def taken(path: Path) -> Link:
+    one = await asyncio.to_thread(found, path)
+    assert one is not None
+    link = await Link.over(one.end)
+    for lent in one.lent.values():
+        lent.close()
+    link.send(wire.TakeOver())
+    return link
