@@ -171,8 +171,7 @@ async def control_world(
         )  # fmt: skip
         prober = Prober(
             registry, runtime.execute, tasks, events, clock, rng, HealthMetrics(collectors),
-            attempt=_asking(engine, passes), evicted=failures.evicted,
-            may_run=host.may_run,
+            attempt=_asking(engine, passes), evicted=failures.evicted, may_run=host.may_run,
         )  # fmt: skip
         discovery = Discovery(
             registry, runtime, failures, events, metrics, clock,
