@@ -192,14 +192,13 @@ class Gateway:
     def stats(self, now: float) -> GatewayStats:
         """A copy of all counts."""
         context = self._context
-        present = context.loop.time()
         if context.silence.is_any:
-            context.silence.look(context.connections, present)
+            context.silence.look(context.connections, now)
         services = {
             name: one.counters.copy(
                 len(one.dispatcher.waiting),
                 one.dispatcher.pending(),
-                context.silence.of(one).silent_for(IDLE_FOR, present),
+                context.silence.of(one).silent_for(IDLE_FOR, now),
             )
             for name, route in self._routes.items()
             if (one := route.destination) is not None

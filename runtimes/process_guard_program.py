@@ -30,7 +30,7 @@ DYING = 10.0
 _BLOCK = 4096  # bytes: holes in files begin and end with these
 
 
-def main(state: str, limit: str, grace: str, patience: str, tidegate: str) -> None:
+def main(state: str, limit: str, grace: str, patience: str = "0", tidegate: str = "0") -> None:
     """`limit` bounds each log file in bytes, `grace` is SIGTERM to SIGKILL in seconds, `patience`
     how long a killed Tidegate may be away, `tidegate` the id of the process that started us."""
     parent = _parent(int(tidegate))
