@@ -48,7 +48,11 @@ async def test_how_it_ended_is_said_in_words(tmp_path: Path, text: str, words: s
         assert answer.status == 503
         assert words in answer.json["detail"]
         assert words in (await running.service("web"))["trouble"]["message"]
-        assert any(words in line for line in running.said("replica-failed"))
+
+        async def is_logged() -> bool:
+            return any(words in line for line in running.said("replica-failed"))
+
+        await running.until(is_logged)
 
 
 async def test_a_crash_loop_fails_fast_and_a_changed_service_recovers_at_once(
