@@ -168,12 +168,13 @@ async def test_out_of_memory_is_named(tmp_path: Path, docker_app: App) -> None:
     file = on_docker(tmp_path, {"web": service(docker_app, resources=limits)})
     async with tidegate(file) as running:
         await running.get("web")
-        await running.get("web", "/memory?mib=200")
+        request = asyncio.ensure_future(running.get("web", "/memory?mib=200"))  # noqa: TID251
 
         async def told() -> bool:
             return any("out of memory" in line for line in running.said("replica-failed"))
 
         await running.until(told)
+        request.cancel()
 
 
 async def test_a_missing_image_is_503_with_the_reason(tmp_path: Path, docker_engine: str) -> None:

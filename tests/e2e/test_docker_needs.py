@@ -98,6 +98,11 @@ async def test_a_migration_runs_once_before_the_service_that_needs_it(
     owner = file.read_text().splitlines()[0].removeprefix("owner: ")
     async with tidegate(file) as running:
         assert (await running.get("web")).status == 200
+
+        async def is_logged() -> bool:
+            return bool(running.said("replica-ready"))
+
+        await running.until(is_logged)
         kinds = [str(line.get("kind")) for line in running.log]
         assert kinds.index("replica-completed") < kinds.index("replica-ready")
         assert kinds.count("replica-started") == 2
