@@ -1,8 +1,8 @@
 """Tests run in several processes at once: most of the time they wait for sockets and clocks.
 
-The tests of one file stay together; whole systems on processes share nothing, and each of their
-tests goes where there is room. Those that need Docker are two groups, of drivers and of systems: an
-engine that has much to do at once is slow, and each group builds its images but once.
+The tests of one file stay together, and so do all that need Docker, whose engine is slow when it has
+much to do at once; whole systems on processes share nothing, and each of their tests goes where there
+is room.
 """
 
 import pytest
@@ -19,5 +19,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _group(item: pytest.Item) -> str:
     needs_docker = not _DOCKER.isdisjoint(getattr(item, "fixturenames", ()))
     if needs_docker or "docker" in item.nodeid or item.get_closest_marker("docker"):
-        return f"docker {item.nodeid.startswith(_APART)}"
+        return "docker"
     return item.nodeid if item.nodeid.startswith(_APART) else item.nodeid.split("::")[0]

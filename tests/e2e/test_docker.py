@@ -1,10 +1,8 @@
 """The whole system on a real Docker engine."""
 
 import asyncio
-import math
 import signal
 import socket
-import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,6 @@ from tests.support.running import Running, configuration, cpu_seconds, tidegate,
 
 __all__ = ["docker_app", "docker_engine"]
 pytestmark = pytest.mark.docker
-PANIC_WINDOW, TARGET = 6.0, 10.0  # by default
 
 
 def service(app: App, **changes: Any) -> dict[str, Any]:
@@ -35,22 +32,18 @@ def owner_of(file: Path) -> str:
 async def test_200_requests_on_zero_are_served_after_one_wake(
     tmp_path: Path, docker_app: App
 ) -> None:
-    """Default rules and max 5: at most 3 containers for the short burst, no 5xx. (An engine so busy
-    that a start takes a second holds 200 requests for a second: they are worth more of them.)"""
+    """Default rules and max 5: at most 3 containers for the short burst, no 5xx."""
     file = on_docker(tmp_path, {"web": service(docker_app, scaling={"max": 5})})
     async with tidegate(file) as running:
-        begun = time.perf_counter()
         answers = await asyncio.gather(*(running.get("web") for _ in range(200)))
-        held = time.perf_counter() - begun
-        most = max(3, math.ceil(200 * held / PANIC_WINDOW / TARGET))
         assert Counter(answer.status for answer in answers) == {200: 200}
-        assert 1 <= len({answer.body for answer in answers}) <= most
+        assert 1 <= len({answer.body for answer in answers}) <= 3
         metrics = (await running.api("/metrics")).body.decode()
         assert 'tidegate_cold_starts_total{service="web"} 1.0' in metrics
         # The windows still hold the burst: nothing more may come of it.
         await asyncio.sleep(8)
         started = running.said("replica-started")
-        assert len(started) <= most, running.said("scaled")
+        assert len(started) <= 3, running.said("scaled")
 
 
 async def test_nothing_is_left_after_stop_after(tmp_path: Path, docker_app: App) -> None:
@@ -168,13 +161,12 @@ async def test_out_of_memory_is_named(tmp_path: Path, docker_app: App) -> None:
     file = on_docker(tmp_path, {"web": service(docker_app, resources=limits)})
     async with tidegate(file) as running:
         await running.get("web")
-        request = asyncio.ensure_future(running.get("web", "/memory?mib=200"))  # noqa: TID251
+        await running.get("web", "/memory?mib=200")
 
         async def told() -> bool:
             return any("out of memory" in line for line in running.said("replica-failed"))
 
         await running.until(told)
-        request.cancel()
 
 
 async def test_a_missing_image_is_503_with_the_reason(tmp_path: Path, docker_engine: str) -> None:

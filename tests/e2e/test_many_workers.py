@@ -200,15 +200,15 @@ async def test_a_reload_changes_the_limit_in_all_processes(tmp_path: Path) -> No
             file.write_text(yaml.safe_dump(content))
             assert (await running.api("/v1/reload", "POST")).status == 200
 
-            async def kept() -> bool:
-                """What was let in under the former limit may still be there at first."""
-                highest = 0
-                for _ in range(30):
-                    highest = max(highest, await in_flight())
-                    await asyncio.sleep(0.01)
-                return highest == limit
+            async def reached() -> bool:
+                return await in_flight() == limit
 
-            await running.until(kept)
+            await running.until(reached)
+            highest = 0
+            for _ in range(30):
+                highest = max(highest, await in_flight())
+                await asyncio.sleep(0.01)
+            assert highest == limit
 
         async with load(running, 12, "/sleep?ms=50", seen):
             for limit in (2, 6, 1, 3):
