@@ -1,8 +1,8 @@
 """Tests run in several processes at once: most of the time they wait for sockets and clocks.
 
-The tests of one file stay together, and so do all that need Docker, whose engine is slow when it has
-much to do at once; whole systems on processes share nothing, and each of their tests goes where there
-is room.
+The tests of one file stay together, and so do all that need Docker, whose engine is slow when it
+has much to do at once; whole systems on processes share nothing, and each of their tests goes where
+there is room.
 """
 
 import pytest
