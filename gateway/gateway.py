@@ -64,6 +64,11 @@ class Gateway:
         self._routes: dict[str, Route] = {}
         self._listeners: list[Listener] = []
 
+    @property
+    def context(self) -> Context:
+        """For whoever makes requests in it that came by no connection."""
+        return self._context
+
     def configure(self, services: Iterable[Routed], settings: config.Gateway) -> None:
         """Take over services and settings, at the start and on reload.
 

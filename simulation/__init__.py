@@ -1,0 +1,1 @@
+"""What if: the production code between made-up clients, replicas and clocks."""

@@ -1,0 +1,71 @@
+"""What is supposed of replicas, because no trace can tell it: how long they take, how they fail.
+
+Pure. Chance is passed in, so that one seed means one story.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+
+class Draws(Protocol):
+    """The part of random.Random that is needed here."""
+
+    def random(self) -> float: ...
+
+
+class Seconds(Protocol):
+    """How long something takes."""
+
+    def draw(self, rng: "Rng") -> float: ...
+
+
+class Rng(Draws, Protocol):
+    """What distributions draw from."""
+
+    def gauss(self, mu: float = 0.0, sigma: float = 1.0) -> float: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Always:
+    """The same number of seconds each time."""
+
+    seconds: float
+
+    def draw(self, rng: Rng) -> float:
+        return self.seconds
+
+
+Slowdown = Callable[[int], float]
+"""Requests at once in a replica -> how many times longer each takes."""
+
+
+def unhurried(at_once: int) -> float:
+    """Requests do not disturb each other: they wait for something else."""
+    return 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Cores:
+    """Requests that share so many cores evenly (processor sharing, as it was when they came)."""
+
+    number: float
+
+    def __call__(self, at_once: int) -> float:
+        return max(1.0, at_once / self.number)
+
+
+@dataclass(frozen=True, slots=True)
+class Assumptions:
+    """`start`: from the call to the engine until the replica listens. `thaw` and `stop`: of the
+    engine's calls. `start_fails` and `answer_fails` are shares of all starts and answers;
+    `crash`: how long a replica lives until it ends by itself, None for ever. `memory`: bytes of a
+    replica of which nothing else is known."""
+
+    start: Seconds = Always(0.15)
+    stop: Seconds = Always(0.05)
+    slowdown: Slowdown = unhurried
+    start_fails: float = 0.0
+    answer_fails: float = 0.0
+    crash: Seconds | None = None
+    memory: float = 256 * 2**20
