@@ -69,3 +69,6 @@ class Assumptions:
     answer_fails: float = 0.0
     crash: Seconds | None = None
     memory: float = 256 * 2**20
+
+
+USUAL = Assumptions()

@@ -10,7 +10,7 @@ import math
 import selectors
 from collections.abc import Callable, Coroutine
 from contextvars import Context
-from typing import Any, Protocol, TypeVar, TypeVarTuple, Unpack
+from typing import Any, Protocol, TypeVar, TypeVarTuple
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -48,14 +48,14 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         self.now += seconds
 
     def call_soon(
-        self, callback: Callable[[Unpack[Ts]], object], *args: Unpack[Ts],
+        self, callback: Callable[[*Ts], object], *args: *Ts,
         context: Context | None = None,
     ) -> asyncio.Handle:  # fmt: skip
         self.stirred = True
         return super().call_soon(callback, *args, context=context)
 
     def call_at(
-        self, when: float, callback: Callable[[Unpack[Ts]], object], *args: Unpack[Ts],
+        self, when: float, callback: Callable[[*Ts], object], *args: *Ts,
         context: Context | None = None,
     ) -> asyncio.TimerHandle:  # fmt: skip
         self.horizon = min(self.horizon, when)

@@ -117,7 +117,9 @@ async def plane_of(
     failures = Failures(registry, events, metrics, clock, jitter=uneven)
     rollouts = Rollouts(registry, events, metrics, failures, Courses(None, events), clock)
     runtime = SimulatedRuntime(_OWNER, engine)
-    starts = Starts(registry, metrics, settings.host.starts if settings.host.starts != "auto" else 0)
+    starts = Starts(
+        registry, metrics, settings.host.starts if settings.host.starts != "auto" else 0
+    )
     placing = Placing(
         registry, runtime, tasks, failures, events, metrics, clock, wall, _named(rng),
         jitter=uneven, starts=starts,
@@ -131,7 +133,7 @@ async def plane_of(
         registry, failures, events, metrics, clock, scaler.idle_since, scaler.put_to_sleep,
         runtime.usage, _known(levels), tasks,
     )  # fmt: skip
-    host.configure(settings.host.memory if isinstance(settings.host.memory, int) else None)
+    host.configure(_limit(settings.host.memory) or None)
     pending: dict[str, Mapping[str, int]] = {}
     reconciler = Reconciler(
         registry, placing, StaticEndpoints(registry, clock, wall), failures,
@@ -157,6 +159,11 @@ async def plane_of(
         prober.close()
         ejector.close()
         reconciler.halt()
+
+
+def _limit(given: object) -> int:
+    """What the file says in numbers; what it derives from the machine is no limit here."""
+    return given if isinstance(given, int) else 0
 
 
 def _known(levels: Mapping[str, int]) -> Callable[[], Awaitable[Mapping[str, int]]]:

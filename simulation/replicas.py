@@ -19,9 +19,7 @@ _START_FAILED = RuntimeFailure("start-failed", "the start failed, as was assumed
 class AssumedEngine(SimulatedEngine):
     """`on_end` is told the name of each replica that has ended, in whatever way."""
 
-    def __init__(
-        self, assumptions: Assumptions, seed: int, on_end: Callable[[str], None]
-    ) -> None:
+    def __init__(self, assumptions: Assumptions, seed: int, on_end: Callable[[str], None]) -> None:
         super().__init__()
         self._assumptions = assumptions
         self._seed = seed

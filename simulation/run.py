@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry
 from cluster.lifecycle import State
 from cluster.tasks import Tasks
 from config.settings import Settings
-from simulation.assumptions import Assumptions
+from simulation.assumptions import USUAL, Assumptions
 from simulation.clock import VirtualTimeLoop
 from simulation.ledger import Ledger
 from simulation.meter import Meter
@@ -43,7 +43,7 @@ class Story:
 
     settings: Settings
     traffic: Traffic
-    assumptions: Assumptions = Assumptions()
+    assumptions: Assumptions = USUAL
     seed: int = 1
     begins: float = 1_700_000_000.0
 
@@ -114,9 +114,7 @@ def _sample(
         ready += sum(one.state is State.READY for one in plane.registry.replicas(service))
     present = [frozen for _, frozen in meter.present()]
     return (
-        Sample(
-            at, ready, len(present), sum(present), desired, in_flight, queued, total - counted
-        ),
+        Sample(at, ready, len(present), sum(present), desired, in_flight, queued, total - counted),
         total,
     )
 
@@ -163,8 +161,8 @@ def _cold_starts(collectors: CollectorRegistry) -> int:
 
 async def _rest(stage: Stage, loop: VirtualTimeLoop) -> None:
     end = loop.now + PATIENCE
-    while not stage.is_over and loop.now < end:
-        await asyncio.sleep(1.0)  # virtual: what is waited for is the clock itself
+    while not stage.is_over and loop.now < end:  # noqa: ASYNC110 (on virtual time)
+        await asyncio.sleep(1.0)
 
 
 @contextmanager

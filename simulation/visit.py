@@ -4,6 +4,7 @@ Queueing, binding, retries, refusals and all counts are the gateway's own code. 
 touch a connection is replaced: instead of being sent, a request stays in its replica for its time.
 """
 
+import math
 from typing import TYPE_CHECKING, cast
 
 from cluster.messages import OutcomeKind
@@ -51,6 +52,9 @@ class Visit(Exchange):
     `turn` tells its present stay in a replica from former ones; `waited` is the time, in seconds,
     until it was bound first."""
 
+    deadline: float
+    exchange: Exchange | None
+
     __slots__ = ("body", "context", "deadline", "exchange", "seconds", "stage", "turn", "waited")
 
     def __init__(
@@ -63,6 +67,8 @@ class Visit(Exchange):
         self.turn = 0
         self.waited = -1.0
         self.body = None
+        self.deadline = math.inf
+        self.exchange = self
 
     # As a client's connection
 
