@@ -1,1 +1,1 @@
-"""What if: the production code between made-up clients, replicas and clocks."""
+"""What `tidegate simulate` replays, and the world it replays it in: virtual time, no sockets."""
