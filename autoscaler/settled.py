@@ -18,7 +18,8 @@ def is_settled(decision: Decision, scaling: Scaling, decider: Behaviour, load: L
     if decision.mode in (Mode.MANUAL, Mode.IDLE) and not decision.frozen:
         return True
     seen = decision.inputs
-    quiet = not (seen.in_flight or seen.queued or seen.stable.concurrency or seen.stable.rps)
+    silent = not (seen.stable.concurrency or seen.stable.rps)
+    quiet = not (seen.in_flight or seen.queued) and (silent or _only_falls(decision, scaling))
     # What was measured elsewhere may ask for more than what a wake begins with.
     if seen.gauges:
         quiet = quiet and all(wish.replicas <= decision.replicas for wish in decision.wishes)
@@ -26,6 +27,14 @@ def is_settled(decision: Decision, scaling: Scaling, decider: Behaviour, load: L
     lowest = min(max(1, bounds.least, scaling.activation), bounds.most)
     calm = not decider.is_in_panic and not load.is_busy(decision.at)
     return quiet and calm and decision.replicas <= lowest and _knows_its_end(scaling, decider)
+
+
+def _only_falls(decision: Decision, scaling: Scaling) -> bool:
+    """No wish is for more than there is, and without news the means sink. Others than ours may wish
+    for more only because time has passed (a delay upwards)."""
+    return scaling.policy == "tidegate" and all(
+        wish.is_load and wish.replicas <= decision.replicas for wish in decision.wishes
+    )
 
 
 def _knows_its_end(scaling: Scaling, decider: Behaviour) -> bool:

@@ -136,6 +136,9 @@ class SimulatedEngine:
             return self._default
         return script.pop(0) if len(script) > 1 else script[0]
 
+    def specimen(self, instance: str) -> Specimen | None:
+        return self._specimens.get(instance)
+
     def owned(self, owner: str) -> list[Specimen]:
         return [one for one in self._specimens.values() if one.owner == owner]
 

@@ -1,39 +1,12 @@
 """What is supposed of replicas, because no trace can tell it: how long they take, how they fail.
 
-Pure. Chance is passed in, so that one seed means one story.
+Pure.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
-
-class Draws(Protocol):
-    """The part of random.Random that is needed here."""
-
-    def random(self) -> float: ...
-
-
-class Seconds(Protocol):
-    """How long something takes."""
-
-    def draw(self, rng: "Rng") -> float: ...
-
-
-class Rng(Draws, Protocol):
-    """What distributions draw from."""
-
-    def gauss(self, mu: float = 0.0, sigma: float = 1.0) -> float: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Always:
-    """The same number of seconds each time."""
-
-    seconds: float
-
-    def draw(self, rng: Rng) -> float:
-        return self.seconds
+from simulation.distributions import Constant, Distribution
 
 
 Slowdown = Callable[[int], float]
@@ -62,12 +35,12 @@ class Assumptions:
     `crash`: how long a replica lives until it ends by itself, None for ever. `memory`: bytes of a
     replica of which nothing else is known."""
 
-    start: Seconds = Always(0.15)
-    stop: Seconds = Always(0.05)
+    start: Distribution = Constant(0.15)
+    stop: Distribution = Constant(0.05)
     slowdown: Slowdown = unhurried
     start_fails: float = 0.0
     answer_fails: float = 0.0
-    crash: Seconds | None = None
+    crash: Distribution | None = None
     memory: float = 256 * 2**20
 
 

@@ -4,6 +4,7 @@ Probes ask the simulated engine whether a replica would answer. What is measured
 memory, Prometheus, Redis, JSON) is not simulated: such rules have no data, and hold.
 """
 
+import asyncio
 import contextlib
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -39,7 +40,7 @@ from health.metrics import HealthMetrics
 from health.prober import Attempt, Prober
 from health.verdict import Finding, Result
 from runtimes.simulated import SimulatedRuntime
-from runtimes.simulated_engine import SimulatedEngine
+from simulation.replicas import AssumedEngine
 
 Clock = Callable[[], float]
 _OWNER = "simulation"
@@ -107,7 +108,7 @@ class Plane:
 
 @contextlib.asynccontextmanager
 async def plane_of(
-    settings: Settings, engine: SimulatedEngine, tasks: Tasks, clock: Clock, wall: Clock, seed: int
+    settings: Settings, engine: AssumedEngine, tasks: Tasks, clock: Clock, wall: Clock, seed: int
 ) -> AsyncIterator[Plane]:
     """Wired, not yet begun. `clock` is loop time, `wall` seconds since 1970."""
     collectors, rng = CollectorRegistry(), random.Random(seed)
@@ -177,9 +178,16 @@ def _named(rng: random.Random) -> Callable[[str], str]:
     return lambda service: f"{service}-{rng.getrandbits(32):08x}"
 
 
-def _asking(engine: SimulatedEngine) -> Attempt:
+def _asking(engine: AssumedEngine) -> Attempt:
+    """A try that comes too early waits for the port instead of coming again and again: what is
+    assumed of a start is the time until its probe has passed."""
+
     async def attempt(check: Check, replica: Replica, timeout: float) -> Finding:
-        heard = replica.address is not None and engine.answers(replica.address)
-        return Finding(Result.PASSED if heard else Result.FAILED, "asked the simulated engine")
+        listens_in = engine.listens_in(replica.instance or "")
+        if listens_in is None or listens_in > timeout:
+            await asyncio.sleep(timeout if listens_in else 0.0)
+            return Finding(Result.FAILED, "the simulated engine says that nobody listens")
+        await asyncio.sleep(listens_in)
+        return Finding(Result.PASSED, "the simulated engine says that it listens")
 
     return attempt

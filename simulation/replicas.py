@@ -4,11 +4,12 @@ What a start does depends on the service and on how many it had before, on nothi
 configurations that start the same replica see the same start.
 """
 
+import asyncio
 import random
 from collections import Counter
 from collections.abc import Callable
 
-from cluster.model import Exit
+from cluster.model import Exit, InstanceStatus
 from cluster.runtime import RuntimeFailure
 from runtimes.simulated_engine import Behaviour, SimulatedEngine, Specimen
 from simulation.assumptions import Assumptions
@@ -41,6 +42,15 @@ class AssumedEngine(SimulatedEngine):
         super().end(specimen, exit)
         if was_there:
             self._on_end(specimen.instance.replica)
+
+    def listens_in(self, instance: str) -> float | None:
+        """Seconds until it listens, 0 when it does; None: not in this state."""
+        specimen = self.specimen(instance)
+        if specimen is None or specimen.instance.status is not InstanceStatus.RUNNING:
+            return None
+        after = specimen.behaviour.listens_after
+        age = specimen.age(asyncio.get_running_loop().time())
+        return None if after is None else max(0.0, after - age)
 
     def _rng(self, service: str) -> random.Random:
         self._starts[service] += 1

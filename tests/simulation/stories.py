@@ -8,7 +8,8 @@ import yaml
 
 from config.loader import parse
 from config.settings import Settings
-from simulation.assumptions import Always, Assumptions
+from simulation.assumptions import Assumptions
+from simulation.distributions import Constant
 from simulation.result import Outcome
 from simulation.run import Story, simulate
 from simulation.traffic import Arrival, Traffic
@@ -30,5 +31,5 @@ def lived(
     of: Traffic, spec: dict[str, Any] | None = None, *, seed: int = 1, **assumed: Any
 ) -> Outcome:
     """One service `web`; starts take a second unless something else is assumed."""
-    assumptions = Assumptions(**{"start": Always(1.0), "stop": Always(0.0), **assumed})
+    assumptions = Assumptions(**{"start": Constant(1.0), "stop": Constant(0.0), **assumed})
     return simulate(Story(settings(web=spec or {}), of, assumptions, seed))

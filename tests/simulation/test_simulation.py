@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from simulation.assumptions import Always, Assumptions, Cores
+from simulation.assumptions import Assumptions, Cores
+from simulation.distributions import Constant
 from simulation.run import Story, Unknown, simulate
 from tests.simulation.stories import lived, settings, traffic
 
@@ -73,14 +74,14 @@ def test_requests_that_share_a_core_slow_each_other_down() -> None:
 def test_replicas_that_die_cost_no_get() -> None:
     """They are sent again, elsewhere or to the next one: contract §5."""
     of = traffic(*((10.0 + each / 5, 0.5, 0) for each in range(300)), seconds=80.0)
-    outcome = lived(of, {"scaling": {"min": 1}}, crash=Always(37.0))
+    outcome = lived(of, {"scaling": {"min": 1}}, crash=Constant(37.0))
     assert outcome.statuses == {200: 300}
     assert outcome.starts == 3
 
 
 def test_what_dies_again_and_again_is_started_ever_later() -> None:
     of = traffic(*((10.0 + each, 0.5, 0) for each in range(500)))
-    outcome = lived(of, crash=Always(5.0))
+    outcome = lived(of, crash=Constant(5.0))
     assert outcome.starts < 20
     assert outcome.statuses[503] > 200
 
@@ -114,7 +115,7 @@ def test_a_frozen_replica_costs_memory_and_is_no_cold_start() -> None:
 def test_the_same_seed_tells_the_same_story() -> None:
     of = traffic(*((10.0 + each / 7, 0.3, 0) for each in range(900)))
     first, again, other = (
-        lived(of, crash=Always(20.0), answer_fails=0.05, seed=seed) for seed in (3, 3, 4)
+        lived(of, crash=Constant(20.0), answer_fails=0.05, seed=seed) for seed in (3, 3, 4)
     )
     assert first == again
     assert first.statuses != other.statuses
@@ -132,10 +133,10 @@ def test_an_unknown_service_is_told() -> None:
     ),
     st.integers(0, 3),
     st.integers(1, 5),
-    st.sampled_from([None, Always(15.0)]),
+    st.sampled_from([None, Constant(15.0)]),
 )
 def test_every_request_has_one_outcome(
-    arrivals: list[tuple[float, float, int]], concurrency: int, queue: int, crash: Always | None
+    arrivals: list[tuple[float, float, int]], concurrency: int, queue: int, crash: Constant | None
 ) -> None:
     spec = {"concurrency": concurrency, "queue": {"size": queue, "timeout": "5s"}}
     of = traffic(*arrivals, seconds=90.0, services=("web", "api"))
