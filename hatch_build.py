@@ -8,7 +8,16 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-FLAT_PACKAGES = ("admin", "gateway", "autoscaler", "health", "runtimes", "cluster", "config")
+FLAT_PACKAGES = (
+    "simulation",
+    "admin",
+    "gateway",
+    "autoscaler",
+    "health",
+    "runtimes",
+    "cluster",
+    "config",
+)
 
 
 class FlatPackages(BuildHookInterface[Any]):
