@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from simulation.distributions import Constant, Distribution
 
-
+_QUICK, _AT_ONCE = Constant(0.15), Constant(0.05)  # seconds: Docker with a small program
 Slowdown = Callable[[int], float]
 """Requests at once in a replica -> how many times longer each takes."""
 
@@ -35,8 +35,8 @@ class Assumptions:
     `crash`: how long a replica lives until it ends by itself, None for ever. `memory`: bytes of a
     replica of which nothing else is known."""
 
-    start: Distribution = Constant(0.15)
-    stop: Distribution = Constant(0.05)
+    start: Distribution = _QUICK
+    stop: Distribution = _AT_ONCE
     slowdown: Slowdown = unhurried
     start_fails: float = 0.0
     answer_fails: float = 0.0

@@ -5,6 +5,7 @@ itself, also for the lognormal one, because those are what people measure.
 """
 
 import math
+import operator
 import re
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -141,16 +142,12 @@ class Empirical:
             raise ValueError("percentiles must rise, and their values must not fall")
         self._levels = list(levels)
         self._values = list(values)
-        lowest = sum(map(float.__mul__, self._widths, self._floats(values[:-1])))
-        spread = sum(map(float.__mul__, self._widths, self._floats(self._heights)))
+        lowest = sum(map(operator.mul, self._widths, values))
+        spread = sum(map(operator.mul, self._widths, self._heights))
         share = 0.5 if mean is None or not spread else (mean - lowest) / spread
         share = min(max(share, _STRAIGHTEST), 1 - _STRAIGHTEST)
         self._power = 1 / share - 1
         self.mean = lowest + share * spread
-
-    @staticmethod
-    def _floats(values: Sequence[float]) -> list[float]:
-        return [float(value) for value in values]
 
     @classmethod
     def of_samples(cls, samples: Sequence[float]) -> "Empirical | Constant":

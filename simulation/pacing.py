@@ -34,6 +34,8 @@ class Piece:
 
     def reached(self, area: float) -> float:
         """The second at which so many requests were expected since its start."""
+        if not area:
+            return self.start
         slope = (self.last - self.first) / (self.end - self.start)
         # The root of first·t + slope·t²/2 = area, in the form that does not cancel.
         root = math.sqrt(max(0.0, self.first**2 + 2 * slope * area))

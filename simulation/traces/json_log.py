@@ -39,7 +39,7 @@ def request(text: str) -> tuple[int, str, float]:
         entry = None
     match entry:
         case {"time": str(end), "service": str(service), "duration": int() | float() as took} if (
-            0 <= took < _LONGEST
+            type(took) is not bool and 0 <= took < _LONGEST
         ):
             return times.moment(end)[0], service, float(took)
     raise ValueError("is no line of Tidegate's access log: time, service and duration are needed")

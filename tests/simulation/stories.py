@@ -23,7 +23,9 @@ def settings(**services: dict[str, Any]) -> Settings:
     return parse(yaml.safe_dump(whole), Path("/nowhere/tidegate.yaml"), {})
 
 
-def traffic(*arrivals: Arrival, seconds: float = 600.0, services: Sequence[str] = ("web",)) -> Traffic:
+def traffic(
+    *arrivals: Arrival, seconds: float = 600.0, services: Sequence[str] = ("web",)
+) -> Traffic:
     return Traffic(tuple(services), seconds, lambda: iter(sorted(arrivals)))
 
 
