@@ -22,22 +22,22 @@ class Counts:
     """How many requests each service gets in each span of so many seconds."""
 
     span: float
-    _spans: list["array[int]"] = field(default_factory=list)  # service, count, service, count, …
+    _length: int = 0
+    # By span that has any: service, count, service, count, …
+    _spans: "dict[int, array[int]]" = field(default_factory=dict)
 
     def add(self, span: int, service: int, count: int) -> None:
         """`span` counts from 0."""
-        while len(self._spans) <= span:
-            self._spans.append(array("Q"))
+        self.lasts(span + 1)
         if count:
-            self._spans[span].extend((service, count))
+            self._spans.setdefault(span, array("Q")).extend((service, count))
 
     def lasts(self, spans: int) -> None:
         """At least so many spans, even if the last ones are empty."""
-        if spans:
-            self.add(spans - 1, 0, 0)
+        self._length = max(self._length, spans)
 
     def __len__(self) -> int:
-        return len(self._spans)
+        return self._length
 
     def traffic(
         self,
@@ -53,7 +53,7 @@ class Counts:
             rng = dice()
             draws = [each.draw for each in work]
             fill = self._evenly if evenly else self._uniformly
-            for number, cells in enumerate(self._spans):
+            for number, cells in sorted(self._spans.items()):
                 batch: list[Arrival] = []
                 start = number * self.span
                 for service, count in zip(cells[::2], cells[1::2], strict=True):

@@ -8,10 +8,11 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from config.units import parse_duration
+from config.units import format_duration, parse_duration
 from config.wording import either, shown
 
 FASTEST = 1_000_000.0  # requests a second; far above any machine that this could plan for
+SHORTEST = 0.000001  # seconds, of what must last
 
 _CALL = re.compile(r"\s*([a-z][a-z0-9_]*)\s*\((.*)\)\s*", re.DOTALL)
 _ARGUMENT = re.compile(r"\s*(?:([a-z][a-z0-9_.]*)\s*=\s*)?(\S*)\s*", re.DOTALL)
@@ -57,16 +58,15 @@ class Call:
     def _form(self, keys: Iterable[str]) -> str:
         return f"{self.name}({', '.join(f'{key}=…' for key in keys)})"
 
-    def duration(self, key: str, default: float | None = None, above: float = 0.0) -> float:
-        """Seconds, more than `above` unless it is negative."""
+    def duration(self, key: str, default: float | None = None, least: float = SHORTEST) -> float:
+        """Seconds."""
         argument = self._find(key)
         if argument is None:
             return self._default(key, default)
         seconds = self.seconds(argument)
-        if seconds <= above:
-            raise self.wrong(
-                f"{key} must be more than {above:g}s, got {argument.value}", argument.at
-            )
+        if seconds < least:
+            message = f"{key} must be at least {format_duration(least)}, got {argument.value}"
+            raise self.wrong(message, argument.at)
         return seconds
 
     def rate(self, key: str, default: float | None = None) -> float:

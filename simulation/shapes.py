@@ -20,6 +20,7 @@ from simulation.traffic import Arrival, Dice, Traffic
 Pieces = Callable[[float], Iterator[Piece]]
 """The rate's straight pieces from the start to so many seconds."""
 
+_BRIEFEST = 1.0  # seconds of what repeats itself: the cost is by the piece, not by the request
 _CHORDS = 288  # straight pieces per diurnal period: five minutes of a day, wrong by < 0.01 %
 
 
@@ -76,7 +77,7 @@ def _steady(call: Call) -> Pieces:
 def _spike(call: Call) -> Pieces:
     call.expect(("base", "peak", "at", "for"))
     base, peak = call.rate("base"), call.rate("peak")
-    at = call.duration("at", above=-1)
+    at = call.duration("at", least=0)
     end = at + call.duration("for")
     row = [Piece(0, at, base, base), Piece(at, end, peak, peak), Piece(end, math.inf, base, base)]
     return lambda seconds: _clipped(iter(row), seconds)
@@ -85,7 +86,7 @@ def _spike(call: Call) -> Pieces:
 def _ramp(call: Call) -> Pieces:
     call.expect(("from", "to", "over"), ("at",))
     low, high = call.rate("from"), call.rate("to")
-    at = call.duration("at", default=0.0, above=-1)
+    at = call.duration("at", default=0.0, least=0)
     end = at + call.duration("over")
     row = [Piece(0, at, low, low), Piece(at, end, low, high), Piece(end, math.inf, high, high)]
     return lambda seconds: _clipped(iter(row), seconds)
@@ -94,8 +95,8 @@ def _ramp(call: Call) -> Pieces:
 def _diurnal(call: Call) -> Pieces:
     call.expect(("low", "high", "period"), ("peak",))
     low, high = call.rate("low"), call.rate("high")
-    period = call.duration("period")
-    peak = call.duration("peak", default=period / 2, above=-1)
+    period = call.duration("period", least=_BRIEFEST)
+    peak = call.duration("peak", default=period / 2, least=0)
     chord = period / _CHORDS
 
     def rate(at: float) -> float:
@@ -111,7 +112,7 @@ def _diurnal(call: Call) -> Pieces:
 def _onoff(call: Call) -> Pieces:
     call.expect(("rate", "on", "off"))
     rate = call.rate("rate")
-    on, off = call.duration("on"), call.duration("off")
+    on, off = call.duration("on", least=_BRIEFEST), call.duration("off", least=_BRIEFEST)
 
     def row() -> Iterator[Piece]:
         for number in count():
@@ -125,7 +126,7 @@ def _onoff(call: Call) -> Pieces:
 def _sawtooth(call: Call) -> Pieces:
     call.expect(("low", "high", "period"))
     low, high = call.rate("low"), call.rate("high")
-    period = call.duration("period")
+    period = call.duration("period", least=_BRIEFEST)
 
     def piece(number: int) -> Piece:
         return Piece(number * period, (number + 1) * period, low, high)

@@ -7,6 +7,7 @@ terms. Nothing is held for one request longer than it takes to hand it on.
 
 import heapq
 import math
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import dropwhile, takewhile
@@ -109,7 +110,7 @@ def _memories(
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """`mean` is requests a second, `peak` the most that arrive within one second of the clock.
+    """`mean` is requests a second, `peak` the most that arrive within any one second.
 
     `busy` is how many are worked on at a time on average if none ever waits (Little's law).
     """
@@ -125,18 +126,20 @@ def counted(traffic: Traffic) -> Summary:
     """Replays the traffic once."""
     by_service = [0] * len(traffic.services)
     work = 0.0
-    peak = here = second = 0
+    peak = 0
+    last_second: deque[float] = deque()
     for at, takes, service in traffic.arrivals():
         by_service[service] += 1
         work += takes
-        if int(at) != second:
-            peak, here, second = max(peak, here), 0, int(at)
-        here += 1
+        last_second.append(at)
+        while last_second[0] <= at - 1:
+            last_second.popleft()
+        peak = max(peak, len(last_second))
     requests = sum(by_service)
     return Summary(
         requests=requests,
         mean=requests / traffic.seconds,
-        peak=max(peak, here),
+        peak=peak,
         busy=work / traffic.seconds,
         by_service=tuple(by_service),
     )

@@ -84,8 +84,9 @@ def _consecutive(minutes: Sequence[str]) -> bool:
 
 
 def _count(path: Path, line: int, minute: str, cell: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,9}", cell):
-        raise TraceError(path, line, f"minute {minute} must be a whole number, got {shown(cell)}")
+    if not re.fullmatch(r"[0-9]{1,7}", cell):
+        message = f"minute {minute} must be a whole number below 10 million, got {shown(cell)}"
+        raise TraceError(path, line, message)
     return int(cell)
 
 

@@ -23,7 +23,12 @@ def read(path: Path, dice: Dice, work: Distribution, evenly: bool = False) -> Tr
     if columns != HEADER:
         raise TraceError(path, 1, f"must be {','.join(HEADER)}, got {shown(','.join(columns))}")
     cells = [
-        (line, row[0], _whole(path, line, "second", row[1]), _whole(path, line, "requests", row[2]))
+        (
+            line,
+            row[0],
+            _whole(path, line, "second", row[1], 12),
+            _whole(path, line, "requests", row[2], 6),
+        )
         for line, row in below
     ]
     if not cells:
@@ -48,7 +53,8 @@ def _traffic(
     return counts.traffic(names.unique(numbers), [work] * len(numbers), dice, evenly)
 
 
-def _whole(path: Path, line: int, name: str, text: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,12}", text.strip()):
-        raise TraceError(path, line, f"{name} must be a whole number, got {shown(text)}")
+def _whole(path: Path, line: int, name: str, text: str, digits: int) -> int:
+    if not re.fullmatch(rf"[0-9]{{1,{digits}}}", text.strip()):
+        message = f"{name} must be a whole number of at most {digits} digits, got {shown(text)}"
+        raise TraceError(path, line, message)
     return int(text)

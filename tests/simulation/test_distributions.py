@@ -103,7 +103,7 @@ def test_a_mean_that_cannot_be_is_met_as_nearly_as_possible(mean: float) -> None
         ("200ms 3", 1, "write name(key=value, …)"),
         ("normal(mean=1s)", 1, "must be a duration such as 200ms, or exponential(…), lognormal(…)"),
         ("exponential()", 1, "mean is missing: write exponential(mean=…)"),
-        ("exponential(mean=0s)", 13, "mean must be more than 0s"),
+        ("exponential(mean=0s)", 13, "mean must be at least 0.001ms, got 0s"),
         ("exponential(mean=5)", 13, "mean must be a duration such as"),
         ("exponential(mean=1s, mean=2s)", 22, "mean is given twice"),
         ("lognormal(mean=1s)", 1, "sd is missing: write lognormal(mean=…, sd=…)"),

@@ -144,9 +144,11 @@ def test_no_rate_is_no_traffic() -> None:
         ("steady(20)", 8, '"20" is not one of steady(rate=…)'),
         ("steady()", 1, "rate is missing: write steady(rate=…)"),
         ("spike(base=5, peak=9, at=10m)", 1, "for is missing: write spike(base=…, peak=…, at=…"),
-        ("spike(base=5, peak=9, at=10m, for=0s)", 31, "for must be more than 0s"),
+        ("spike(base=5, peak=9, at=10m, for=0s)", 31, "for must be at least 0.001ms, got 0s"),
         ("onoff(rate=5, on=1m, off=soon)", 22, "off must be a duration such as"),
         ("ramp(from=0, to=1, over=1m, at=-5s)", 29, "at must be a duration"),
+        ("diurnal(low=1, high=2, period=999ms)", 24, "period must be at least 1s, got 999ms"),
+        ("onoff(rate=1, on=1ms, off=1h)", 15, "on must be at least 1s"),
         ("uniform(0s, 0s)", 1, "the mean gap must be at least 0.000001s"),
     ],
 )

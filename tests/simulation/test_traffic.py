@@ -89,10 +89,11 @@ def test_a_cut_of_nothing_is_refused(start: float, end: float) -> None:
 
 
 def test_what_there_is_to_count() -> None:
-    made = traffic([(0.5, 2.0, 0), (7.0, 1.0, 1), (7.9, 1.0, 1), (8.1, 1.0, 0)], seconds=10.0)
+    made = traffic([(0.5, 2.0, 0), (7.0, 1.0, 1), (7.5, 1.0, 1), (8.0, 1.0, 0), (8.25, 1.0, 0)])
     found = counted(made)
-    assert (found.requests, found.by_service) == (4, (2, 2))
-    assert (found.mean, found.peak, found.busy) == (0.4, 2, 0.5)
+    assert (found.requests, found.by_service) == (5, (3, 2))
+    assert (found.mean, found.busy) == (0.05, 0.06)
+    assert found.peak == 3  # from 7.5 on; what is one second apart is not within one
 
 
 def test_no_request_is_counted_as_none() -> None:

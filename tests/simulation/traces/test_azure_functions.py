@@ -137,7 +137,11 @@ def test_hashes_are_cut_to_what_tells_them_apart(tmp_path: Path) -> None:
         ([HEADER.replace("2", "4")], 1, "number every minute, as 1,2,3"),
         (["HashOwner,HashApp,HashFunction,Trigger"], 1, "number every minute"),
         ([HEADER, "o,p,f,http,1,2"], 2, "has 6 columns where the header has 7: is it cut off?"),
-        ([HEADER, "o,p,f,http,1,x,3"], 2, 'minute 2 must be a whole number, got "x"'),
+        (
+            [HEADER, "o,p,f,http,1,x,3"],
+            2,
+            'minute 2 must be a whole number below 10 million, got "x"',
+        ),
         ([HEADER, "o,p,f,http,1,1,1", "", "o,p,g,http,-1,0,0"], 4, "minute 1 must be a whole"),
     ],
 )

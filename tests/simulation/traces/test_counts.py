@@ -33,8 +33,13 @@ def test_every_second_has_its_requests(tmp_path: Path, evenly: bool) -> None:
     ("lines", "line", "message"),
     [
         (["service,time,requests", "a,1,1"], 1, "must be service,second,requests"),
-        ([HEADER, "a,1.5,1"], 2, 'second must be a whole number, got "1.5"'),
-        ([HEADER, "a,1,many"], 2, 'requests must be a whole number, got "many"'),
+        ([HEADER, "a,1.5,1"], 2, 'second must be a whole number of at most 12 digits, got "1.5"'),
+        (
+            [HEADER, "a,1,many"],
+            2,
+            'requests must be a whole number of at most 6 digits, got "many"',
+        ),
+        ([HEADER, "a,1,1000000"], 2, "requests must be a whole number of at most 6 digits"),
         ([HEADER, "a,0,1", "a,999999999,1"], 3, "second 999999999 is more than a year after 0"),
         ([HEADER, "a,0"], 2, "has 2 columns where the header has 3"),
     ],
