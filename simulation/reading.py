@@ -1,0 +1,77 @@
+"""Reads the traffic that is asked for, and counts what of it was not known."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from simulation import detect
+from simulation.demand import USUAL_WORK, Demand
+from simulation.dice import seeded
+from simulation.distributions import Distribution
+from simulation.shapes import generated
+from simulation.traffic import Arrival, Dice, Traffic, cut, merged
+
+if TYPE_CHECKING:
+    import random
+
+
+@dataclass(slots=True)
+class Supposed:
+    """A distribution that knows how often it was asked: how much is supposed, not measured."""
+
+    distribution: Distribution
+    drawn: int = field(default=0, compare=False)
+
+    @property
+    def mean(self) -> float:
+        return self.distribution.mean
+
+    def draw(self, rng: "random.Random") -> float:
+        self.drawn += 1
+        return self.distribution.draw(rng)
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """`work` counts, whenever the traffic is replayed, the requests whose time was not known."""
+
+    traffic: Traffic
+    work: Supposed
+
+
+def read(demand: Demand) -> Read:
+    """Raises ValueError (also TraceError) that tells what is wrong with which trace or shape."""
+    work = Supposed(demand.work or USUAL_WORK)
+    parts = [_trace(demand, number, work) for number in range(len(demand.traces))]
+    parts += [_shape(demand, number, work) for number in range(len(demand.shapes))]
+    if not parts:
+        raise ValueError("there is no traffic: name a trace, or give a shape")
+    whole = parts[0] if len(parts) == 1 else merged(*parts)
+    if demand.begin or demand.end < math.inf:
+        whole = cut(whole, demand.begin, demand.end)
+    return Read(whole if demand.knows_memory else replace(whole, memory=()), work)
+
+
+def _trace(demand: Demand, number: int, work: Supposed) -> Traffic:
+    dice = seeded(demand.seed, f"trace {number}")
+    name, evenly = demand.service, demand.evenly
+    traffic = detect.read(demand.traces[number], dice, work, name, evenly)
+    return traffic if demand.work is None else _reworked(traffic, work, dice)
+
+
+def _shape(demand: Demand, number: int, work: Supposed) -> Traffic:
+    dice = seeded(demand.seed, f"shape {number}")
+    return generated(
+        demand.shapes[number], demand.duration, work, dice, demand.service, demand.evenly
+    )
+
+
+def _reworked(traffic: Traffic, work: Distribution, dice: Dice) -> Traffic:
+    """Whatever was recorded, requests take what was asked for."""
+
+    def arrivals() -> Iterator[Arrival]:
+        rng = dice()
+        return ((at, work.draw(rng), service) for at, _, service in traffic.arrivals())
+
+    return replace(traffic, arrivals=arrivals)
