@@ -17,7 +17,7 @@ class Demand:
     """`duration` is that of shapes, in seconds. `service` gets the requests for which nothing names
     one. `work`: how long every request takes; None: as recorded, else USUAL_WORK. `begin` and `end`
     are the wanted part, in seconds from the start. `knows_memory`: what a trace tells of it counts.
-    """
+    Requests for the services of `without` are left out."""
 
     traces: tuple[Path, ...] = ()
     shapes: tuple[str, ...] = ()
@@ -28,4 +28,5 @@ class Demand:
     knows_memory: bool = True
     begin: float = 0.0
     end: float = math.inf
+    without: tuple[str, ...] = ()
     seed: int = 1

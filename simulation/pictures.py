@@ -83,10 +83,16 @@ def _load(axes: Axes, series: Sequence[Sample]) -> None:
     at = [sample.at for sample in series]
     steps = [after - before for before, after in zip([0.0, *at], at, strict=False)]
     rate = [sample.arrivals / step for sample, step in zip(series, steps, strict=True)]
-    axes.step(at, rate, where="pre", color=_GREY, lw=0.9, label="requests a second")
+    axes.step(at, rate, where="pre", color=_GREY, lw=0.9)
+    _named(axes, "requests a second")
+    other = axes.twinx()  # one may be a thousand times the other
     in_flight = [sample.in_flight for sample in series]
-    axes.step(at, in_flight, where="pre", color=_GREEN, lw=0.9, label="in flight")
-    _named(axes, "load")
+    other.step(at, in_flight, where="pre", color=_GREEN, lw=0.9)
+    other.set_ylabel("in flight", color=_GREEN)
+    other.set_ylim(0, max(1.0, *in_flight) * 1.05 if in_flight else 1.0)
+    other.tick_params(axis="y", colors=_GREEN)
+    other.spines["top"].set_visible(False)
+    other.yaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
 
 
 def _queue(axes: Axes, series: Sequence[Sample]) -> None:

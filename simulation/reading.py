@@ -50,6 +50,8 @@ def read(demand: Demand) -> Read:
     whole = parts[0] if len(parts) == 1 else merged(*parts)
     if demand.begin or demand.end < math.inf:
         whole = cut(whole, demand.begin, demand.end)
+    if demand.without:
+        whole = _without(whole, frozenset(demand.without))
     return Read(whole if demand.knows_memory else replace(whole, memory=()), work)
 
 
@@ -65,6 +67,21 @@ def _shape(demand: Demand, number: int, work: Supposed) -> Traffic:
     return generated(
         demand.shapes[number], demand.duration, work, dice, demand.service, demand.evenly
     )
+
+
+def _without(traffic: Traffic, names: frozenset[str]) -> Traffic:
+    """Raises ValueError where nothing is left."""
+    kept = [number for number, name in enumerate(traffic.services) if name not in names]
+    new = {number: place for place, number in enumerate(kept)}
+    memory = tuple(traffic.memory[number] for number in kept) if traffic.memory else ()
+
+    def arrivals() -> Iterator[Arrival]:
+        return (
+            (at, work, new[service]) for at, work, service in traffic.arrivals() if service in new
+        )
+
+    services = tuple(traffic.services[number] for number in kept)
+    return Traffic(services, traffic.seconds, arrivals, memory)
 
 
 def _reworked(traffic: Traffic, work: Distribution, dice: Dice) -> Traffic:

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from config import location
-from tidegate import __version__, cli_remote, cli_rollout, cli_simulate
+from tidegate import __version__, cli_remote, cli_rollout, cli_simulate, cli_tune
 from tidegate.cli_follow import StreamFailed
 from tidegate.cli_options import AsJson, Config
 from tidegate.cli_print import print_json, print_problems
@@ -139,6 +139,7 @@ for _command in (
     cli_remote.events,
     cli_remote.logs,
     cli_simulate.simulate,
+    cli_tune.tune,
 ):
     app.command()(_command)
 

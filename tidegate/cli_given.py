@@ -66,7 +66,7 @@ def demand(given: Given, service: str) -> Demand:
         given.memory is None,
         begin,
         float("inf") if end is None else end,
-        given.seed,
+        seed=given.seed,
     )
 
 

@@ -46,6 +46,7 @@ class Rehearsal:
     warnings: tuple[str, ...]
     made: int  # services that were made after `template`
     template: str | None
+    named: frozenset[str]  # services of the (first) configuration
 
 
 def prepare(
@@ -73,6 +74,7 @@ def prepare(
         tuple(dict.fromkeys(_warnings(loaded, fits))),
         len(fits[0].made),
         template_of(loaded[0][1], service),
+        frozenset(loaded[0][1].services),
     )
 
 

@@ -4,6 +4,7 @@ Above the table stands what was measured and what is only supposed: numbers are 
 that.
 """
 
+import io
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -40,12 +41,34 @@ def print_table(rehearsal: Rehearsal, results: Sequence[Result], prices: Prices)
     for name, value in premises(rehearsal, results[0]):
         typer.echo(f"{name:<16}{clean(value)}")
     typer.echo()
-    console = Console(
-        width=None if sys.stdout.isatty() else _PIPE_WIDTH, highlight=False, markup=False
-    )
+    show(table(results, prices))
+
+
+def show(table: Table) -> None:
+    """On a terminal as wide as that."""
+    width = None if sys.stdout.isatty() else _PIPE_WIDTH
+    typer.echo("\n".join(lines(table, Console(width=width, highlight=False, markup=False))))
+
+
+def lines(table: Table, console: Console | None = None) -> list[str]:
+    """Without a console: as wide as it is, without colours."""
+    console = console or Console(width=_PIPE_WIDTH, color_system=None, file=io.StringIO())
     with console.capture() as captured:
-        console.print(table(results, prices))
-    typer.echo("\n".join(line.rstrip() for line in captured.get().splitlines()))
+        console.print(table)
+    return [line.rstrip() for line in captured.get().splitlines()]
+
+
+def columns(*titles: str) -> Table:
+    """A leading `>` sets a column to the right; only the first and the last one may fold."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for title in titles:
+        table.add_column(
+            title.removeprefix(">"),
+            justify="right" if title.startswith(">") else "left",
+            no_wrap=title not in (titles[0], titles[-1]),
+            overflow="fold",
+        )
+    return table
 
 
 def premises(rehearsal: Rehearsal, first: Result) -> Iterator[tuple[str, str]]:
@@ -66,21 +89,22 @@ def premises(rehearsal: Rehearsal, first: Result) -> Iterator[tuple[str, str]]:
 
 def table(results: Sequence[Result], prices: Prices) -> Table:
     """One row for each variant; changes are against the first."""
-    shown = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    columns = [column for column in _COLUMNS if prices.are_given or column[0] != "COST"]
-    shown.add_column("VARIANT", overflow="fold")
-    for title, _, _, is_compared in columns:
-        shown.add_column(title, justify="right", no_wrap=True)
-        if is_compared and len(results) > 1:
-            shown.add_column("", justify="right", no_wrap=True)
+    shows_changes = len(results) > 1
+    chosen = [column for column in _COLUMNS if prices.are_given or column[0] != "COST"]
+    titles = [
+        title
+        for name, _, _, is_compared in chosen
+        for title in (f">{name}", *([">"] if is_compared and shows_changes else []))
+    ]
+    shown = columns("VARIANT", *titles)
     rows = [numbers(result.outcome, prices) for result in results]
     for result, row in zip(results, rows, strict=True):
         cells = [clean(result.label)]
-        for _, key, form, is_compared in columns:
+        for _, key, form, is_compared in chosen:
             value = row[key]
             cells.append("" if value is None else form(value))
-            if is_compared and len(results) > 1:
-                cells.append("" if result is results[0] else _change(value, rows[0][key]))
+            if is_compared and shows_changes:
+                cells.append("" if result is results[0] else change_in_words(value, rows[0][key]))
         shown.add_row(*cells)
     return shown
 
@@ -127,7 +151,8 @@ def share_in_words(share: float) -> str:
     return "<0.01%" if share < 0.0001 else f"{share * 100:.2f}%"
 
 
-def _change(value: float | None, first: float | None) -> str:
+def change_in_words(value: float | None, first: float | None) -> str:
+    """As -12%; nothing where that says nothing."""
     change = relative(value, first)
     return "" if change is None else f"{change * 100:+.0f}%"
 
