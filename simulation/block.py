@@ -9,12 +9,18 @@ from typing import Any
 import yaml
 
 from config.printable import printable
+from config.rules import Schedule
 from config.scaling import Scaling
 
 
 def plain(scaling: Scaling) -> dict[str, Any]:
     """What was written or changed, in the words of the file; what is left alone is not said."""
     said: dict[str, Any] = _whole(scaling.model_dump(mode="json", exclude_unset=True))
+    if "rules" in said:
+        said["rules"] = [
+            rule if isinstance(of, Schedule) else {"metric": of.metric, **rule}
+            for of, rule in zip(scaling.rules, said["rules"], strict=True)
+        ]
     return said
 
 

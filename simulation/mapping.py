@@ -89,11 +89,11 @@ def _like(template: Service, name: str) -> Service:
 
 
 def _alone(service: Service, foreign: set[str]) -> Service:
-    """What others run is always there: nobody has to wait for it."""
-    needs = tuple(need for need in service.depends_on if need[0] not in foreign)
-    if len(needs) == len(service.depends_on):
+    """What others run answers nothing here."""
+    if service.wake.fallback not in foreign:
         return service
-    return service.model_copy(update={"depends_on": needs})
+    wake = service.wake.model_copy(update={"fallback": None})
+    return service.model_copy(update={"wake": wake})
 
 
 def _needed(services: Mapping[str, Service], names: Iterable[str]) -> list[str]:
@@ -126,7 +126,7 @@ def _notes(
 ) -> Iterator[str]:
     for name in names:
         if name in foreign:
-            yield f"services.{name} is run by others: it is supposed to be there always"
+            yield f"services.{name} is run by others: requests wait instead of being sent there"
         for index, rule in enumerate(services[name].scaling.rules):
             if isinstance(rule, CpuRule | MemoryRule | AskedRule):
                 yield (

@@ -140,7 +140,7 @@ def _settled(knob: Knob, at: int, values: Mapping[str, Any], scaling: Scaling) -
     """Its index, or the nearest that fits the others."""
     policy = values.get("policy", scaling.policy)
     if knob.name in _ONLY_OURS and policy not in _OURS:
-        return knob.present
+        at = knob.present
     fits: Callable[[Any], bool] | None = None
     if knob.name == "panic_window":
         fits = lambda value: value <= values["stable_window"]  # noqa: E731

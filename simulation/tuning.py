@@ -70,13 +70,15 @@ def tune(plan: Plan, crew: Crew, progress: Progress = lambda share: None) -> Tun
         told = Verdict(False, "on the training part nothing that was tried is better")
     else:
         told = verdict(plan.objective, rows["present"][1], rows["chosen"][1])
-    points = front(
-        (measures["cost"], measures[plan.objective.latency], plan.space.changes(candidate))
-        for candidate, measures in tried.known.items()
+    points = sorted(  # of equals the one that changes least
+        (
+            (measures["cost"], measures[plan.objective.latency], plan.space.changes(candidate))
+            for candidate, measures in tried.known.items()
+        ),
+        key=lambda point: len(point[2]),
     )
-    return Tuned(
-        plan.space.block(chosen), plan.space.changes(chosen), rows, points, trials.number, told
-    )
+    block, changes = plan.space.block(chosen), plan.space.changes(chosen)
+    return Tuned(block, changes, rows, front(points), trials.number, told)
 
 
 def measures(outcome: Outcome, prices: Prices) -> Measures:

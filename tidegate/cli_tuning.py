@@ -62,9 +62,10 @@ def prepare(
     with telling_what_is_wrong():
         aim, share = _objective(wish.objective), _held_out(wish.hold_out)
         rehearsal = cli_rehearsal.prepare(given, [config] if config else (), (), service, as_json)
-        if rehearsal.template is None:
+        name = rehearsal.template
+        if name is None:
             raise WrongOption("--service NAME says which service of the file is to be tuned")
-        rehearsal = _only(rehearsal, rehearsal.template)
+        rehearsal = _only(rehearsal, name)
         seconds = rehearsal.here.traffic.seconds
         middle = round(seconds * (1 - share), 3)
         settings, prices = rehearsal.tasks[0].settings, wish.prices
@@ -79,7 +80,7 @@ def prepare(
             (0.0, middle),
             (middle, seconds),
         )
-    return Session(rehearsal, plan, rehearsal.template)
+    return Session(rehearsal, plan, name)
 
 
 def run(session: Session, jobs: int) -> Tuned:
