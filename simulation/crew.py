@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
+from multiprocessing import resource_tracker
 from multiprocessing.connection import wait as wait_for
 from typing import Any
 
@@ -64,7 +65,10 @@ class Crew:
         with self._ending_all_on_errors():
             pool = self._opened()
             self._shares[:] = [0.0] * _MOST
-            futures = {pool.submit(_work, number, task): task for number, task in enumerate(tasks)}
+            with _unheard():
+                futures = {
+                    pool.submit(_work, number, task): task for number, task in enumerate(tasks)
+                }
             self._watch(futures, progress)
             return [_result(task, future) for future, task in futures.items()]
 
@@ -102,6 +106,18 @@ class Crew:
                 process.terminate()
             self.close()
             raise
+
+
+@contextlib.contextmanager
+def _unheard() -> Iterator[None]:
+    """Processes that begin meanwhile never hear Ctrl-C: it is for the one that was started by hand,
+    which hears it a moment later and tells the others."""
+    resource_tracker.ensure_running()  # which would let the signal through again
+    former = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, former)
 
 
 def _part(progress: Progress, number: int, all_of_them: int) -> Progress:
@@ -154,8 +170,6 @@ _given: list[tuple[Ground, Read, Any]] = []
 
 
 def _begin(ground: Ground, shares: Any) -> None:
-    """Ctrl-C is for the process that was started by hand; it tells the others."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _given.append((ground, read(ground.demand), shares))
 
