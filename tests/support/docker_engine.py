@@ -110,7 +110,10 @@ def docker_app(docker_engine: str) -> Iterator[App]:
 
 @contextlib.contextmanager
 def app_image() -> Iterator[App]:
-    """The test application for the length of a block: what `docker_app` is, for programs too."""
+    """The test application for the length of a block: what `docker_app` is, for programs too.
+    Raises RuntimeError with what is wrong with the engine."""
+    if trouble := _asked_once()[1]:
+        raise RuntimeError(trouble)
     with _image("python", *_app_recipe()) as image:
         yield App(image, _app_volumes())
 
