@@ -46,9 +46,11 @@ async def test_kill_9_of_one_of_three_every_second(ground: Ground) -> None:
         ground, "kill-9-each-second", ONLY_UNSAFE, {"web": ground.service(scaling=THREE)}
     ) as stage:
         loop = asyncio.get_running_loop()
+        killed: list[str] = []  # some may not be missed yet
         async with stage.loaded(), asyncio.TaskGroup() as group:
             for _ in range(KILLS):
-                victim = (await until_some(stage.running))[0]
+                victim = (await until_some(stage.running, but=killed))[0]
+                killed.append(victim)
                 pid = await ground.pid(stage.running, victim)
                 at = loop.time()
                 os.kill(pid, signal.SIGKILL)
