@@ -64,6 +64,13 @@ class Slot:
         for one in reversed(later):
             parked.move_to_end(one)
 
+    def vacate(self) -> None:
+        """The token of one whose answer was read whole is given back; `release` follows. It comes
+        before the last byte is sent: the client's next request may reach a peer at once."""
+        if self.tokens is not None and self.held:
+            self.held -= 1
+            self.tokens.give()
+
     def has_failed(self, failed: bool) -> None:
         self.failed = failed
         self.is_heeded = failed or self.conduct is not None
