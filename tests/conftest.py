@@ -2,11 +2,19 @@
 
 from typing import Any
 
+import hypothesis
 import pytest
 
 from tests.chains import InChains, needs_docker, turn
 
 _DOCKER = {"docker_engine", "busybox_image", "docker_app"}
+
+# How long an example takes, or is thought of, says how busy the machine is.
+hypothesis.settings.register_profile(
+    "tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("tests")
+
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> InChains:
