@@ -27,7 +27,7 @@ run: $(READY)  ## the quickstart on http://127.0.0.1:8080
 	@exec env $(WITH_VENV) $(BIN)/tidegate run --config examples/quickstart/tidegate.yaml
 
 test: $(READY)  ## all tests; those with Docker where an engine answers, else skipped with a reason
-	@$(KEEP_COMPILED) $(BIN)/pytest --numprocesses 4 $(ARGS)
+	@$(KEEP_COMPILED) $(BIN)/pytest --numprocesses 5 $(ARGS)
 
 check: $(READY)  ## format, lint, types, architecture, lock file
 	@echo "ruff format" && $(BIN)/ruff format --check --quiet .
