@@ -155,6 +155,7 @@ class Gateway:
             await self._emptied()
         finally:
             telling.cancel()
+        self._report_the_rest()
         self._close_upstreams()
         if context.tasks:
             await asyncio.wait(context.tasks)
@@ -321,6 +322,12 @@ class Gateway:
                 continue
             context.emptied.clear()
             await context.emptied.wait()
+
+    def _report_the_rest(self) -> None:
+        """What is recorded is told to the last request."""
+        for destination in list(self._context.sweep.destinations):
+            if destination.account is not None:
+                self._context.report(destination, self._context.loop.time())
 
     def _close_upstreams(self) -> None:
         for destination in list(self._context.sweep.destinations):
