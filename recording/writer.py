@@ -8,8 +8,10 @@ of it behind. A file that was taken away is begun anew.
 import math
 import os
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from recording import schema
 from recording.histogram import add, packed, unpacked
@@ -21,6 +23,8 @@ AHEAD = 3600.0  # seconds; what is further ahead was written by a wrong clock
 _DETAIL = 24  # seconds cover at least that part of what minutes do; below it minutes go
 _PART = 64  # of the time there is, as much is cut off at once
 _BESIDE = 1024 * 1024  # bytes: the log beside the file
+_ROWS = 64  # at once, about a millisecond's work
+_PAUSE = 0.001  # seconds
 _SUMS = (
     "seconds", "requests", "rejected", "failures", "busy", "in_flight", "replicas",
     "request_bytes", "answer_bytes",
@@ -45,6 +49,9 @@ _INSERT_SPAN = (
 )
 
 
+T = TypeVar("T")
+
+
 class Writer:
     """`keep` in seconds, `size` in bytes with what lies beside the file; both may change."""
 
@@ -64,7 +71,7 @@ class Writer:
     def append(self, batch: Batch) -> None:
         """Raises schema.Unusable, sqlite3.Error or OSError: then nothing of it was written."""
         self._transact(lambda connection: self._append(connection, batch))
-        self._spans.fold(batch.seconds)
+        self._spans.fold(_unhurried(batch.seconds, _ROWS))
 
     def finish(self, now: float, *, last: bool = False) -> None:
         """Write the minutes that have ended by `now` (seconds since 1970), `last` also those that
@@ -74,6 +81,7 @@ class Writer:
             self._transact(lambda connection: self._append_spans(connection, ended))
             self._spans.written(ended)
         self._transact(lambda connection: self._cut(connection, now))
+        self._shrink()
 
     def shed(self, now: float) -> int:
         """Forget minutes that could not be written for long; how many seconds of traffic."""
@@ -96,7 +104,7 @@ class Writer:
                     at, service(connection, name), one.requests, one.rejected, one.failures,
                     one.busy, one.replicas,
                 )
-                for at, name, one in batch.seconds
+                for at, name, one in _unhurried(batch.seconds, _ROWS)
             ),
         )  # fmt: skip
         connection.executemany(
@@ -112,7 +120,7 @@ class Writer:
         )
 
     def _append_spans(self, connection: sqlite3.Connection, spans: Mapping[Key, Span]) -> None:
-        for (at, name, level), span in spans.items():
+        for (at, name, level), span in _unhurried(spans.items(), _ROWS // 4):
             key = at, self._service(connection, name), level
             row = connection.execute(_SPAN, key).fetchone()
             if row is not None:
@@ -137,14 +145,24 @@ class Writer:
         for table in ("seconds", *_MINUTES):
             connection.execute(f"DELETE FROM {table} WHERE at < ?", (oldest,))
             connection.execute(f"DELETE FROM {table} WHERE at > ?", (now + AHEAD,))
-        budget = self.size - min(_BESIDE, self.size // 4)
-        (page,) = connection.execute("PRAGMA page_size").fetchone()
-        while _pages(connection, free=False) * page > budget:
+        while _pages(connection, free=False) > self._most_pages(connection):
             if not _cut_part(connection, now):
                 break
-        too_many = _pages(connection, free=True) - budget // page
+
+    def _shrink(self) -> None:
+        """Give back what was cut off, where it is not soon used again."""
+        connection = self._open()
+        too_many = _pages(connection, free=True) - self._most_pages(connection)
         if too_many > 0:
-            connection.execute(f"PRAGMA incremental_vacuum({too_many})").fetchall()
+            # A statement without columns is only begun by `execute`; a script is run to its end.
+            connection.executescript(f"PRAGMA incremental_vacuum({too_many})")
+        if self._on_disk() > self.size:
+            # The file gets shorter with the next checkpoint; a reader may put it off.
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    def _most_pages(self, connection: sqlite3.Connection) -> int:
+        (page,) = connection.execute("PRAGMA page_size").fetchone()
+        return int((self.size - min(_BESIDE, self.size // 4)) // page)
 
     # The file
 
@@ -168,6 +186,10 @@ class Writer:
             self._file = self._identity()
         return self._connection
 
+    def _on_disk(self) -> int:
+        files = (self._path, Path(f"{self._path}-wal"))
+        return sum(file.stat().st_size for file in files if file.exists())
+
     def _identity(self) -> tuple[int, int]:
         """Nothing for a file that is not there."""
         try:
@@ -175,6 +197,15 @@ class Writer:
         except FileNotFoundError:
             return 0, 0
         return status.st_dev, status.st_ino
+
+
+def _unhurried(items: Iterable[T], count: int) -> Iterator[T]:
+    """With a pause after each so many: who waits for the interpreter's lock meanwhile, as the event
+    loop does, would get it only every 5 ms (sys.getswitchinterval)."""
+    for number, item in enumerate(items, start=1):
+        yield item
+        if number % count == 0:
+            time.sleep(_PAUSE)
 
 
 def _cut_part(connection: sqlite3.Connection, now: float) -> bool:
