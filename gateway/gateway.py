@@ -236,9 +236,13 @@ class Gateway:
         if route is None:
             return Route(service)
         route.service = service
-        if route.destination is not None:
-            route.destination.configure(service)
-            self._context.admit(route.destination)
+        destination = route.destination
+        if destination is not None:
+            if destination.service.record != service.record:
+                # What was until now is told as it was asked for.
+                self._context.report(destination, self._context.loop.time())
+            destination.configure(service)
+            self._context.admit(destination)
         return route
 
     def _remove(self, route: Route) -> None:

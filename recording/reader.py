@@ -133,8 +133,8 @@ class Recording:
         values = {"name": name, "begin": begin, "end": end}
         try:
             yield from self._connection.execute(query, values)
-        except sqlite3.DatabaseError as error:
-            raise schema.Unusable(schema.damaged(self.path, error)) from error
+        except sqlite3.Error as error:
+            raise schema.unreadable(self.path, error) from error
 
 
 class _Level:

@@ -6,10 +6,8 @@ Moments are seconds since 1970; `busy`, `in_flight` and the seconds of `starts` 
 `PRAGMA user_version` is the version of all this: a file of another one is left alone.
 """
 
-import contextlib
 import os
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 
 NAME = "recording.sqlite"
@@ -48,10 +46,11 @@ def create(path: Path) -> sqlite3.Connection:
         path, timeout=PATIENCE, isolation_level=None, check_same_thread=False
     )
     try:
-        with _telling(path):
-            _prepare(connection, path)
-    except BaseException:
+        _prepare(connection, path)
+    except BaseException as error:
         connection.close()
+        if is_damage(error):
+            raise Unusable(damaged(path, error)) from error
         raise
     return connection
 
@@ -72,32 +71,31 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def open_to_read(path: Path) -> sqlite3.Connection:
-    """While it may be written to. Raises Unusable, FileNotFoundError."""
+    """While it may be written to. Raises Unusable, or FileNotFoundError, also while it is made."""
     if not path.is_file():
         raise FileNotFoundError(path)
     uri = f"{path.absolute().as_uri()}?mode=ro"
-    with _telling(path):
+    try:
         connection = sqlite3.connect(uri, uri=True, timeout=PATIENCE, isolation_level=None)
         try:
             (version,) = connection.execute("PRAGMA user_version").fetchone()
         except BaseException:
             connection.close()
             raise
-    if version != VERSION:
-        connection.close()
-        raise Unusable(_of_another_version(path, version))
-    return connection
-
-
-@contextlib.contextmanager
-def _telling(path: Path) -> Iterator[None]:
-    """A file that is none of SQLite's, or is damaged, is Unusable; a disk that is full is not."""
-    try:
-        yield
     except sqlite3.Error as error:
-        if is_damage(error):
-            raise Unusable(damaged(path, error)) from error
-        raise
+        raise unreadable(path, error) from error
+    if version == VERSION:
+        return connection
+    connection.close()
+    if not version:
+        raise FileNotFoundError(path)
+    raise Unusable(_of_another_version(path, version))
+
+
+def unreadable(path: Path, error: sqlite3.Error) -> Unusable:
+    if is_damage(error):
+        return Unusable(damaged(path, error))
+    return Unusable(f"{path} cannot be read now: {error}")
 
 
 def is_damage(error: BaseException) -> bool:

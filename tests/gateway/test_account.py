@@ -129,19 +129,18 @@ async def test_nothing_is_told_of_others() -> None:
         assert {report.recorded for report in s.events.of(LoadReport)} == {None}
 
 
-async def test_a_reload_turns_it_on_and_off() -> None:
+async def test_a_reload_turns_it_on_and_off_to_the_request() -> None:
     async with stage(taking_all) as s:
         client = await s.client()
-        assert (await client.ask(get())).status == 200
-        s.gateway.configure([routed("web", _web(record=True))], s.settings)
-        for _ in range(2):
-            assert (await client.ask(get())).status == 200
-        seen = await told(s, 2)
-        s.gateway.configure([routed("web", _web(record=False))], s.settings)
-        assert (await client.ask(get())).status == 200
-        await until(lambda: s.events.of(LoadReport)[-1].recorded is None)
+        for record, count in ((True, 1), (False, 2), (True, 4), (False, 8)):
+            for _ in range(count):
+                assert (await client.ask(get())).status == 200
+            s.gateway.configure([routed("web", _web(record=record))], s.settings)
         assert not any(slot.is_heeded for slot in _slots(s))
-    assert seen.occupied.total() == Told(s).occupied.total() == 2
+        recorded = [one.requests for one in s.events.of(LoadReport) if one.recorded is not None]
+        others = [one.requests for one in s.events.of(LoadReport) if one.recorded is None]
+    assert (sum(recorded), sum(others)) == (2 + 8, 1 + 4)
+    assert Told(s).occupied.total() == 2 + 8
 
 
 async def test_the_end_of_a_gateway_leaves_no_request_untold() -> None:

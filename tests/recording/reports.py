@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from cluster.messages import LoadReport, Recorded
 
-NOON = 1_795_348_800.0  # seconds since 1970; begins a minute
+NOON = 1_763_812_800.0  # 2025-11-22T12:00:00Z
 
 _SPARSE = st.dictionaries(st.integers(0, 120), st.integers(1, 50), max_size=4).map(
     lambda counts: tuple(sorted(counts.items()))

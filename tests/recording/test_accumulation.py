@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cluster.buckets import Sparse
 from cluster.messages import LoadReport, Recorded
 from recording.accumulation import SETTLED, Accumulation
 from recording.rows import Batch, Start
@@ -29,7 +30,7 @@ def told(all_reports: Iterable[LoadReport]) -> Counter[tuple[str, str]]:
         for name in ("failures", "request_bytes", "answer_bytes"):
             total[one.service, name] += getattr(recorded, name)
         for name in HISTOGRAMS:
-            counts = getattr(one, name, None) or getattr(recorded, name, ())
+            counts: Sparse = getattr(one if hasattr(one, name) else recorded, name)
             total[one.service, name] += sum(count for _, count in counts)
     return +total
 

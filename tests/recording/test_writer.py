@@ -303,6 +303,12 @@ def test_it_is_read_while_it_is_written(path: Path, writer: Writer) -> None:
         assert len(list(recording.arrivals())) == 3
 
 
+def test_a_file_that_is_just_being_made_has_nothing_yet(path: Path) -> None:
+    path.touch()
+    with pytest.raises(FileNotFoundError):
+        Recording(path)
+
+
 def test_nothing_is_there_before_something_was_recorded(path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         Recording(path)
