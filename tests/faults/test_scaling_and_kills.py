@@ -61,7 +61,9 @@ async def test_kill_9_of_one_of_three_every_second(ground: Ground) -> None:
 
 async def test_a_replica_that_hangs(ground: Ground) -> None:
     health = {"liveness": LIVE}
-    web = ground.service(scaling=THREE, health=health, stop_grace="1s")
+    # Those that hang are waited for until then; in the long run it is the default.
+    drain = {} if LONG else {"drain": "5s"}
+    web = ground.service(scaling=THREE, health=health, stop_grace="1s", **drain)
     async with staged(ground, "hang", ONLY_UNSAFE, {"web": web}) as stage:
         loop = asyncio.get_running_loop()
         async with stage.loaded():

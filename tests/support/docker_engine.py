@@ -93,7 +93,7 @@ def checked_image(docker_engine: str) -> Iterator[str]:
     files |= {f"bin/{name}": "busybox" for name in APPLETS}
     dockerfile = (
         "ENV PATH=/bin\n"
-        "HEALTHCHECK --interval=200ms --timeout=2s --retries=2 "
+        "HEALTHCHECK --interval=200ms --timeout=20s --retries=2 "
         "CMD test -e /shared/ok -a ! -e /sick\n"
         f'CMD ["httpd", "-f", "-p", "{PORT}", "-h", "/www"]'
     )
