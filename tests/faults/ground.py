@@ -115,9 +115,13 @@ class Containers:
         return configuration(self.folder, services, runtime=self.runtime, **top)
 
     async def pid(self, running: Running, replica: str) -> int:
-        """As the host sees it."""
+        """As the host sees it. Raises LookupError when it has ended: its number is 0 then, which
+        stands for our own process group when it is killed."""
         async with engine(self.url) as docker:
-            return int((await (await _container(docker, replica)).show())["State"]["Pid"])
+            pid = int((await (await _container(docker, replica)).show())["State"]["Pid"])
+        if pid == 0:
+            raise LookupError(f"{replica} has ended already")
+        return pid
 
     async def hang(self, running: Running, replica: str) -> None:
         async with engine(self.url) as docker:
