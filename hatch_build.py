@@ -15,6 +15,7 @@ FLAT_PACKAGES = (
     "autoscaler",
     "health",
     "runtimes",
+    "recording",
     "cluster",
     "config",
 )

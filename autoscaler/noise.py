@@ -15,7 +15,7 @@ with five swings; in one hour of the load of 40 alone more than 100 under Knativ
 import math
 from collections import deque
 
-SWINGS = 6
+SWINGS = 1.75
 STABLE_WINDOWS = 2
 PANIC_WINDOWS = 0.5  # between two values: less would tell the same twice
 USUAL = 0.84  # below so much of a normal distribution lies its mean plus one deviation

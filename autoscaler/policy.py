@@ -172,7 +172,8 @@ class Policy:
         if not self.is_asleep(now):
             return None
         self._stands = Rung.AWAKE
-        self.load.begin()
+        if not counts.ready:  # or nobody would say that one serves
+            self.load.begin(now)
         initial = self.scaling.initial
         self.decider.hold(initial, "initial", f"initial is {initial}", now)
         seen = self.observe(counts, now)
@@ -291,7 +292,9 @@ class Policy:
         return Observation(
             desired=self.replicas,
             counts=counts,
-            stable=self.load.means(windows.stable, now, by_age=windows.by_age),
+            stable=self.load.means(
+                windows.stable, now, by_age=windows.by_age, held=not windows.since_served
+            ),
             panic=lately,
             in_flight=self.load.in_flight(now),
             queued=self.load.queued(now),

@@ -77,7 +77,7 @@ class Scaling(AsWritten):
         "from which scaling only goes up.",
     )
     tolerance: Ratio = Field(
-        0.0, description="A load so near to what the replicas are for changes nothing."
+        0.1, description="A load so near to what the replicas are for changes nothing."
     )
     max_up_rate: Number = Field(
         1000.0, gt=1, description="At most so many times the ready replicas after one decision."

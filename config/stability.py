@@ -16,7 +16,7 @@ from config.service import Service
 from config.settings import Host
 from config.units import format_duration, format_ratio, format_size
 
-DECIDED_EVERY = 2.0  # seconds; the autoscaler's tick
+DECIDED_EVERY = 1.0  # seconds; the autoscaler's tick
 # The gateway's clock counts milliseconds: of shorter times every fifth would be an error.
 MEASURABLE = 0.005
 _BEGINNINGS = 60

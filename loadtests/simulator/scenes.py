@@ -5,6 +5,7 @@ Every service bears ten requests at once in a replica and aims at seven, as Knat
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import yaml
@@ -37,9 +38,9 @@ def scenes(traces: Path, seed: int) -> Iterator[tuple[str, Callable[[], Traffic]
     work, dice = distribution(WORK), seeded(seed, "traffic")
     for name, file in RECORDED.items():
         if (path := traces / file).is_file():
-            yield name, lambda path=path: read(path, dice, work)
+            yield name, partial(read, path, dice, work)
     for name, (text, seconds) in SHAPES.items():
-        yield name, lambda text=text, seconds=seconds: generated(text, seconds, work, dice)
+        yield name, partial(generated, text, seconds, work, dice)
 
 
 def ruled_by(policy: PolicyName) -> Settings:
