@@ -17,7 +17,8 @@ class Demand:
     """`duration` is that of shapes, in seconds. `service` gets the requests for which nothing names
     one. `work`: how long every request takes; None: as recorded, else USUAL_WORK. `begin` and `end`
     are the wanted part, in seconds from the start. `knows_memory`: what a trace tells of it counts.
-    Requests for the services of `without` are left out."""
+    Requests for the services of `without` are left out. `recorded_until`: of recordings, which may
+    be written to meanwhile, what came before (seconds since 1970)."""
 
     traces: tuple[Path, ...] = ()
     shapes: tuple[str, ...] = ()
@@ -29,4 +30,5 @@ class Demand:
     begin: float = 0.0
     end: float = math.inf
     without: tuple[str, ...] = ()
+    recorded_until: float = math.inf
     seed: int = 1

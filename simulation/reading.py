@@ -3,12 +3,15 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
-from simulation import detect
+from simulation import detect, recordings
 from simulation.demand import USUAL_WORK, Demand
 from simulation.dice import seeded
 from simulation.distributions import Distribution
+from simulation.known import NOTHING, Known
+from simulation.recordings import known
 from simulation.shapes import generated
 from simulation.traffic import Arrival, Dice, Traffic, cut, merged
 
@@ -55,10 +58,20 @@ def read(demand: Demand) -> Read:
     return Read(whole if demand.knows_memory else replace(whole, memory=()), work)
 
 
+def recorded(demand: Demand) -> Known:
+    """What the recordings of a demand tell beside traffic: the first one counts. Raises
+    TraceError."""
+    for path in demand.traces:
+        if detect.detect(path) is detect.Format.RECORDING:
+            return known(path, demand.recorded_until)
+    return NOTHING
+
+
 def _trace(demand: Demand, number: int, work: Supposed) -> Traffic:
     dice = seeded(demand.seed, f"trace {number}")
     name, evenly = demand.service, demand.evenly
-    traffic = detect.read(demand.traces[number], dice, work, name, evenly)
+    recording = partial(recordings.read, evenly=evenly, until=demand.recorded_until)
+    traffic = detect.read(demand.traces[number], dice, work, name, evenly, recording)
     return traffic if demand.work is None else _reworked(traffic, work, dice)
 
 

@@ -13,6 +13,7 @@ from config.units import parse_duration, parse_ratio, parse_size
 from simulation.assumptions import USUAL, Assumptions, Cores, Slowdown, unhurried
 from simulation.demand import USUAL_WORK, Demand
 from simulation.distributions import distribution
+from simulation.known import NOTHING, Known
 from simulation.slowdown import slowdown
 from tidegate.cli_words import span
 
@@ -70,15 +71,18 @@ def demand(given: Given, service: str) -> Demand:
     )
 
 
-def assumptions(given: Given) -> Assumptions:
-    """Raises WrongOption."""
+def assumptions(given: Given, known: Known = NOTHING) -> Assumptions:
+    """What is given, else what a recording tells, else what is usual. Raises WrongOption."""
+    start = _read("--start-time", given.start_time, distribution)
+    start_fails = _read("--start-failures", given.start_failures, _share)
+    answer_fails = _read("--answer-failures", given.answer_failures, _share)
     memory = _read("--memory", given.memory, parse_size)
     return Assumptions(
-        start=_read("--start-time", given.start_time, distribution) or USUAL.start,
+        start=start or known.start or USUAL.start,
         stop=USUAL.stop,
-        slowdown=_slowdown(given),
-        start_fails=_read("--start-failures", given.start_failures, _share) or 0.0,
-        answer_fails=_read("--answer-failures", given.answer_failures, _share) or 0.0,
+        slowdown=_slowdown(given, known),
+        start_fails=_first(start_fails, known.start_fails, 0.0),
+        answer_fails=_first(answer_fails, known.answer_fails, 0.0),
         crash=_read("--crash", given.crash, distribution),
         memory=USUAL.memory if memory is None else memory,
     )
@@ -89,18 +93,17 @@ def begins(given: Given) -> float | None:
     return _read("--clock", given.clock, lambda text: datetime.fromisoformat(text).timestamp())
 
 
-def supposed(given: Given, drawn: int, requests: int) -> Iterator[tuple[str, str]]:
+def supposed(
+    given: Given, drawn: int, requests: int, known: Known = NOTHING
+) -> Iterator[tuple[str, str]]:
     """What is measured and what is supposed, in words. `drawn`: of so many requests it was not
     known how long they take."""
     yield "service time", _service_time(given, drawn, requests)
-    yield "start time", _or_usual(given.start_time, span(USUAL.start.mean))
-    yield "slowdown", _slowdown_in_words(given)
-    for what, text in (
-        ("failing starts", given.start_failures),
-        ("failing answers", given.answer_failures),
-        ("crash after", given.crash),
-    ):
-        yield what, f"{text} (given)" if text else "none (supposed)"
+    yield "start time", _start_time(given, known)
+    yield "slowdown", _slowdown_in_words(given, known)
+    yield "failing starts", _share_in_words(given.start_failures, known.start_fails)
+    yield "failing answers", _share_in_words(given.answer_failures, known.answer_fails)
+    yield "crash after", f"{given.crash} (given)" if given.crash else "none (supposed)"
 
 
 def _service_time(given: Given, drawn: int, requests: int) -> str:
@@ -112,26 +115,43 @@ def _service_time(given: Given, drawn: int, requests: int) -> str:
     return usual if drawn >= requests else f"measured in the trace, where it is not known {usual}"
 
 
-def _or_usual(text: str | None, usual: str) -> str:
-    return f"{usual} (supposed)" if text is None else f"{text} (given)"
+def _start_time(given: Given, known: Known) -> str:
+    if given.start_time is not None:
+        return f"{given.start_time} (given)"
+    if known.start:
+        return f"{span(known.start.mean)} on average (measured in the recording)"
+    return f"{span(USUAL.start.mean)} (supposed)"
 
 
-def _slowdown_in_words(given: Given) -> str:
+def _share_in_words(text: str | None, measured: float | None) -> str:
+    if text is not None:
+        return f"{text} (given)"
+    return "none (supposed)" if measured is None else f"{measured:.2%} (measured in the recording)"
+
+
+def _slowdown_in_words(given: Given, known: Known) -> str:
     if given.cores is not None:
         return f"requests share a replica's cores, {given.cores:g} of them (given)"
     if given.slowdown is not None:
         return f"{given.slowdown} (given)"
+    if known.slowdown:
+        return "by requests at once (measured in the recording)"
     return "requests do not slow each other down (supposed)"
 
 
-def _slowdown(given: Given) -> Slowdown:
+def _first(*values: float | None) -> float:
+    return next(value for value in values if value is not None)
+
+
+def _slowdown(given: Given, known: Known) -> Slowdown:
     if given.cores is not None and given.slowdown is not None:
         raise WrongOption("--cores and --slowdown are two ways to say the same: use one")
     if given.cores is not None:
         if not 0 < given.cores < float("inf"):
             raise WrongOption(f"--cores must be more than 0, got {given.cores:g}")
         return Cores(given.cores)
-    return _read("--slowdown", given.slowdown, slowdown) or unhurried
+    table = _read("--slowdown", given.slowdown, slowdown)
+    return table or known.slowdown or unhurried
 
 
 def _moment(text: str) -> float:

@@ -5,9 +5,10 @@ All that is wrong with what was asked is WrongUse, said before the first simulat
 
 import os
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import typer
@@ -20,8 +21,9 @@ from config.loader import load, parse
 from config.scaling import PolicyName
 from config.settings import Settings
 from simulation.crew import BEGINS, Crew, Failed, Ground
+from simulation.known import Known
 from simulation.mapping import UNNAMED, Mapped, Unmappable, mapped, template_of, under
-from simulation.reading import Read, read
+from simulation.reading import Read, read, recorded
 from simulation.run import Progress as Telling
 from simulation.trials import Result, Task
 from tidegate.cli_given import Given, WrongOption, assumptions, begins, demand
@@ -41,6 +43,7 @@ class Rehearsal:
     given: Given
     ground: Ground
     here: Read
+    known: Known
     tasks: tuple[Task, ...]
     files: tuple[str, ...]
     warnings: tuple[str, ...]
@@ -62,13 +65,17 @@ def prepare(
         if not loaded:
             loaded = [(DEFAULTS, _defaults(service or "web"))]
         named = _unnamed_goes_to(loaded, service)
-        ground = Ground(demand(given, named), assumptions(given), begins(given) or BEGINS)
-        here = read(ground.demand)
+        wanted = replace(demand(given, named), recorded_until=float(int(time.time())))
+        known = recorded(wanted)
+        begin = BEGINS if known.begins is None else known.begins + wanted.begin
+        ground = Ground(wanted, assumptions(given, known), begins(given) or begin)
+        here = read(wanted)
         fits = [_fitting(name, settings, here, service) for name, settings in loaded]
     return Rehearsal(
         given,
         ground,
         here,
+        known,
         tuple(_tasks(loaded, fits, policies, given.seed)),
         tuple(name for name, _ in loaded),
         tuple(dict.fromkeys(_warnings(loaded, fits))),

@@ -79,7 +79,7 @@ def premises(rehearsal: Rehearsal, first: Result) -> Iterator[tuple[str, str]]:
     yield "", f"{_amount(requests, traffic.seconds)} to {_services(rehearsal)}"
     if len(rehearsal.files) == 1:
         yield "configuration", rehearsal.files[0]
-    yield from cli_given.supposed(given, first.drawn, requests)
+    yield from cli_given.supposed(given, first.drawn, requests, rehearsal.known)
     yield "memory", _memory(rehearsal)
     if _has_schedules(rehearsal):
         begins = datetime.fromtimestamp(rehearsal.ground.begins, UTC)

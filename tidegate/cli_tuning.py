@@ -201,7 +201,7 @@ def _premises(session: Session) -> Iterator[tuple[str, str]]:
     yield "training", f"the first {span(plan.training[1])} of {span(traffic.seconds)}"
     yield "held out", f"the last {span(plan.held_out[1] - plan.held_out[0])}"
     yield "service", f"{session.service} of {rehearsal.files[0]}"
-    yield from supposed(given, rehearsal.here.work.drawn, 1)
+    yield from supposed(given, rehearsal.here.work.drawn, 1, rehearsal.known)
     replica, gib = plan.prices.replica_hour or 0.0, plan.prices.gib_hour or 0.0
     yield "cost", f"{replica:g} for an hour of a replica that is awake, {gib:g} for that of a GiB"
     yield "seed", str(given.seed)
