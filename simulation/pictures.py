@@ -10,7 +10,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, MultipleLocator, NullFormatter
 
 from simulation.result import Sample
 from simulation.trials import Result
@@ -143,8 +143,11 @@ def _waits(results: Sequence[Result]) -> Figure:
     axes.set_title("waits for a replica", fontsize=11)
     axes.set_xlabel("wait of at least …")
     axes.set_ylabel("share of all requests")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=20))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda wait, _: _seconds(wait)))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{share * 100:g}%"))
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_minor_formatter(NullFormatter())
     _tidy(axes)
     axes.legend(loc="lower left", fontsize=9, frameon=False)
     return figure

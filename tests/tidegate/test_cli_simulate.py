@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from recording.rows import Memory, Start
+from tests.simulation.test_recordings import NOON, recorded, second
 from tests.support.process_table import marked, until
 from tests.tidegate.conftest import Said
 
@@ -199,3 +201,27 @@ async def test_when_it_is_killed_its_processes_end() -> None:
         await until(lambda: len(marked(mark)) >= 4, "all have begun")
         running.kill()
     await until(lambda: not marked(mark), "all have ended")
+
+
+def test_a_recording_tells_what_would_be_supposed(tidegate: Said, elsewhere: Path) -> None:
+    path = recorded(
+        elsewhere,
+        [(at, "web", second(30, 0.2)) for at in range(0, 60, 5)],
+        [Start(NOON, "web", 2.0, "ready")],
+        [Memory(NOON, "web", 2**30)],
+    )
+    arguments = ("simulate", str(path), "--jobs", "1")
+    assert tidegate(*arguments) == 0
+    for measured in (
+        "360 requests",
+        "service time    measured in the trace",
+        "start time      2s on average (measured in the recording)",
+        "failing answers 0.00% (measured in the recording)",
+        "memory          measured in the trace",
+    ):
+        assert measured in tidegate.out
+    assert rows(tidegate)[1][5] == "2.00s"  # MAX
+    given = ("--start-time", "5s", "--service-time", "1s", "--memory", "1MiB")
+    assert tidegate(*arguments, *given) == 0
+    assert "(measured" not in tidegate.out.replace("(measured in the recording)", "", 2)
+    assert rows(tidegate)[1][5].startswith("5.0")
