@@ -63,7 +63,7 @@ class Crew:
                 for number, task in enumerate(tasks)
             ]
         with self._ending_all_on_errors():
-            pool = self._opened()
+            pool = self._opened(len(tasks))
             self._shares[:] = [0.0] * _MOST
             with _unheard():
                 futures = {
@@ -77,13 +77,13 @@ class Crew:
             self._pool.shutdown(cancel_futures=True)
             self._pool = None
 
-    def _opened(self) -> ProcessPoolExecutor:
-        """By spawn: a process with threads must not be copied."""
+    def _opened(self, tasks: int) -> ProcessPoolExecutor:
+        """By spawn: a process with threads must not be copied. No more than have work at first."""
         if self._pool is None:
             context = multiprocessing.get_context("spawn")
             self._shares = context.Array("d", _MOST, lock=False)
             self._pool = ProcessPoolExecutor(
-                self._jobs, context, _begin, (self._ground, self._shares)
+                min(self._jobs, tasks), context, _begin, (self._ground, self._shares)
             )
         return self._pool
 
