@@ -16,7 +16,7 @@ from config.service import Service
 from config.settings import Host
 from config.units import format_duration, format_ratio, format_size
 
-DECIDED_EVERY = 1.0  # seconds; the autoscaler's tick
+DECIDED_EVERY = {"tidegate": 1.0, "kpa": 2.0}  # seconds; the ticks of those that have windows
 # The gateway's clock counts milliseconds: of shorter times every fifth would be an error.
 MEASURABLE = 0.005
 _BEGINNINGS = 60
@@ -97,10 +97,11 @@ def _of_scaling(scaling: Scaling) -> tuple[Finding, ...]:
 
 
 def _of_windows(scaling: Scaling) -> Iterator[Finding]:
+    tick = DECIDED_EVERY.get(scaling.policy, 0.0)
     for key in ("stable_window", "panic_window"):
         window = getattr(scaling, key)
-        if window < DECIDED_EVERY:
-            every = format_duration(DECIDED_EVERY)
+        if window < tick:
+            every = format_duration(tick)
             message = (
                 f"{format_duration(window)} is shorter than the {every} from one decision to the "
                 f"next, so load in between is not seen: set it to {every} or more"
