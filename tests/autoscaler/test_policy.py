@@ -326,6 +326,8 @@ def test_the_cheap_way_to_decide_changes_nothing(
 ) -> None:
     """Beside a policy that decides at length each time: the same numbers, modes and looks."""
     brief, long = woken(rules), woken(rules)
+    for policy in (brief, long):
+        policy.serve(0.0)
     now, ready = 0, 1
     for seconds, load, wobble in story:
         for _ in range(seconds):
@@ -351,6 +353,7 @@ def test_the_cheap_way_to_decide_changes_nothing(
 
 def test_a_load_that_only_wobbles_is_decided_the_cheap_way() -> None:
     policy, cheap = woken(Scaling(max=100)), 0
+    policy.serve(0.0)
     for now in range(1, 601):
         policy.record(report(float(now), 45.0 + 3 * math.sin(now), requests=40))
         if now % 2 == 0:
