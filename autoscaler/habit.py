@@ -42,6 +42,15 @@ class Habit:
         self.last = place
 
     @property
+    def usual(self) -> tuple[float, float]:
+        """The commonest length of a silence in seconds, and the part of all that were as long."""
+        if not self.all:
+            return 0.0, 0.0
+        place = max(self.all, key=self.all.__getitem__)
+        near = sum(self.all.get(one, 0.0) for one in (place - 1, place, place + 1))
+        return float(grid.STARTS[place]), min(1.0, near / sum(self.all.values()))
+
+    @property
     def alike(self) -> Weights:
         """What followed silences like the last one."""
         return self.after.get(grid.like(self.last), {}) if self.last >= 0 else {}

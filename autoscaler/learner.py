@@ -22,7 +22,7 @@ class Span:
 
     begin: float
     end: float
-    likeliest: Verdict
+    likeliest: Verdict | None
 
 
 @dataclass(slots=True)
@@ -46,6 +46,13 @@ class Learner:
         if habit.calls == 0:
             habit.called(None)
         self._open[service] = _Open(Silence(habit, prices, place), prices, since)
+
+    def resumed(self, service: str, prices: Prices, since: float, now: float) -> None:
+        """A silence that an earlier process has known and counted until about now."""
+        self._open[service] = _Open(Silence(self.habits[service], prices), prices, since)
+        silence, place = self._open[service].silence, grid.bin_of(now - since)
+        while silence.verdict.place < place:
+            silence.ahead(self.kin)
 
     def called(self, service: str, now: float) -> None:
         """Its silence ends. Nothing happens when it has none."""
@@ -72,6 +79,11 @@ class Learner:
                 self.kin.saw(self.habits[service].calls, silence.verdict.place, called=False)
             silence.ahead(self.kin)
         return silence.verdict
+
+    def since(self, service: str) -> float | None:
+        """When it was called last; None: it is not known, or it is in use."""
+        known = self._open.get(service)
+        return known.since if known else None
 
     def is_silent(self, service: str) -> bool:
         return service in self._open

@@ -69,7 +69,9 @@ def test_a_timer_is_slept_through_and_expected(period: float) -> None:
     asleep = period - sum(min(span.end, period) - span.begin for span in spans)
     assert asleep > period / 2
     assert any(span.begin <= period < span.end for span in spans)
-    assert spans[-1].likeliest.place == grid.bin_of(period)
+    likeliest = spans[-1].likeliest
+    assert likeliest is not None
+    assert likeliest.place == grid.bin_of(period)
 
 
 def test_all_are_slept_for_again_when_nobody_calls_any_more() -> None:
