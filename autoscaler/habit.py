@@ -15,6 +15,7 @@ BESIDE = 0.25  # of its weight, for the two bins beside its own together
 _SURE = 10.0  # how fast that shrinks with the weight of the own bin
 _FORGOTTEN = 0.005  # a weight below it is dropped: what is kept has a bound
 MOST_KINDS = 48
+MOST_BINS = 96
 
 
 @dataclass(slots=True)
@@ -61,7 +62,11 @@ def _add(weights: Weights, place: int) -> None:
         weights[one] *= FADES
         if weights[one] < _FORGOTTEN:
             del weights[one]
-    beside = BESIDE / (1 + _SURE * weights.get(place, 0.0)) if place > grid.MINUTE + 1 else 0.0
+    while len(weights) > MOST_BINS:
+        del weights[min(weights, key=weights.__getitem__)]
+    # Who is called each minute or two is so by chance as well: the bins beside tell nothing.
+    spreads = place > 0 and place not in (grid.MINUTE, grid.MINUTE + 1)
+    beside = BESIDE / (1 + _SURE * weights.get(place, 0.0)) if spreads else 0.0
     _raise(weights, place, 1 - beside)
     if beside:
         _raise(weights, place - 1, beside / 2)

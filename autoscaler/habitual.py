@@ -14,9 +14,10 @@ from autoscaler.ledger import Prices
 from config.units import format_duration
 
 LEAST_AWAKE = 10.0  # seconds after a call
+LAG = 2.0  # seconds after which a report has told of every call
 LEAD = 10.0  # seconds that a wake is ahead of the time from which a call is expected
-_FIRST = grid.bin_of(LEAST_AWAKE)
 _NEVER = Span(math.inf, math.inf, None)
+_ROUNDED = 1e-3
 _HABIT = 0.5  # of its silences are as long as the usual one: that is told as a habit
 
 
@@ -24,7 +25,9 @@ class Habitual:
     """`clock_time` tells a moment of loop time as people read it; `changed` is told what is worth
     keeping: that a call, or a sleep, is known now."""
 
-    __slots__ = ("_changed", "_clock_time", "_learner", "_plan", "_planned", "_prices", "_service")
+    __slots__ = (
+        "_changed", "_clock_time", "_learner", "_least", "_plan", "_planned", "_prices", "_service",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -36,6 +39,8 @@ class Habitual:
     ) -> None:
         self._service, self._learner, self._prices = service, learner, prices
         self._clock_time, self._changed = clock_time, changed
+        # Where the plain timeout is shorter than that, it is one's own as well.
+        self._least = min(LEAST_AWAKE, prices.timeout)
         self._planned: tuple[float, int] = (-math.inf, -1)
         self._plan = _NEVER
 
@@ -49,10 +54,10 @@ class Habitual:
     def called(self, now: float) -> None:
         """It is in use; its silence begins now, if nothing more comes."""
         since = self._learner.since(self._service)
-        if since is not None and now - since >= LEAST_AWAKE:
+        if since is not None and now - since >= self._least:
             self._learner.called(self._service, now)
             self._changed(now)
-        self._learner.silent(self._service, self._prices, now, _FIRST)
+        self._learner.silent(self._service, self._prices, now, grid.bin_of(self._least))
 
     # Reading
 
@@ -62,10 +67,11 @@ class Habitual:
         since = self._learner.since(self._service)
         if since is None or last == -math.inf:
             return plain
-        if now - since < LEAST_AWAKE:
-            now = since + LEAST_AWAKE
-        span = self._span(now)
-        stop = since + span.end if self._is_in(span, now) else since + LEAST_AWAKE
+        # A look that comes when it was planned must find the span over, whatever was rounded.
+        known = max(now - LAG + _ROUNDED, since + self._least)
+        span = self._span(known)
+        is_in = self._is_in(span, known) or self._is_in(span, now)
+        stop = since + span.end + LAG if is_in else since + self._least
         return max(0.0, stop - last)
 
     def next_wake(self, now: float) -> float:
@@ -77,9 +83,14 @@ class Habitual:
 
     def expects(self, now: float) -> str:
         """By what it is woken now, in words; empty: by nothing."""
-        if self._learner.since(self._service) is None:
+        since = self._learner.since(self._service)
+        if since is None:
             return ""
-        return f"foresight ({self._habit(now)})" if self._is_in(self._span(now), now) else ""
+        span = self._span(now)
+        if span.likeliest is None or not self._is_in(span, now):
+            return ""
+        ahead = max(0, round(since + grid.STARTS[span.likeliest.place] - now))
+        return f"learned sleep {format_duration(ahead)} before a call ({self._habit(now)})"
 
     def why_asleep(self, now: float) -> str:
         """Empty: the plain timeout decided."""
@@ -132,7 +143,9 @@ class Habitual:
             words = "called once so far"
         else:
             usual, times = habit.usual
-            words = f"called every {format_duration(usual)} in {times:.0%} of {habit.calls} times"
+            words = (
+                f"called every {format_duration(usual)} in {times:.0%} of {habit.calls - 1} times"
+            )
             if times < _HABIT:
                 words = f"called {habit.calls} times without a habit"
         if span.likeliest is None:

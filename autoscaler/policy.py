@@ -299,7 +299,7 @@ class Policy:
         """When to decide again (loop time), later than `now`; infinity: when told of a fact."""
         if self.override:
             return self.override.until
-        if self.load.has_silent and self._has_come_down(now):
+        if (self.load.has_silent or self.habitual) and self._has_come_down(now):
             return now
         ticks = self._needs_ticks and not self._is_closed
         tick = self.decider.next_look(now) if ticks else math.inf

@@ -67,7 +67,7 @@ def test_the_reason_tells_the_habit_and_when_the_next_call_is_expected() -> None
         return [record.reason for record in plane.scaler.decisions("web")]
 
     reasons = "\n".join(in_time(steps))
-    assert "woken by foresight (called every" in reasons
+    assert "woken by learned sleep 70s before a call" in reasons
     assert "learned: called every" in reasons
     assert "next expected" in reasons
 
@@ -203,3 +203,14 @@ def test_looks_do_not_follow_each_other_without_end() -> None:
         return looks
 
     assert in_time(steps) < 20 * 200
+
+
+def test_a_timeout_shorter_than_the_least_time_awake_is_kept() -> None:
+    async def steps() -> list[tuple[float, int]]:
+        plane = Plane(service("web", idle={**LEARNED["idle"], "stop_after": 3.0, "wake_cost": 0.1}))
+        await with_loop(plane, timer(plane, 3))
+        return plane.wanted
+
+    stops = [at % PERIOD for at, number in in_time(steps) if number == 0 and at]
+    assert stops
+    assert min(stops) < 7

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autoscaler import grid
+from autoscaler.habit import MOST_BINS, MOST_KINDS, Habit
 from autoscaler.learner import Learner
 from autoscaler.ledger import DEBT, SHARE, Prices
 
@@ -116,3 +117,15 @@ def test_where_a_wake_costs_more_a_replica_is_kept_no_shorter(
         spans = list(learner.spans("a", now))
         kept.append(sum(min(span.end, 15 * 24 * HOUR) - span.begin for span in spans))
     assert kept[0] <= kept[1]
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.lists(gaps, min_size=100, max_size=400))
+def test_what_is_kept_of_a_service_has_a_bound(gaps: Sequence[float]) -> None:
+    habit = Habit()
+    habit.called(None)
+    for gap in gaps:
+        habit.called(grid.bin_of(gap))
+    assert len(habit.all) <= MOST_BINS + 3
+    assert len(habit.after) <= MOST_KINDS
+    assert all(len(weights) <= MOST_BINS + 3 for weights in habit.after.values())
