@@ -141,9 +141,23 @@ def _of_unused_keys(scaling: Scaling) -> Iterator[Finding]:
             "null for never, or use policy tidegate"
         )
         yield Finding(("scaling", "idle", "stop_after"), message)
+    yield from _of_learned_sleep(scaling)
     if idle.remove_after is not None and idle.stop_after is None:
         message = "has no effect while idle.stop_after is null: nothing is ever stopped"
         yield Finding(("scaling", "idle", "remove_after"), f"{message}; set that, or remove this")
+
+
+def _of_learned_sleep(scaling: Scaling) -> Iterator[Finding]:
+    idle = scaling.idle
+    if idle.policy == "learned" and not scaling.is_sleep_learned:
+        why = f"with policy {scaling.policy}" if idle.stop_after else "while stop_after is null"
+        message = f"has no effect {why}: use policy tidegate and a stop_after, or use timeout"
+        yield Finding(("scaling", "idle", "policy"), message)
+    if idle.policy == "timeout":
+        for key in ("wake_cost", "idle_minute_cost"):
+            if key in idle.model_fields_set:
+                message = "has no effect with policy timeout: use learned, or remove it"
+                yield Finding(("scaling", "idle", key), message)
 
 
 def _of_equal_bounds(scaling: Scaling) -> Iterator[Finding]:

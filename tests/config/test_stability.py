@@ -76,6 +76,23 @@ CASES: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
         "stopped; set that, or remove this",
         {"scaling": {"idle": {"stop_after": "1m", "remove_after": "1h"}}},
     ),
+    "learned sleep of another policy": (
+        {"scaling": {"policy": "hpa", "idle": {"policy": "learned"}}},
+        "scaling.idle.policy: has no effect with policy hpa: use policy tidegate and a stop_after, "
+        "or use timeout",
+        {"scaling": {"idle": {"policy": "learned"}}},
+    ),
+    "learned sleep that never comes": (
+        {"scaling": {"idle": {"policy": "learned", "stop_after": None}}},
+        "scaling.idle.policy: has no effect while stop_after is null: use policy tidegate and a "
+        "stop_after, or use timeout",
+        {"scaling": {"idle": {"policy": "learned", "stop_after": "10m"}}},
+    ),
+    "a cost that nobody reads": (
+        {"scaling": {"idle": {"wake_cost": 10}}},
+        "scaling.idle.wake_cost: has no effect with policy timeout: use learned, or remove it",
+        {"scaling": {"idle": {"policy": "learned", "wake_cost": 10}}},
+    ),
     "stopped before it was started": (
         {"health": SLOW, "queue": {"timeout": "5m"}},
         "scaling.idle.stop_after: 1m is shorter than a start may take (5m), so it may be stopped "
