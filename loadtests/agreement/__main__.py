@@ -9,11 +9,12 @@ real run. Replica-seconds have to be within 10 %, cold starts equal, and the p95
 import argparse
 import os
 import sys
-from typing import Any
+from typing import Any, get_args
 
 import uvloop
 
-from loadtests.agreement.agreement import Agreement, agreement, phases
+from config.scaling import PolicyName
+from loadtests.agreement.agreement import Agreement, agreement, on_average, phases
 from loadtests.agreement.compared import Row, Side
 from loadtests.agreement.real import Real, run
 from loadtests.agreement.trace import PARTS, Trace
@@ -25,7 +26,7 @@ RUNTIMES = ("process", "docker")
 
 def main() -> int:
     arguments = _arguments()
-    trace = Trace(PARTS, arguments.minutes)
+    trace = Trace(PARTS, arguments.minutes, policy=arguments.policy, later=arguments.later)
     results: dict[str, Any] = {}
     for runtime in RUNTIMES if arguments.runtime == "both" else (arguments.runtime,):
         print(f"\n{runtime}: {trace.seconds / 60:.1f} minutes", flush=True)
@@ -37,7 +38,8 @@ def main() -> int:
             return 1
         loads = [round(before, 1), round(os.getloadavg()[0], 1)]
         results[runtime] = {"load": loads, **_shown(trace, real, loads)}
-    print(f"\nwritten to {save('agreement', results)}")
+    chosen = {"minutes": trace.rounds, "policy": trace.policy, "later": trace.later}
+    print(f"\nwritten to {save('agreement', {**chosen, 'runtimes': results})}")
     return 0 if all(result["holds"] for result in results.values()) else 1
 
 
@@ -55,7 +57,7 @@ def _shown(trace: Trace, real: Real, loads: list[float]) -> dict[str, Any]:
     print_table(header, [_cells(row) for row in found.whole])
     print()
     _show_services(found)
-    others = _phases(trace, real)
+    others = _others(trace, real)
     return {
         "holds": found.holds,
         "rows": [_told(row) for row in found.whole],
@@ -63,7 +65,7 @@ def _shown(trace: Trace, real: Real, loads: list[float]) -> dict[str, Any]:
         "starts": {name: list(lives.starts) for name, lives in real.lives.items()},
         "stops": {name: list(lives.stops) for name, lives in real.lives.items()},
         "late_p99": late,
-        "phases": others,
+        **others,
         "events": real.events,
     }
 
@@ -91,19 +93,24 @@ def _show_services(found: Agreement) -> None:
     print_table(header, lines)
 
 
-def _phases(trace: Trace, real: Real) -> dict[str, list[float]]:
-    """How much of it is due to when the traffic began, between two ticks of the autoscaler."""
-    sides = phases(trace, real.lives)
+def _others(trace: Trace, real: Real) -> dict[str, Any]:
+    """How much of it hangs on each single start, and on when the traffic began."""
+    mean, sides = on_average(trace, real.lives), phases(trace, real.lives)
     spent, waits = [side.replica_seconds for side in sides], [side.wait(0.95) for side in sides]
     print(
+        f"\nsimulated, all starts as long as the mean: replica-seconds {mean.replica_seconds:.0f},"
+        f" cold starts {mean.cold_starts:g}, p95 wait {mean.wait(0.95):.2f} s"
         f"\nsimulated, begun at other moments between two ticks: replica-seconds"
         f" {min(spent):.0f} to {max(spent):.0f}, p95 wait {_range(waits)} s"
     )
-    return {"replica_seconds": spent, "p95_wait": waits}
+    return {
+        "on_average": _side(mean),
+        "phases": {"replica_seconds": spent, "p95_wait": waits},
+    }
 
 
 def _range(seconds: list[float]) -> str:
-    return f"{min(seconds):.2f} to {max(seconds):.2f}"
+    return f"{min(seconds):.2f} to {max(seconds):.2f}" if seconds else "not seen"
 
 
 def _side(side: Side) -> dict[str, float]:
@@ -141,6 +148,8 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make agreement", description=__doc__)
     parser.add_argument("--runtime", choices=[*RUNTIMES, "both"], default="both")
     parser.add_argument("--minutes", type=int, default=3, help="rounds of the trace")
+    parser.add_argument("--policy", choices=get_args(PolicyName), default="tidegate")
+    parser.add_argument("--later", type=float, default=0.0, help="seconds after the usual moment")
     return parser.parse_args()
 
 

@@ -1,7 +1,7 @@
-"""Both sides of a comparison, service by service, and what becomes of it at another phase."""
+"""Both sides of a comparison, service by service, and what becomes of it under other premises."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from autoscaler.decider import TICK
 from loadtests.agreement.compared import Row, Side, rows
@@ -41,14 +41,19 @@ def agreement(trace: Trace, real: Real) -> Agreement:
     )
 
 
+def on_average(trace: Trace, lives: Mapping[str, Lives]) -> Side:
+    """All services together, if nothing but the means of starts and stops were known."""
+    return _together(trace, {name: one.average for name, one in lives.items()})
+
+
 def phases(trace: Trace, lives: Mapping[str, Lives]) -> list[Side]:
     """All services together, the traffic begun at other moments between two ticks."""
+    moments = (number * TICK / _PHASES for number in range(_PHASES))
+    return [_together(replace(trace, later=later), lives) for later in moments]
 
-    def whole(later: float) -> Side:
-        each = (_simulated(trace, part, lives[part.name], later) for part in trace.parts)
-        return sum(each, Side())
 
-    return [whole(number * TICK / _PHASES) for number in range(_PHASES)]
+def _together(trace: Trace, lives: Mapping[str, Lives]) -> Side:
+    return sum((_simulated(trace, part, lives[part.name]) for part in trace.parts), Side())
 
 
 def _real(real: Real, part: Part) -> Side:
@@ -63,8 +68,8 @@ def _real(real: Real, part: Part) -> Side:
     )
 
 
-def _simulated(trace: Trace, part: Part, lives: Lives, later: float = 0.0) -> Side:
-    told = simulated(trace, part, lives, later)
+def _simulated(trace: Trace, part: Part, lives: Lives) -> Side:
+    told = simulated(trace, part, lives)
     at_once = [0.0] * (told.requests - len(told.waits))
     return Side(
         told.replica_seconds, told.cold_starts, told.starts, told.actions,

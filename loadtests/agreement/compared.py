@@ -66,7 +66,7 @@ class Side:
 
 
 def rows(real: Side, simulated: Side) -> list[Row]:
-    """Those that have to hold come first."""
+    """With the bars of those that have to hold."""
 
     def wait(what: str, share: float, bar: float | None = None) -> Row:
         return Row(f"{what} wait, s", real.wait(share), simulated.wait(share), bar)

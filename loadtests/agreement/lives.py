@@ -23,6 +23,12 @@ class Lives:
     starts: tuple[float, ...]
     stops: tuple[float, ...]
 
+    @property
+    def average(self) -> "Lives":
+        """All of them the same."""
+        stops = (statistics.fmean(self.stops),) if self.stops else ()
+        return Lives((statistics.fmean(self.starts),), stops)
+
 
 def lives_of(service: str, events: Happenings, born: Mapping[str, datetime]) -> Lives:
     """`born` is when each replica was asked for. Raises LookupError when none ever came up.
@@ -44,8 +50,8 @@ def lives_of(service: str, events: Happenings, born: Mapping[str, datetime]) -> 
                 starts[replica] = (at - born[replica]).total_seconds()
             case "replica-stopped" if asleep_since is not None:
                 stops[replica] = (at - asleep_since).total_seconds()
-    if not starts or not stops:
-        raise LookupError(f"no replica of {service} was started and stopped again")
+    if not starts:
+        raise LookupError(f"no replica of {service} was ever ready")
     return Lives(_in_order(starts, born), _in_order(stops, born))
 
 

@@ -135,4 +135,4 @@ def _tidegate(runtime: str, trace: Trace) -> Iterator[tuple[Place, str]]:
 
 def services(trace: Trace, app: Config) -> Config:
     """As the configuration has them; `app` says what a replica runs."""
-    return {part.name: {**part.spec(trace.stop_after), **app} for part in trace.parts}
+    return {part.name: {**part.spec(trace.policy, trace.stop_after), **app} for part in trace.parts}

@@ -12,7 +12,7 @@ from config.loader import parse
 from loadtests.agreement.lives import InTurn, Lives
 from loadtests.agreement.real import services
 from loadtests.agreement.trace import Part, Trace
-from simulation.assumptions import Assumptions
+from simulation.assumptions import USUAL, Assumptions
 from simulation.result import Outcome
 from simulation.run import Story, simulate
 
@@ -20,8 +20,8 @@ _NOWHERE = Path("/nowhere/tidegate.yaml")
 _APP = {"command": ["serve"], "port": 80}
 
 
-def simulated(trace: Trace, part: Part, lives: Lives, later: float = 0.0) -> Outcome:
-    """With all traffic `later` by so many seconds."""
+def simulated(trace: Trace, part: Part, lives: Lives) -> Outcome:
     written = yaml.safe_dump({"services": services(trace, _APP)})
-    assumed = Assumptions(start=InTurn(lives.starts), stop=InTurn(lives.stops))
-    return simulate(Story(parse(written, _NOWHERE, {}), trace.traffic(part, later), assumed))
+    stop = InTurn(lives.stops) if lives.stops else USUAL.stop
+    assumed = Assumptions(start=InTurn(lives.starts), stop=stop)
+    return simulate(Story(parse(written, _NOWHERE, {}), trace.traffic(part), assumed))

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from config.scaling import PolicyName
 from simulation.pacing import Piece, evenly
 from simulation.traffic import Arrival, Traffic
 
@@ -32,10 +33,11 @@ class Part:
     most: int
     pieces: tuple[Piece, ...]
 
-    def spec(self, stop_after: float) -> dict[str, Any]:
+    def spec(self, policy: PolicyName, stop_after: float) -> dict[str, Any]:
         return {
             "concurrency": self.concurrency,
             "scaling": {
+                "policy": policy,
                 "max": self.most,
                 "rules": [{"metric": "concurrency", "target": self.target}],
                 "stable_window": "10s",
@@ -52,27 +54,30 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """`rounds` of `period` seconds, then `silence`: all sleep when it ends."""
+    """`rounds` of `period` seconds, then `silence`: all sleep when it ends. All of it comes `later`
+    by so many seconds than it begins."""
 
     parts: tuple[Part, ...]
     rounds: int
     period: float = 60.0
     silence: float = 6.0
     stop_after: float = 8.0
+    policy: PolicyName = "tidegate"
+    later: float = 0.0
 
     @property
     def seconds(self) -> float:
-        return self.rounds * self.period + self.silence
+        return self.later + self.rounds * self.period + self.silence
 
-    def traffic(self, part: Part, later: float = 0.0) -> Traffic:
-        """Of one service alone, all of it `later` by so many seconds."""
+    def traffic(self, part: Part) -> Traffic:
+        """Of one service alone."""
 
         def arrivals() -> Iterator[Arrival]:
             for number in range(self.rounds):
                 for at in part.once():
-                    yield number * self.period + at + later, part.work, 0
+                    yield self.later + number * self.period + at, part.work, 0
 
-        return Traffic((part.name,), self.seconds + later, arrivals)
+        return Traffic((part.name,), self.seconds, arrivals)
 
     def schedule(self) -> list[tuple[float, Part]]:
         """Of all services, in the order of time."""

@@ -129,7 +129,7 @@ def test_starts_and_stops_are_in_the_order_in_which_replicas_were_asked_for() ->
 
 
 def test_a_service_of_which_nothing_was_measured_is_named() -> None:
-    with pytest.raises(LookupError, match="no replica of web was started and stopped"):
+    with pytest.raises(LookupError, match="no replica of web was ever ready"):
         lives_of("web", [], {})
 
 
