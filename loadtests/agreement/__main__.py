@@ -50,7 +50,7 @@ def _shown(trace: Trace, real: Real, loads: list[float]) -> dict[str, Any]:
     stops = [one for lives in real.lives.values() for one in lives.stops]
     late = percentile([answer.late for answer in real.answers], 0.99)
     print(
-        f"load {loads[0]} to {loads[1]}; starts took {_range(starts)} s, stops {_range(stops)} s;"
+        f"load {loads[0]} to {loads[1]}; starts took {_range(starts)}, stops {_range(stops)};"
         f" p99 of the client's lateness {late * 1000:.0f} ms"
     )
     header = ("", "real", "simulated", "apart", "")
@@ -101,7 +101,7 @@ def _others(trace: Trace, real: Real) -> dict[str, Any]:
         f"\nsimulated, all starts as long as the mean: replica-seconds {mean.replica_seconds:.0f},"
         f" cold starts {mean.cold_starts:g}, p95 wait {mean.wait(0.95):.2f} s"
         f"\nsimulated, begun at other moments between two ticks: replica-seconds"
-        f" {min(spent):.0f} to {max(spent):.0f}, p95 wait {_range(waits)} s"
+        f" {min(spent):.0f} to {max(spent):.0f}, p95 wait {_range(waits)}"
     )
     return {
         "on_average": _side(mean),
@@ -110,7 +110,7 @@ def _others(trace: Trace, real: Real) -> dict[str, Any]:
 
 
 def _range(seconds: list[float]) -> str:
-    return f"{min(seconds):.2f} to {max(seconds):.2f}" if seconds else "not seen"
+    return f"{min(seconds):.2f} to {max(seconds):.2f} s" if seconds else "not seen"
 
 
 def _side(side: Side) -> dict[str, float]:

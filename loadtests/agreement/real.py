@@ -17,6 +17,8 @@ import yaml
 
 from autoscaler.behaviour import next_multiple
 from autoscaler.decider import TICK
+from autoscaler.hpa import SYNC
+from config.scaling import PolicyName
 from loadtests.agreement.lives import Happenings, Lives, lives_of
 from loadtests.agreement.replay import Answer, play
 from loadtests.agreement.trace import Trace
@@ -53,17 +55,18 @@ async def run(runtime: str, trace: Trace) -> Real:
     """Raises NotReached when Tidegate does not come up, or a service never did what it should."""
     with _tidegate(runtime, trace) as (place, admin):
         loop = asyncio.get_running_loop()
-        begin = _in_step(loop.time() + _SETTLE)
+        begin = _in_step(loop.time() + _SETTLE, trace.policy)
         async with _watched(admin) as born:
             answers = await play(place, trace.schedule(), begin)
             await asyncio.sleep(begin + trace.seconds - loop.time())
         return await asyncio.to_thread(_read, trace, admin, answers, born)
 
 
-def _in_step(now: float) -> float:
+def _in_step(now: float, policy: PolicyName) -> float:
     """The next moment (loop time) that is to the ticks of the autoscaler what the beginning of a
     simulation is: all processes of a machine have one monotonic clock, and ticks are multiples."""
-    return next_multiple(TICK, now) + START % TICK
+    period = SYNC if policy == "hpa" else TICK
+    return next_multiple(period, now) + START % period
 
 
 @contextlib.asynccontextmanager
