@@ -10,7 +10,7 @@ WITH_VENV := PATH="$(CURDIR)/$(BIN):$$PATH"
 KEEP_COMPILED := PYTHONDONTWRITEBYTECODE=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check format loadtest bench-wake bench-sleeping bench-peers bench-pauses bench-knative bench-autoscaler faults soak lock clean
+.PHONY: help setup run test check format loadtest bench-wake bench-sleeping bench-peers bench-pauses bench-knative bench-autoscaler agreement faults soak lock clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +60,9 @@ bench-knative: $(READY)  ## Knative's own performance suite as a scenario on rea
 
 bench-autoscaler: $(READY)  ## scaling policies beside each other in virtual time; cost of a round
 	@$(WITH_VENV) $(BIN)/python -m loadtests.autoscaler $(ARGS)
+
+agreement: $(READY)  ## a simulated and a real run of one trace beside each other; real Docker and processes
+	@$(WITH_VENV) $(BIN)/python -m loadtests.agreement $(ARGS)
 
 faults: $(READY)  ## every fault on real replicas at full length, and the table of docs/reliability.md
 	@TIDEGATE_FAULTS=long $(BIN)/pytest tests/faults -p no:randomly --timeout 900 $(ARGS); \

@@ -231,6 +231,7 @@ _BY_HAND: dict[str, Any] = {
         next_change_in=_or_null(_NUMBER),
         result=_or_null(_ref("Result")),
         idle_seconds=_or_null(_NUMBER),
+        sleep=_or_null({"type": "object"}),
         trouble=_or_null(_object(code=_TEXT, message=_TEXT)),
     ),
     "Event": _object(

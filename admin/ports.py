@@ -71,8 +71,10 @@ class ControlPlane(Protocol):
         {`limit`, `before`, `after`, `reason`}, those that changed the wish, in order;
         `outcome` {`replicas`, `frozen`, `mode`, `reason`}; `manual` {`replicas`, `ends_in`}, None;
         `panic_ends_in`, `next_step_down_in`, `idle_seconds` in seconds or None;
-        `next_change_in` seconds until a schedule changes something, None; `result` what came of
-        the last change, None; `trouble` {`code`, `message`} or None.
+        `next_change_in` seconds until a schedule changes something, or it is woken before a call,
+        None; `result` what came of the last change, None; `sleep` what was learned of its silences
+        (`calls`, `silent_for`, `chance_now`, `worth_from`, `kept_to_the_timeout`, `habit`,
+        `excess_seconds`, `bound_seconds`, `next_wake_in`); `trouble` {`code`, `message`} or None.
         """
 
     def scale(self, name: str, replicas: int, duration: float | None) -> None:

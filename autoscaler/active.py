@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 
 from autoscaler.census import Census
 from autoscaler.gauges import Gauge
+from autoscaler.habits import Habits
 from autoscaler.measurements import Measurements
 from autoscaler.memories import Memories
 from autoscaler.policy import Policy
@@ -19,10 +20,12 @@ from config.service import Service
 class Active:
     """By service. Moments are loop time."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, habits: Habits) -> None:
         self._policies: dict[str, Policy] = {}
         self._measurements = Measurements()
         self._memories = Memories()
+        self._habits = habits
+        self.has_habit = habits.has
         self._leased_until: dict[str, float] = {}
         self._census = Census(registry)
         self.measured_wishes = self._measurements.wishes
@@ -47,6 +50,7 @@ class Active:
         """The active services with new rules, of those in the file. What was learned of a former
         revision is forgotten."""
         renewed = self._memories.renewed(specs)
+        self._habits.keep_only(specs)
         for service in tuple(self._leased_until):
             if service not in specs or specs[service].endpoints:
                 del self._leased_until[service]
@@ -57,6 +61,7 @@ class Active:
             if service in renewed:
                 policy.relearn()
             if policy.scaling != specs[service].scaling:
+                policy.habitual = self._habits.of(specs[service])
                 policy.configure(specs[service].scaling)
                 yield service
 
@@ -65,7 +70,9 @@ class Active:
         service = spec.name
         if (known := self._policies.get(service)) is None:
             gauges, memory = self._measurements.of(service), self._memories.of(service)
-            known = self._policies[service] = Policy(spec.scaling, gauges, memory)
+            known = self._policies[service] = Policy(
+                spec.scaling, gauges, memory, self._habits.of(spec)
+            )
             known.lease(self._leased_until.get(service, -math.inf))
             self._census.follow(service)
         return known
@@ -86,7 +93,13 @@ class Active:
         self._policies.pop(service, None)
         self._census.leave(service)
         self._memories.forget(service)
+        self._habits.forget(service)
         self._leased_until.pop(service, None)
+
+    def sleep_facts(self, spec: Service, now: float) -> dict[str, object]:
+        """What was learned of its silences, for `explain`; empty: a plain timeout decides."""
+        habitual = self._habits.of(spec)
+        return {"sleep": habitual.facts(now)} if habitual else {}
 
     def lease(self, service: str, until: float) -> Policy | None:
         """It is leased until then; the policy to be looked at, if it is active."""

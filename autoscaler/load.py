@@ -231,8 +231,10 @@ class Load:
         self, metric: str, windows: tuple[float, float], now: float
     ) -> tuple[float, float] | None:
         """Both means of one metric alone, `concurrency` or `rps`; windows of at least 1 s. None:
-        nothing keeps it awake, a gateway that was busy is late with its news, or something was
-        held not long ago."""
+        nothing keeps it awake, a gateway that was busy is late with its news, or something is held
+        or was not long ago."""
+        if self._served_at == math.inf:
+            return None
         long = short = 0.0
         is_busy = False
         for source in self._sources.values():

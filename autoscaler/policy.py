@@ -14,6 +14,7 @@ from autoscaler.behaviour import Behaviour
 from autoscaler.decider import Decider
 from autoscaler.decision import Counts, Decision, Observation
 from autoscaler.gauges import Gauge, believed
+from autoscaler.habitual import LEAST_AWAKE, Habitual
 from autoscaler.hpa import Hpa
 from autoscaler.idle import Ladder, Rung
 from autoscaler.kpa import Kpa
@@ -47,8 +48,8 @@ class Policy:
 
     __slots__ = (
         "_first_end", "_may_confirm", "_needs_ticks", "_scheduled", "_stands", "_unsettled",
-        "confirmed", "decided_at", "decider", "frozen", "load", "override", "planned", "replicas",
-        "scaling", "timetable", "timing", "use",
+        "confirmed", "decided_at", "decider", "frozen", "habitual", "load", "override",
+        "planned", "replicas", "scaling", "timetable", "timing", "use",
     )  # fmt: skip
 
     def __init__(
@@ -56,8 +57,10 @@ class Policy:
         scaling: Scaling,
         gauges: dict[MetricRule, Gauge] | None = None,
         memory: Memory = NOTHING_LEARNED,
+        habitual: Habitual | None = None,
     ) -> None:
         self.scaling = scaling
+        self.habitual = habitual  # None: it is put to sleep by the plain timeout
         self.timing = Timing.of(scaling, memory)  # None: no rule is about times
         self.decider = BEHAVIOURS[scaling.policy](scaling)
         self.load = Load(self.decider.windows.longest)
@@ -106,7 +109,9 @@ class Policy:
             self.timetable = Timetable(self.scaling, wall, now)
 
     def record(self, report: LoadReport) -> None:
+        before = self.load.last_activity
         self.load.record(report)
+        self._note_call(before)
         if self.timing:
             self.timing.record(report)
         self._needs_ticks = True
@@ -117,7 +122,9 @@ class Policy:
 
     def measured(self, rule: MetricRule, gauge: Gauge, now: float) -> None:
         """By other means than reports."""
+        before = self.load.last_activity
         self.use.measured(rule, gauge, up=self._is_up, now=now)
+        self._note_call(before)
         self._needs_ticks = True
 
     def relearn(self) -> None:
@@ -164,7 +171,9 @@ class Policy:
 
     def wake(self, counts: Counts, now: float) -> Decision | None:
         """A request found no replica. None: nothing has to change for it."""
+        before = self.load.last_activity
         self.load.expect(now)
+        self._note_call(before)
         return self.rouse("a request", counts, now)
 
     def rouse(self, by: str, counts: Counts, now: float) -> Decision | None:
@@ -174,6 +183,8 @@ class Policy:
         self._stands = Rung.AWAKE
         if not counts.ready:  # or nobody would say that one serves
             self.load.begin(now)
+        if self.habitual:
+            self.use.seen(now)  # its way to zero begins now, and not with the call before
         initial = self.scaling.initial
         self.decider.hold(initial, "initial", f"initial is {initial}", now)
         seen = self.observe(counts, now)
@@ -188,8 +199,20 @@ class Policy:
             self._unsettled = f"{self.replicas} were wanted before the clock jumped"
         if self._unsettled:
             self._begin_anew(self._unsettled, now)
+        if (why := self._expected(now)) and (roused := self.rouse(why, counts, now)):
+            return roused
         seen = self.observe(counts, now)
         return self._decided(self._decision(seen, now))
+
+    def _expected(self, now: float) -> str:
+        """By what it is woken before a call; empty: by nothing."""
+        if self.habitual is None or self.replicas > 0 or not self.is_asleep(now):
+            return ""
+        return self.habitual.expects(now)
+
+    def _note_call(self, before: float) -> None:
+        if self.habitual is not None and self.load.last_activity > before:
+            self.habitual.called(self.load.last_activity)
 
     def _decision(self, seen: Observation, now: float) -> Decision:
         if self.override:
@@ -199,7 +222,7 @@ class Policy:
         self._stands = self.rung(now)
         match self._stands:
             case Rung.STOPPED:
-                return unruled.stopped(seen, self.scaling, self._why_stopped(), now)
+                return unruled.stopped(seen, self.scaling, self._why_stopped(now), now)
             case Rung.FROZEN:
                 why = self.use.ended(self.scaling.idle.freeze_after, "idle.freeze_after")
                 return unruled.frozen(self.decider.decide(seen, now), why)
@@ -268,14 +291,16 @@ class Policy:
         return self._next_step(now)
 
     def next_change(self, now: float) -> float:
-        """When a schedule begins or ends next (loop time); infinity: there is none."""
-        return self.timetable.next_change(now) if self.timetable else math.inf
+        """When a schedule, or a wake before a call, is due next (loop time); infinity: never."""
+        sleeps = self.habitual and self.replicas == 0 and not self._is_closed
+        wake = self.habitual.next_wake(now) if self.habitual and sleeps else math.inf
+        return min(wake, self.timetable.next_change(now) if self.timetable else math.inf)
 
     def next_look(self, now: float) -> float:
         """When to decide again (loop time), later than `now`; infinity: when told of a fact."""
         if self.override:
             return self.override.until
-        if self.load.has_silent and self._has_come_down(now):
+        if (self.load.has_silent or self.habitual) and self._has_come_down(now):
             return now
         ticks = self._needs_ticks and not self._is_closed
         tick = self.decider.next_look(now) if ticks else math.inf
@@ -320,11 +345,15 @@ class Policy:
 
     def _shortest_ladder(self) -> float:
         """Seconds from the last activity to the first step down."""
-        ends = (self.scaling.idle.freeze_after, self.decider.stop_after)
+        learned = LEAST_AWAKE if self.habitual else None
+        ends = (self.scaling.idle.freeze_after, self.decider.stop_after, learned)
         return min((end for end in ends if end is not None), default=math.inf)
 
-    def _ladder(self) -> Ladder:
-        return Ladder.of(self.scaling, self.decider.stop_after, self.least)
+    def _ladder(self, last: float, now: float) -> Ladder:
+        stop_after = self.decider.stop_after
+        if self.habitual is not None and stop_after is not None:
+            stop_after = self.habitual.stop_after(last, stop_after, now)
+        return Ladder.of(self.scaling, stop_after, self.least)
 
     @property
     def _is_closed(self) -> bool:
@@ -339,12 +368,12 @@ class Policy:
         return self.replicas > 0 and not self.frozen
 
     def _rung(self, last: float, now: float) -> Rung:
-        return self._ladder().rung(last, self.use.held_until(there=self._is_there), now)
+        return self._ladder(last, now).rung(last, self.use.held_until(there=self._is_there), now)
 
     def _next_step(self, now: float) -> float:
         last = self.use.last_of_all(there=self._is_there, up=self._is_up, now=now)
         held = self.use.held_until(there=self._is_there)
-        ladder = self._ladder().next_step(last, held, now)
+        ladder = self._ladder(last, now).next_step(last, held, now)
         own = self.decider.steps_down_at
         return min(ladder, own) if own > now else ladder
 
@@ -356,7 +385,9 @@ class Policy:
             return decision
         return replace(decision, reason=f"{decision.reason}; {why}")
 
-    def _why_stopped(self) -> str:
+    def _why_stopped(self, now: float) -> str:
+        if self.habitual is not None and (why := self.habitual.why_asleep(now)):
+            return why
         ours = self.scaling.policy == "tidegate"
         whose = "idle.stop_after" if ours else f"policy {self.scaling.policy}"
         return self.use.ended(self.decider.stop_after, whose)

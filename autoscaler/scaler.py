@@ -19,6 +19,7 @@ from autoscaler.decider import TICK, configured
 from autoscaler.decision import Bounds, Decision
 from autoscaler.explain import explain_asleep, explain_awake
 from autoscaler.gauges import Gauge
+from autoscaler.habits import Habits
 from autoscaler.manual import override
 from autoscaler.metrics import AutoscalerMetrics
 from autoscaler.needs import Links, Need
@@ -55,6 +56,7 @@ class Scaler:
         clock: Callable[[], float],
         wall: Callable[[], float],
         metrics: AutoscalerMetrics,
+        habits: Habits | None = None,
     ) -> None:
         self._registry = registry
         self._events = events
@@ -62,7 +64,7 @@ class Scaler:
         self._wall = wall
         self._metrics = metrics
         self._configured: Mapping[str, Service] = {}
-        self._active = Active(registry)
+        self._active = Active(registry, habits or Habits(clock, wall))
         self._chronicle = Chronicle(registry, events, clock, wall, metrics)
         self._scheduled: set[str] = set()
         self._clocks = Clocks(wall(), clock())
@@ -219,6 +221,7 @@ class Scaler:
             )
         # One who sleeps is not decided about: its last decision stands.
         last = None if policy else self.last_decision(service)
+        story |= self._active.sleep_facts(spec, now)
         return {"service": service, "at": last.at if last else self._wall(), **story}
 
     # The loop
@@ -381,7 +384,8 @@ class Scaler:
         """Something has to be decided about it, even if nobody ever asks for it."""
         if spec.endpoints:
             return False
-        if spec.scaling.min > 0 or self._registry.desired(service).refusal:
+        refused = self._registry.desired(service).refusal
+        if spec.scaling.min > 0 or refused or self._active.has_habit(spec):
             return True
         return service in self._scheduled and (not former or former.scaling != spec.scaling)
 

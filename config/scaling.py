@@ -16,6 +16,7 @@ from config.rules import (
 from config.units import Duration, Positive, Ratio, Window, above_one
 from config.wake import Ignored
 
+IdlePolicy = Literal["timeout", "learned"]
 PolicyName = Literal["tidegate", "kpa", "hpa", "ray"]
 
 
@@ -40,6 +41,15 @@ class Way(Model):
 class Idle(AsWritten):
     """The way to zero, counted from the last activity; null never does it."""
 
+    policy: IdlePolicy = Field(
+        "timeout",
+        description="When replicas stop: after stop_after, or as the calls so far tell (learned), "
+        "which also wakes before a call that is expected; see sleep.md.",
+    )
+    wake_cost: Number = Field(600.0, gt=0, description="What one wake costs; for learned.")
+    idle_minute_cost: Number = Field(
+        1.0, gt=0, description="What a minute costs in which a replica idles; for learned."
+    )
     freeze_after: Duration | None = Field(
         None, description="Take all CPU from the replicas; a request thaws them in milliseconds."
     )
@@ -91,6 +101,12 @@ class Scaling(AsWritten):
         0.0, description="Scale down to no less than the largest wish of that long."
     )
     idle: Idle = Field(Idle(), description="The way to zero.")
+
+    @property
+    def is_sleep_learned(self) -> bool:
+        """Other ways of deciding have their own way to zero; without a timeout there is none."""
+        learned = self.idle.policy == "learned" and self.idle.stop_after is not None
+        return learned and self.policy == "tidegate"
 
     @property
     def metric_rules(self) -> tuple[MetricRule, ...]:

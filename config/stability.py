@@ -16,7 +16,7 @@ from config.service import Service
 from config.settings import Host
 from config.units import format_duration, format_ratio, format_size
 
-DECIDED_EVERY = 1.0  # seconds; the autoscaler's tick
+DECIDED_EVERY = {"tidegate": 1.0, "kpa": 2.0}  # seconds; the ticks of those that have windows
 # The gateway's clock counts milliseconds: of shorter times every fifth would be an error.
 MEASURABLE = 0.005
 _BEGINNINGS = 60
@@ -97,10 +97,11 @@ def _of_scaling(scaling: Scaling) -> tuple[Finding, ...]:
 
 
 def _of_windows(scaling: Scaling) -> Iterator[Finding]:
+    tick = DECIDED_EVERY.get(scaling.policy, 0.0)
     for key in ("stable_window", "panic_window"):
         window = getattr(scaling, key)
-        if window < DECIDED_EVERY:
-            every = format_duration(DECIDED_EVERY)
+        if window < tick:
+            every = format_duration(tick)
             message = (
                 f"{format_duration(window)} is shorter than the {every} from one decision to the "
                 f"next, so load in between is not seen: set it to {every} or more"
@@ -140,9 +141,23 @@ def _of_unused_keys(scaling: Scaling) -> Iterator[Finding]:
             "null for never, or use policy tidegate"
         )
         yield Finding(("scaling", "idle", "stop_after"), message)
+    yield from _of_learned_sleep(scaling)
     if idle.remove_after is not None and idle.stop_after is None:
         message = "has no effect while idle.stop_after is null: nothing is ever stopped"
         yield Finding(("scaling", "idle", "remove_after"), f"{message}; set that, or remove this")
+
+
+def _of_learned_sleep(scaling: Scaling) -> Iterator[Finding]:
+    idle = scaling.idle
+    if idle.policy == "learned" and not scaling.is_sleep_learned:
+        why = f"with policy {scaling.policy}" if idle.stop_after else "while stop_after is null"
+        message = f"has no effect {why}: use policy tidegate and a stop_after, or use timeout"
+        yield Finding(("scaling", "idle", "policy"), message)
+    if idle.policy == "timeout":
+        for key in ("wake_cost", "idle_minute_cost"):
+            if key in idle.model_fields_set:
+                message = "has no effect with policy timeout: use learned, or remove it"
+                yield Finding(("scaling", "idle", key), message)
 
 
 def _of_equal_bounds(scaling: Scaling) -> Iterator[Finding]:

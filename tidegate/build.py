@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry
 
 from admin.access import read_token
 from admin.app import AdminServer
+from autoscaler.habits import Habits
 from autoscaler.leasing import Leasing
 from autoscaler.measuring import Measuring
 from autoscaler.metrics import AutoscalerMetrics
@@ -40,6 +41,7 @@ from tidegate.control import Control
 from tidegate.equipment import Equipment
 from tidegate.expiry import Expiry
 from tidegate.front import Front, Inside
+from tidegate.habit_book import HabitBook
 from tidegate.host_limits import HostLimits, levels_of
 from tidegate.lease_book import LeaseBook
 from tidegate.lease_key import LeaseKey
@@ -191,7 +193,9 @@ def build(
 
 def autoscaling_on(ground: Ground) -> Autoscaling:
     registry, events, clock = ground.registry, ground.events, ground.clock
-    scaler = Scaler(registry, events, clock, ground.wall, AutoscalerMetrics(ground.collectors))
+    habits = Habits(clock, ground.wall, HabitBook(ground.state))
+    metrics = AutoscalerMetrics(ground.collectors)
+    scaler = Scaler(registry, events, clock, ground.wall, metrics, habits)
     measuring = Measuring(
         registry, ground.usage(), scaler.measured, ground.tasks, events,
         SourceMetrics(ground.collectors), clock, ground.rng,

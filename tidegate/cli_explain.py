@@ -9,6 +9,7 @@ from datetime import datetime
 from tidegate.cli_words import Json, ago, clean, clock, count, moment_in_words, span
 
 OURS = "tidegate"
+_SAME = 2.0  # seconds
 _STEADY = ("ready", "starting", "frozen")
 
 
@@ -19,6 +20,7 @@ def story(explanation: Json, now: datetime) -> list[str]:
         *_section("Seen", _seen(explanation.get("inputs") or {}, _windows(explanation))),
         *_section("Wishes", _wishes(explanation.get("rules") or ())),
         *_section("Limits", _limits(explanation.get("limits") or ())),
+        *_section("Learned", _learned(explanation)),
         *_section("Came of it", _result(explanation)),
         *_section("Next", _next(explanation)),
     ]
@@ -109,6 +111,18 @@ def _limits(limits: Sequence[Json]) -> Iterator[str]:
         yield clean(told)
 
 
+def _learned(explanation: Json) -> Iterator[str]:
+    """Of its silences, for learned sleep."""
+    sleep = explanation.get("sleep") or {}
+    if "habit" not in sleep:
+        return
+    yield clean(sleep["habit"])
+    chance, worth = f"{sleep['chance_now']:.2%}", f"{sleep['worth_from']:.2%}"
+    yield f"the chance of a call just now is {chance}, worth staying awake for from {worth}"
+    if sleep.get("kept_to_the_timeout"):
+        yield "the plain timeout decides: learned sleep has cost as much more as it may"
+
+
 def _result(explanation: Json) -> Iterator[str]:
     if result := explanation.get("result"):
         yield clean(result["says"])
@@ -124,7 +138,10 @@ def _next(explanation: Json) -> Iterator[str]:
     if (step := explanation.get("next_step_down_in")) is not None:
         yield f"the next step down comes in {span(step)} if no request comes"
     if (change := explanation.get("next_change_in")) is not None:
-        yield f"a schedule begins or ends in {span(change)}"
+        wake = (explanation.get("sleep") or {}).get("next_wake_in")
+        is_wake = wake is not None and abs(wake - change) < _SAME
+        what = "it is woken, before a call," if is_wake else "a schedule begins or ends"
+        yield f"{what} in {span(change)}"
     if (idle := explanation.get("idle_seconds")) is not None:
         yield f"the last activity was {span(idle)} ago"
 

@@ -132,10 +132,10 @@ def test_even_the_first_decision_of_a_panic_is_no_way_down() -> None:
 def test_nothing_is_taken_back_that_chance_would_soon_ask_for_again() -> None:
     decider = Decider(scaling())
     for tick in range(60):
-        lately = 10.0 + (tick % 5 - 2)  # 8, 9, 10, 11, 12: the usual swing is 2
+        lately = 10.0 + 3 * (tick % 5 - 2)  # 4, 7, 10, 13, 16: the usual swing is 6
         decision = decider.decide(seen(10, lately, ready=2, desired=2), 2.0 * tick)
     assert (decision.replicas, decision.limits[-1].limit) == (2, "noise")
-    assert decision.limits[-1].reason == "a load of 1 replicas that moves by 1.2 needs 2"
+    assert decision.limits[-1].reason == "a load of 1 replicas that moves by 1.1 needs 2"
     quiet = [
         decider.decide(seen(10, 10, ready=2, desired=2), at).replicas for at in range(120, 240)
     ]

@@ -70,7 +70,7 @@ def test_initial_is_held_for_a_stable_window() -> None:
     policy = woken(Scaling(initial=4, idle=Idle(stop_after=None)))
     assert [(at, decision.replicas) for at, decision in walk(policy, 70.0, load=1.0).items()] == [
         (60.0, 2),
-        (62.0, 1),
+        (61.0, 1),
     ]
 
 
@@ -87,10 +87,10 @@ def test_a_burst_on_a_sleeping_service_starts_no_herd() -> None:
 
 def test_steady_load_gets_what_it_needs_and_idles_away_exactly() -> None:
     policy = woken(Scaling())
-    up = walk(policy, 600.0, load=42.0)
+    up = walk(policy, 600.0, load=46.0)
     assert policy.replicas == 5
     assert max(decision.replicas for decision in up.values()) == 5
-    policy.record(report(600.5, 42, span=0.5, in_flight=0))
+    policy.record(report(600.5, 46, span=0.5, in_flight=0))
     down = walk(policy, 1000.0, start=600.5)
     assert (max(down), policy.replicas) == (660.5, 0)
     assert down[660.5].mode is Mode.IDLE
@@ -292,7 +292,7 @@ def test_zero_is_reached_only_by_the_ladder_and_looks_lie_ahead(
 
 
 def test_ticks_of_all_services_fall_together() -> None:
-    looks = {woken(Scaling(), now).next_look(now) for now in (10.0, 10.4, 11.9)}
+    looks = {woken(Scaling(), now).next_look(now) for now in (10.0, 10.4, 10.9)}
     assert looks == {10.0 + TICK}
 
 
@@ -326,6 +326,8 @@ def test_the_cheap_way_to_decide_changes_nothing(
 ) -> None:
     """Beside a policy that decides at length each time: the same numbers, modes and looks."""
     brief, long = woken(rules), woken(rules)
+    for policy in (brief, long):
+        policy.serve(0.0)
     now, ready = 0, 1
     for seconds, load, wobble in story:
         for _ in range(seconds):
@@ -351,6 +353,7 @@ def test_the_cheap_way_to_decide_changes_nothing(
 
 def test_a_load_that_only_wobbles_is_decided_the_cheap_way() -> None:
     policy, cheap = woken(Scaling(max=100)), 0
+    policy.serve(0.0)
     for now in range(1, 601):
         policy.record(report(float(now), 45.0 + 3 * math.sin(now), requests=40))
         if now % 2 == 0:

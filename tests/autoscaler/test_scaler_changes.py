@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from autoscaler.active import Active
+from autoscaler.habits import Habits
 from cluster.model import Desired, Mode
 from tests.support.scaling_facts import replica, report, service
 from tests.support.scaling_plane import Plane, in_time, settled, with_loop
@@ -36,7 +37,8 @@ def test_a_default_that_is_written_down_is_taken_over() -> None:
     """Where nothing is written, kpa, hpa and ray have numbers of their own."""
 
     async def steps() -> None:
-        active = Active(Plane().registry)
+        plane = Plane()
+        active = Active(plane.registry, Habits(plane.loop.time, plane.loop.time))
         active.begin(service(policy="ray"))
         assert list(active.configure({"web": service(policy="ray")})) == []
         for written in ({"down_delay": "0s"}, {}):

@@ -51,7 +51,7 @@ def test_what_a_floor_keeps_may_work_without_requests() -> None:
                 await asyncio.sleep(10)
 
         await with_loop(plane, busy_since_half_past_eleven())
-        assert plane.wanted == [(0.0, 0), (ELEVEN, 1), (ELEVEN + 1802, 3)]
+        assert plane.wanted == [(0.0, 0), (ELEVEN, 1), (ELEVEN + 1801, 3)]
 
     in_time(steps)
 

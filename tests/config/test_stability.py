@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from autoscaler import decider
+from autoscaler import decider, kpa
 from config import checks, stability
 from config.errors import ConfigError
 from config.rules import MemoryRule
@@ -19,10 +19,10 @@ NIGHT = {"schedule": "0 19 * * *", "until": "0 5 * * *"}
 SLOW = {"startup": {"deadline": "5m"}}
 CASES: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
     "window below the tick": (
-        {"scaling": {"panic_window": "1s"}},
+        {"scaling": {"policy": "kpa", "panic_window": "1s"}},
         "scaling.panic_window: 1s is shorter than the 2s from one decision to the next, so load in "
         "between is not seen: set it to 2s or more",
-        {"scaling": {"panic_window": "2s"}},
+        {"scaling": {"policy": "kpa", "panic_window": "2s"}},
     ),
     "equal windows": (
         {"scaling": {"panic_window": "60s"}},
@@ -75,6 +75,23 @@ CASES: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
         "scaling.idle.remove_after: has no effect while idle.stop_after is null: nothing is ever "
         "stopped; set that, or remove this",
         {"scaling": {"idle": {"stop_after": "1m", "remove_after": "1h"}}},
+    ),
+    "learned sleep of another policy": (
+        {"scaling": {"policy": "hpa", "idle": {"policy": "learned"}}},
+        "scaling.idle.policy: has no effect with policy hpa: use policy tidegate and a stop_after, "
+        "or use timeout",
+        {"scaling": {"idle": {"policy": "learned"}}},
+    ),
+    "learned sleep that never comes": (
+        {"scaling": {"idle": {"policy": "learned", "stop_after": None}}},
+        "scaling.idle.policy: has no effect while stop_after is null: use policy tidegate and a "
+        "stop_after, or use timeout",
+        {"scaling": {"idle": {"policy": "learned", "stop_after": "10m"}}},
+    ),
+    "a cost that nobody reads": (
+        {"scaling": {"idle": {"wake_cost": 10}}},
+        "scaling.idle.wake_cost: has no effect with policy timeout: use learned, or remove it",
+        {"scaling": {"idle": {"policy": "learned", "wake_cost": 10}}},
     ),
     "stopped before it was started": (
         {"health": SLOW, "queue": {"timeout": "5m"}},
@@ -167,7 +184,7 @@ def test_endpoints_are_not_scaled() -> None:
 
 
 def test_the_time_between_decisions_is_the_autoscalers() -> None:
-    assert stability.DECIDED_EVERY == decider.TICK
+    assert stability.DECIDED_EVERY == {"tidegate": decider.TICK, "kpa": kpa.TICK}
 
 
 def test_memory_is_an_error_without_its_limit() -> None:
@@ -211,7 +228,7 @@ services:
   web:
     command: app
     scaling:
-      panic_window: 1s
+      panic_window: 60s
   api: {command: app}
 """
 
@@ -220,7 +237,7 @@ def test_a_warning_has_its_line_and_one_of_the_defaults_is_said_once() -> None:
     settings = parse(UNWISE, Path("t.yaml"))
     assert [line.partition(" is ")[0] for line in settings.warnings] == [
         "t.yaml:2: warning: defaults.concurrency: 1",
-        "t.yaml:7: warning: services.web.scaling.panic_window: 1s",
+        "t.yaml:7: warning: services.web.scaling.panic_window: 1m",
     ]
 
 

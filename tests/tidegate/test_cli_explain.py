@@ -149,3 +149,25 @@ def test_limits_and_schedules_are_told_once() -> None:
 def test_a_wish_for_nothing_wins_nothing() -> None:
     rules = [{"rule": rule, "wish": 0, "reason": "no load"} for rule in ("concurrency", "rps")]
     assert not any("the largest" in line for line in explained(rules=rules))
+
+
+SLEEP = {
+    "habit": "called every 15m in 98% of 40 times, next expected 12:45:00 UTC (94.1%)",
+    "chance_now": 0.0004,
+    "worth_from": 0.0033,
+    "kept_to_the_timeout": False,
+    "next_wake_in": 300.0,
+}
+
+
+def test_what_learned_sleep_knows_is_told() -> None:
+    lines = explained(sleep=SLEEP, next_change_in=300.0)
+    assert "  called every 15m in 98% of 40 times, next expected 12:45:00 UTC (94.1%)" in lines
+    assert "  the chance of a call just now is 0.04%, worth staying awake for from 0.33%" in lines
+    assert "  it is woken, before a call, in 5m" in lines
+
+
+def test_a_schedule_before_the_wake_is_told_as_a_schedule() -> None:
+    lines = explained(sleep={**SLEEP, "kept_to_the_timeout": True}, next_change_in=60.0)
+    assert "  a schedule begins or ends in 1m" in lines
+    assert any("the plain timeout decides" in line for line in lines)

@@ -1,0 +1,118 @@
+"""What was learned of the silences of all services, and what follows for each of them.
+
+Pure. The same object decides in production and in the replay of traces. It only knows the past: a
+silence is counted bin by bin as it gets older, and a call when it comes.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from autoscaler import grid
+from autoscaler.foresight import Silence, Verdict
+from autoscaler.habit import Habit
+from autoscaler.kin import Kin
+from autoscaler.ledger import Prices
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Awake from then until then, both in seconds after the last call; with the bin that is the
+    likeliest to be called in."""
+
+    begin: float
+    end: float
+    likeliest: Verdict | None
+
+
+@dataclass(slots=True)
+class _Open:
+    silence: Silence
+    prices: Prices
+    since: float
+
+
+class Learner:
+    """Moments are seconds of one clock, which never goes back."""
+
+    def __init__(self) -> None:
+        self.kin = Kin()
+        self.habits: dict[str, Habit] = {}
+        self._open: dict[str, _Open] = {}
+
+    def silent(self, service: str, prices: Prices, since: float, place: int = 0) -> None:
+        """Nothing is in flight any more; the silence so far, if any, is over or never was."""
+        habit = self.habits.setdefault(service, Habit())
+        if habit.calls == 0:
+            habit.called(None)
+        self._open[service] = _Open(Silence(habit, prices, place), prices, since)
+
+    def resumed(self, service: str, prices: Prices, since: float, now: float) -> None:
+        """A silence that an earlier process has known and counted until about now."""
+        self._open[service] = _Open(Silence(self.habits[service], prices), prices, since)
+        silence, place = self._open[service].silence, grid.bin_of(now - since)
+        while silence.verdict.place < place:
+            silence.ahead(self.kin)
+
+    def called(self, service: str, now: float) -> None:
+        """Its silence ends. Nothing happens when it has none."""
+        known = self._open.get(service)
+        if known is None:
+            return
+        verdict = self.verdict(service, now)
+        del self._open[service]
+        habit, age = self.habits[service], max(0.0, now - known.since)
+        inside = age - grid.STARTS[verdict.place] if verdict.awake else 0.0
+        habit.excess = known.prices.settled(
+            habit.excess, known.silence.idled + inside, age, woken=not verdict.awake
+        )
+        self.kin.saw(habit.calls, verdict.place, called=True)
+        habit.called(verdict.place)
+
+    def verdict(self, service: str, now: float) -> Verdict:
+        """About the bin that its silence is in. Raises KeyError when it has none."""
+        known = self._open[service]
+        place = grid.bin_of(now - known.since)
+        silence = known.silence
+        while silence.verdict.place < place or silence.verdict.place < 0:
+            if silence.verdict.place >= 0:
+                self.kin.saw(self.habits[service].calls, silence.verdict.place, called=False)
+            silence.ahead(self.kin)
+        return silence.verdict
+
+    def since(self, service: str) -> float | None:
+        """When it was called last; None: it is not known, or it is in use."""
+        known = self._open.get(service)
+        return known.since if known else None
+
+    def is_silent(self, service: str) -> bool:
+        return service in self._open
+
+    def advance(self, now: float) -> None:
+        """Counts all silences up to now."""
+        for service in self._open:
+            self.verdict(service, now)
+
+    def spans(self, service: str, now: float) -> Iterator[Span]:
+        """When it is to be awake from now on if nobody calls, as far as is known now."""
+        self.verdict(service, now)
+        silence = self._open[service].silence.copy()
+        first = last = best = silence.verdict
+        while True:
+            if silence.verdict.awake:
+                if not last.awake or first is last is silence.verdict:
+                    first = best = silence.verdict
+                if silence.verdict.chance >= best.chance:
+                    best = silence.verdict
+            elif last.awake:
+                yield Span(grid.STARTS[first.place], last.until, best)
+            last = silence.verdict
+            if last.place == grid.LAST:
+                break
+            silence.ahead(self.kin)
+        if last.awake:
+            yield Span(grid.STARTS[first.place], math.inf, best)
+
+    def forget(self, service: str) -> None:
+        self._open.pop(service, None)
+        self.habits.pop(service, None)
