@@ -43,7 +43,8 @@ def recorded(
 ) -> Path:
     path = folder / schema.NAME
     writer = Writer(path, 7 * 86400.0, 200 << 20)
-    writer.append(Batch([(NOON + at, *rest) for at, *rest in seconds], list(starts), list(memory)))
+    rows = [(NOON + at, service, one) for at, service, one in seconds]
+    writer.append(Batch(rows, list(starts), list(memory)))
     writer.finish(NOON + 600.0)
     writer.close()
     return path
