@@ -40,7 +40,8 @@ CsvTo = Annotated[
     ),
 ]
 PicturesTo = Annotated[
-    Path | None, typer.Option("--pictures", metavar="DIR", help="Needs tidegate[pictures].")
+    Path | None,
+    typer.Option("--pictures", metavar="DIR", help="Drawn by matplotlib, which is an extra."),
 ]
 
 

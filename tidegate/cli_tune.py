@@ -65,7 +65,7 @@ def tune(
     Exit code 0 also when the present rules are best: that is an answer.
     """
     from simulation.report import Prices
-    from tidegate import cli_tuning
+    from tidegate import cli_tuned, cli_tuning
     from tidegate.cli_given import Given
 
     asked = Given(
@@ -80,7 +80,7 @@ def tune(
         typer.echo(f"warning: {warning}", err=True)
     tuned = cli_tuning.run(session, jobs)
     if as_json:
-        cli_tuning.print_as_json(session, tuned)
+        cli_tuned.print_as_json(session, tuned)
     else:
-        cli_tuning.print_report(session, tuned)
-    cli_tuning.write(session, tuned, out, as_json)
+        cli_tuned.print_report(session, tuned)
+    cli_tuned.write(session, tuned, out, as_json)
