@@ -8,7 +8,9 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-FLAT_PACKAGES = ("admin", "gateway", "autoscaler", "health", "runtimes", "cluster", "config")
+FLAT_PACKAGES = (
+    "admin", "gateway", "autoscaler", "health", "runtimes", "recording", "cluster", "config",
+)  # fmt: skip
 
 
 class FlatPackages(BuildHookInterface[Any]):

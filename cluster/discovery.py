@@ -115,17 +115,24 @@ class Discovery:
         try:
             async for hint in self._runtime.watch():
                 if hint.ended is not None:
-                    self._withhold(hint.ended)
+                    self._has_ended(hint.ended, hint.exit)
                 self._hint.set()
         except RuntimeFailure as failure:
             self._engine_is(False, failure.message)
 
-    def _withhold(self, instance: str) -> None:
-        """Until the next look has told how it ended, or that it runs again."""
+    def _has_ended(self, instance: str, exit: Exit | None) -> None:
+        """Noted at once where it is known how: a list would be late by what the engine takes."""
         for replica in self._known_replicas().values():
             if replica.instance == instance:
-                self._withheld.add(replica.id)
-                self._registry.withhold(replica.id, True)
+                if exit is not None:
+                    self._note_end(replica.id, exit)
+                else:
+                    self._withhold(replica.id)
+
+    def _withhold(self, replica: str) -> None:
+        """Until the next look has told how it ended, or that it runs again."""
+        self._withheld.add(replica)
+        self._registry.withhold(replica, True)
 
     async def _reconnect(self) -> None:
         try:
@@ -172,7 +179,7 @@ class Discovery:
         stopped = {one.id for one in before.values() if one.state is State.STOPPED}
         for instance in instances:
             if instance.status is InstanceStatus.EXITED and instance.replica not in stopped:
-                self._note_end(instance)
+                self._note_end(instance.replica, instance.exit or Exit())
                 continue
             if instance.status is InstanceStatus.RUNNING:
                 self._registry.note_health(instance.replica, instance.id, instance.health)
@@ -223,18 +230,17 @@ class Discovery:
         else:
             self._registry.advance(former.id, Event.EXITED, "it is gone", self._clock())
 
-    def _note_end(self, instance: Instance) -> None:
-        known = self._registry.replica(instance.replica)
+    def _note_end(self, replica: str, end: Exit) -> None:
+        known = self._registry.replica(replica)
         if known is None or not may(known.state, Event.EXITED):
             return
-        end = instance.exit or Exit()
         if end.code == 0 and self._registry.is_one_shot(known.service):
             self._complete(known)
             return
-        self._failures.why(instance.replica, "out-of-memory" if end.oom else "", end.message)
+        self._failures.why(replica, "out-of-memory" if end.oom else "", end.message)
         if end.was_killed:
-            self._failures.was_killed(instance.replica)
-        self._registry.advance(instance.replica, Event.EXITED, end.cause, self._clock())
+            self._failures.was_killed(replica)
+        self._registry.advance(replica, Event.EXITED, end.cause, self._clock())
 
     def _complete(self, replica: Replica) -> None:
         if not may(replica.state, Event.COMPLETED):

@@ -59,6 +59,25 @@ class Served:
 
 
 @dataclass(frozen=True, slots=True)
+class Recorded:
+    """What is recorded of a service beside its load, during the span of a report.
+
+    `occupied`, of answers that are complete and no failures: from when a request was sent to the
+    end of its answer. Their sizes are counted in cluster/sizes.py, bodies alone, in both ways as
+    they came; their sums in bytes. `failures` are tries that failed at a replica: answers 500 to
+    599, and none. `cold_waits`: from arrival to a free place, of those that waited for a wake.
+    """
+
+    failures: int = 0
+    occupied: Sparse = ()
+    request_sizes: Sparse = ()
+    answer_sizes: Sparse = ()
+    request_bytes: int = 0
+    answer_bytes: int = 0
+    cold_waits: Sparse = ()
+
+
+@dataclass(frozen=True, slots=True)
 class LoadReport:
     """What one gateway saw of one service during the `span` seconds that end at `at` (loop time).
 
@@ -72,7 +91,8 @@ class LoadReport:
     The times are counted in cluster/buckets.py, and only told where a rule needs them. Latencies:
     from a request's arrival to the first byte of its answer, without those that waited for a wake
     and without answers of the gateway's own. Service times: from when it was sent to a replica.
-    Waits: from arrival to a free place, in vain too. `served` is told where replicas are compared.
+    Waits: from arrival to a free place, in vain too. `served` is told where replicas are compared,
+    `recorded` of services with `record: true`.
     """
 
     service: str
@@ -91,6 +111,7 @@ class LoadReport:
     service_times: Sparse = ()
     waits: Sparse = ()
     served: tuple[Served, ...] = ()
+    recorded: Recorded | None = None
 
     @property
     def keeping_awake(self) -> int:

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
-from cluster.model import Instance, Usage
+from cluster.model import Exit, Instance, Usage
 from cluster.workload import Workload
 
 
@@ -53,11 +53,12 @@ class LogLine:
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """Something changed: look again. `service` None: anything may have. `ended` is an instance of
-    which the engine says that it has just ended."""
+    """Something changed: look again. `service` None: anything may have. `ended` is an instance
+    that has just ended, and `exit` says how, where that is known for sure already."""
 
     service: str | None = None
     ended: str | None = field(default=None, compare=False)
+    exit: Exit | None = field(default=None, compare=False)
 
 
 class Runtime(Protocol):

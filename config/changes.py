@@ -17,13 +17,14 @@ _OUTSIDE_SERVICES = (
     "runtime",
     "docker",
     "host",
+    "recording",
     "gateway",
     "admin",
 )
 _TOKEN = "admin.token_file"
 # What is taken over while it runs; everything else out there is read once, at the start.
 _LIVE = re.compile(
-    r"(?:host|gateway\.(?:limits|trusted_proxies|access_log|tls\[\d+\]\.certificates))(?![a-z_])"
+    r"(?:host|recording|gateway\.(?:limits|trusted_proxies|access_log|tls\[\d+\]\.certificates))(?![a-z_])"
     rf"|{re.escape(_TOKEN)}\Z"
 )
 

@@ -22,7 +22,7 @@ from config.unsupported import refused
 from config.wording import UNKNOWN_KEY, explain, shown
 
 M = TypeVar("M", bound=Model)
-_SECTIONS = ("gateway", "admin", "host", "defaults", "services")
+_SECTIONS = ("gateway", "admin", "host", "recording", "defaults", "services")
 _LARGEST = 100
 _NAME = 'must be made of a-z, 0-9 and "-" (neither first nor last), at most 63 of them'
 

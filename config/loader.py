@@ -104,6 +104,7 @@ def _settings(meaning: Meaning, file: Path, disk: Disk, environ: Mapping[str, st
         runtime=runtime_of(written.runtime),
         docker=written.runtime.docker or Docker(),
         host=written.host,
+        recording=written.recording,
         services=meaning.services,
     )
 

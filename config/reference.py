@@ -41,6 +41,7 @@ _SECTIONS = {
     "Admin": "admin",
     "Docker": "runtime.docker",
     "Host": "host",
+    "Recording": "recording",
     "Service": "services.NAME, defaults",
     "Secret": "secrets[]",
     "Resources": "resources",

@@ -154,6 +154,11 @@ class Service(Model):
         None, description="Services of one group wake together, and sleep when none is used."
     )
     health: Health = Field(Health(), description="Probes and ejection.")
+    record: Flag = Field(
+        False,
+        description="Keep arrivals per second, service times and sizes, for `tidegate record` and "
+        "`tidegate simulate`; see `recording`.",
+    )
     drain: Duration = Field(30.0, description="How long requests in flight may finish.")
     stop_grace: Duration = Field(10.0, description="From SIGTERM to SIGKILL.")
     priority: Count = Field(
@@ -162,3 +167,8 @@ class Service(Model):
         "put to sleep for those of a lower one.",
     )
     rollout: Rollout = Field(Rollout(), description="How a new revision replaces the old one.")
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether somebody needs to know how long requests take."""
+        return self.scaling.is_timed or self.record

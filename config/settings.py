@@ -30,8 +30,10 @@ from config.service import Service
 from config.units import (
     MEMORY_SCHEMA,
     Duration,
+    Positive,
     Size,
     format_ratio,
+    format_size,
     parse_ratio,
     parse_size,
 )
@@ -214,6 +216,24 @@ class Host(Model):
     )
 
 
+def _room(size: int) -> int:
+    """For a day or so of one busy service."""
+    if size < 1024 * 1024:
+        raise ValueError(f"must be at least 1MiB, got {format_size(size)}")
+    return size
+
+
+class Recording(Model):
+    """What is kept of services with `record: true`, in recording.sqlite in the state folder."""
+
+    keep: Positive = Field(168.0 * 3600, description="What is older is deleted.")
+    size: Annotated[Size, AfterValidator(_room)] = Field(
+        200 * 1024 * 1024,
+        description="Bytes on disk, at least 1MiB. When it is full, the oldest goes: single "
+        "seconds before minutes.",
+    )
+
+
 def _owner(name: str) -> str:
     if not OWNER.fullmatch(name):
         raise ValueError(
@@ -244,6 +264,9 @@ class File(Model):
     )
     runtime: Runtime = Field(Runtime(), description="What runs replicas.")
     host: Host = Field(Host(), description="What replicas may ask of the machine.")
+    recording: Recording = Field(
+        Recording(), description="How much is kept of services with `record: true`."
+    )
     defaults: dict[str, Any] = Field({}, description="Any key of a service, for all of them.")
     services: dict[str, Any] = Field({}, description="What is routed to, by name.")
 
@@ -262,5 +285,6 @@ class Settings(Model):
     runtime: str = "process"
     docker: Docker = Docker()
     host: Host = Host()
+    recording: Recording = Recording()
     services: dict[str, Service]
     warnings: tuple[str, ...] = Field((), exclude=True)

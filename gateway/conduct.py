@@ -1,6 +1,7 @@
 """How each replica answers, for whoever compares it with its siblings.
 
-Pure. Nothing is counted unless a service asks for it; then two additions a request. A request that
+Pure. Nothing is counted unless a service asks for it; then two additions a request. A service that
+is recorded counts its answers here too. A request that
 was given up counts with the time it had waited: a replica that all clients run away from would
 otherwise look like one that nobody asks. How fast a failure came says nothing.
 """
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from cluster.buckets import EDGES, Sparse
 from cluster.messages import OutcomeKind, Served
+from gateway.account import uploaded
 from gateway.phase import Phase
 
 if TYPE_CHECKING:
@@ -56,6 +58,8 @@ def answered(exchange: "Exchange", slot: "Slot", now: float) -> None:
         conduct.answers += 1
         if exchange.phase is _AWAITING:
             conduct.times[bisect_left(EDGES, now - exchange.sent_at)] += 1
+    if slot.account is not None:
+        slot.account.answered(now - exchange.sent_at, uploaded(exchange), exchange.sent)
     if slot.failed:
         exchange.client.context.tell(exchange.destination, slot, OutcomeKind.OK)
 

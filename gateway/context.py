@@ -180,6 +180,7 @@ class Context:
                 service_times=times.service_times,
                 waits=times.waits,
                 served=destination.dispatcher.served() if destination.service.compared else (),
+                recorded=destination.recorded(),
             )
         )
 

@@ -8,7 +8,8 @@ import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cluster.messages import EndpointSnapshot
+from cluster.messages import EndpointSnapshot, Recorded
+from gateway.account import Account
 from gateway.dispatch import Dispatcher
 from gateway.door import Door
 from gateway.held import Held
@@ -37,9 +38,9 @@ class Destination:
     """One service in use."""
 
     __slots__ = (
-        "_everyone", "budget", "connect_timeout", "counters", "dispatcher", "door", "is_measured",
-        "name", "queue_timeout", "removed", "reporting", "response_timeout", "service", "snapshot",
-        "woken_at",
+        "_everyone", "account", "budget", "connect_timeout", "counters", "dispatcher", "door",
+        "is_measured", "name", "queue_timeout", "removed", "reporting", "response_timeout",
+        "service", "snapshot", "woken_at",
     )  # fmt: skip
 
     def __init__(
@@ -53,6 +54,7 @@ class Destination:
         self.name = service.name
         self.dispatcher: Dispatcher[Exchange] = Dispatcher(rng, held)
         self.counters = Counters(now)
+        self.account: Account | None = None  # of what is recorded, if so
         self.budget = Budget(now)
         self.snapshot: EndpointSnapshot | None = None
         self.woken_at = -math.inf
@@ -65,6 +67,8 @@ class Destination:
     def configure(self, service: Routed) -> None:
         if service.timed:
             self.counters.times()  # what was before it was asked for is not told
+        if service.record != (self.account is not None):
+            self.account = Account(self.counters.wake_wait.buckets) if service.record else None
         self.service = service
         self.is_measured = service.timed or service.compared
         timeouts = service.timeouts
@@ -77,6 +81,7 @@ class Destination:
             balance=service.balance,
             slow_start=service.slow_start,
             compared=service.compared,
+            account=self.account,
         )
         if service.sleeping is not None or self.door is not None:
             self.door = self.door or Door()
@@ -84,6 +89,12 @@ class Destination:
         if self._everyone is not None:
             everyone = self._everyone
             self.dispatcher.share(everyone.peers(service.name), everyone.queue(service.name))
+
+    def recorded(self) -> Recorded | None:
+        """Since the last call; None: nothing is recorded."""
+        if self.account is None:
+            return None
+        return self.account.take(self.counters.wake_wait.buckets)
 
     def may_wake(self, now: float) -> bool:
         """Whether a wake is due: a herd sends one, later requests repeat it each second."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from cluster.messages import Endpoint, Served
 from config.service import Balance
 from gateway import problems
+from gateway.account import Account
 from gateway.balancer import Draws, picker
 from gateway.conduct import Conduct
 from gateway.held import Held
@@ -35,7 +36,8 @@ class Slot:
     will not come back.
 
     `held` of what is in flight has one of the `tokens`: all of it, or nothing without a limit.
-    `is_heeded`: a good answer is news, because it `failed` before or its `conduct` is counted.
+    `is_heeded`: a good answer is news, because it `failed` before or its `conduct` is counted or
+    its service is recorded, in `account`.
     """
 
     endpoint: Endpoint
@@ -47,6 +49,7 @@ class Slot:
     failed: bool = False
     is_heeded: bool = False
     conduct: Conduct | None = None
+    account: Account | None = None
     connecting: "dict[Upstream, None]" = field(default_factory=dict)
     open: int = 0  # connections to it
     idle: "list[Upstream]" = field(default_factory=list)
@@ -64,16 +67,34 @@ class Slot:
         for one in reversed(later):
             parked.move_to_end(one)
 
+    def vacate(self) -> None:
+        """The token of one whose answer was read whole is given back; `release` follows. It comes
+        before the last byte is sent: the client's next request may reach a peer at once."""
+        if self.tokens is not None and self.held:
+            self.held -= 1
+            self.tokens.give()
+
     def has_failed(self, failed: bool) -> None:
         self.failed = failed
-        self.is_heeded = failed or self.conduct is not None
         if failed and self.conduct is not None:
             self.conduct.failures += 1
+        if failed and self.account is not None:
+            self.account.failures += 1
+        self._heed()
 
     def compare(self, compared: bool) -> None:
         """Whether its conduct is counted, anew from now on."""
         self.conduct = Conduct() if compared else None
-        self.is_heeded = self.failed or compared
+        self._heed()
+
+    def record(self, account: Account | None) -> None:
+        """Where its answers are recorded, if so."""
+        self.account = account
+        self._heed()
+
+    def _heed(self) -> None:
+        counted = self.conduct is not None or self.account is not None
+        self.is_heeded = self.failed or counted
 
     def __repr__(self) -> str:
         leaving = " leaving" if self.leaving else ""
@@ -84,8 +105,9 @@ class Dispatcher(Generic[W]):
     """Endpoints, their counts, and the queue of one service."""
 
     __slots__ = (
-        "_balance", "_compared", "_everywhere", "_held", "_leaving", "_open", "_peers", "_pick",
-        "_rng", "_slow_start", "_told", "concurrency", "full", "queue_size", "slots", "waiting",
+        "_account", "_balance", "_compared", "_everywhere", "_held", "_leaving", "_open", "_peers",
+        "_pick", "_rng", "_slow_start", "_told", "concurrency", "full", "queue_size", "slots",
+        "waiting",
     )  # fmt: skip
 
     def __init__(self, rng: Draws, held: Held | None = None) -> None:
@@ -99,6 +121,7 @@ class Dispatcher(Generic[W]):
         self._pick: Callable[[Sequence[Slot], int], int] = self._slow_start.pick
         self._leaving: dict[str, Slot] = {}
         self._compared = False
+        self._account: Account | None = None
         self.concurrency = 0
         self.queue_size = 0
         self.slots: list[Slot] = []
@@ -115,9 +138,10 @@ class Dispatcher(Generic[W]):
         balance: Balance,
         slow_start: float = 0.0,
         compared: bool = False,
+        account: Account | None = None,
     ) -> None:
         """`concurrency` 0 is no limit; `slow_start` in seconds, 0 is none. `compared`: the conduct
-        of each endpoint is counted."""
+        of each endpoint is counted. `account`: where their answers are recorded, if so."""
         self.concurrency = concurrency
         self.queue_size = queue_size
         self._slow_start.seconds = slow_start
@@ -125,6 +149,10 @@ class Dispatcher(Generic[W]):
             self._compared = compared
             for slot in (*self.slots, *self._leaving.values()):
                 slot.compare(compared)
+        if account is not self._account:
+            self._account = account
+            for slot in (*self.slots, *self._leaving.values()):
+                slot.record(account)
         if balance != self._balance:
             self._balance = balance
             is_plain = self._pick is self._slow_start.pick
@@ -346,12 +374,15 @@ class Dispatcher(Generic[W]):
             back.leaving = back.draining = False
             back.endpoint = endpoint
             back.compare(self._compared)
+            back.record(self._account)
             return back
         self._leaving.pop(endpoint.replica, None)
         peers = self._peers
         made = Slot(endpoint, peers.tokens(endpoint.replica) if peers is not None else None)
         if self._compared:
             made.compare(compared=True)
+        if self._account is not None:
+            made.record(self._account)
         return made
 
 

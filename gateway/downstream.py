@@ -38,7 +38,7 @@ class Downstream(asyncio.Protocol):
     __slots__ = (
         "_body_limit", "_bulk", "_drips", "_former", "_held", "_later", "_lingered",
         "_listener", "_paused", "_scanned", "_serving", "_unread", "body", "context", "deadline",
-        "exchange", "keep_alive", "peer", "saw_eof", "transport", "writable",
+        "exchange", "keep_alive", "peer", "received", "saw_eof", "transport", "writable",
     )  # fmt: skip
 
     transport: asyncio.Transport
@@ -52,6 +52,7 @@ class Downstream(asyncio.Protocol):
         self.keep_alive = True
         self.writable = True
         self.saw_eof = False
+        self.received = 0  # bytes of the last body that was complete
         self._listener = listener
         self._drips: Drips | None = None
         self._former: Request | None = None
@@ -200,7 +201,7 @@ class Downstream(asyncio.Protocol):
             raise Malformed(413, "body-too-large", problems.BODY_TOO_LARGE.detail)
         self._held = body.rest
         if body.done:
-            self.body = None
+            self.body, self.received = None, body.size
         elif not self._bulk and is_worth_it(length, len(self.context.connections)):
             self._bulk = True
             self.transport.set_protocol(BulkReader(self, self.context.read_buffer))
@@ -217,7 +218,7 @@ class Downstream(asyncio.Protocol):
             recovery.refuse_body(exchange, problems.BODY_TOO_LARGE)
             return
         if body.done:
-            self.body = None
+            self.body, self.received = None, body.size
             self._later = body.rest
         exchange.upload(passed)
 

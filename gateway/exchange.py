@@ -237,6 +237,8 @@ class Exchange:
         # RFC 9110 §8.6: HEAD and 304 keep the framing of what they describe, 204 has none.
         if response.status == 204 or (response.length == CHUNKED and not self.request.minor):
             head = response.line + unframed(response.forward)
+        if (slot := self.slot) is not None and slot.tokens is not None:
+            slot.vacate()
         self._send(response, head, body)
         self.sent = len(body)
         self.answered()
@@ -312,13 +314,6 @@ class Exchange:
         if not self.client.writable:
             idle = self.client.context.limits.idle_timeout
         self.client.deadline = self.client.context.loop.time() + idle if idle else math.inf
-
-    def renew_deadline(self, now: float) -> None:
-        """Something has moved: the silence begins anew."""
-        if self.phase is Phase.AWAITING:
-            self.client.deadline = now + self.patience()
-        else:
-            self.stream_deadline()
 
     # What ends it early
 

@@ -155,6 +155,7 @@ class Gateway:
             await self._emptied()
         finally:
             telling.cancel()
+        self._report_the_rest()
         self._close_upstreams()
         if context.tasks:
             await asyncio.wait(context.tasks)
@@ -235,9 +236,13 @@ class Gateway:
         if route is None:
             return Route(service)
         route.service = service
-        if route.destination is not None:
-            route.destination.configure(service)
-            self._context.admit(route.destination)
+        destination = route.destination
+        if destination is not None:
+            if destination.service.record != service.record:
+                # What was until now is told as it was asked for.
+                self._context.report(destination, self._context.loop.time())
+            destination.configure(service)
+            self._context.admit(destination)
         return route
 
     def _remove(self, route: Route) -> None:
@@ -321,6 +326,12 @@ class Gateway:
                 continue
             context.emptied.clear()
             await context.emptied.wait()
+
+    def _report_the_rest(self) -> None:
+        """What is recorded is told to the last request."""
+        for destination in list(self._context.sweep.destinations):
+            if destination.account is not None:
+                self._context.report(destination, self._context.loop.time())
 
     def _close_upstreams(self) -> None:
         for destination in list(self._context.sweep.destinations):

@@ -94,7 +94,7 @@ def expired(exchange: "Exchange", now: float) -> None:
     """The deadline of the present phase has passed."""
     if exchange.moved & FOR_DEADLINE:
         exchange.moved &= ~FOR_DEADLINE
-        exchange.renew_deadline(now)
+        _renew_deadline(exchange, now)
         return
     match exchange.phase:
         case Phase.CONNECTING | Phase.QUEUED if exchange.upstream is None:
@@ -114,9 +114,17 @@ def expired(exchange: "Exchange", now: float) -> None:
         case _ if exchange.client.writable:
             cut(exchange, OutcomeKind.TIMEOUT)
         case _ if exchange.client.has_read():
-            exchange.renew_deadline(now)
+            _renew_deadline(exchange, now)
         case _:
             cut(exchange, None)
+
+
+def _renew_deadline(exchange: "Exchange", now: float) -> None:
+    """Something has moved: the silence begins anew."""
+    if exchange.phase is Phase.AWAITING:
+        exchange.client.deadline = now + exchange.patience()
+    else:
+        exchange.stream_deadline()
 
 
 def _stream_lost(exchange: "Exchange", error: Exception | None) -> None:
@@ -124,6 +132,8 @@ def _stream_lost(exchange: "Exchange", error: Exception | None) -> None:
     if not exchange.until_close or error is not None:
         cut(exchange, OutcomeKind.RESET)
         return
+    if exchange.slot is not None:
+        exchange.slot.vacate()
     if exchange.request.minor:
         exchange.client.transport.write(b"0\r\n\r\n")
     now = exchange.client.context.loop.time()

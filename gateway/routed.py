@@ -23,7 +23,8 @@ class Sleeping:
 
 @dataclass(frozen=True, slots=True)
 class Routed:
-    """`timed`: its reports say how long requests took; `compared`: how each replica answered."""
+    """`timed`: its reports say how long requests took; `compared`: how each replica answered;
+    `record`: what is recorded."""
 
     name: str
     hosts: tuple[str, ...]
@@ -37,6 +38,7 @@ class Routed:
     sleeping: Sleeping | None = None
     slow_start: float = 0.0
     compared: bool = False
+    record: bool = False
 
 
 _DERIVED = ("name", "timed", "sleeping", "compared")
@@ -62,7 +64,8 @@ def routed(name: str, service: Service) -> Routed:
         timeouts=service.timeouts,
         retries=service.retries,
         sleeping=_sleeping(service),
-        timed=service.scaling.is_timed,
+        timed=service.is_timed,
+        record=service.record,
         slow_start=service.slow_start,
         compared=service.health.outliers.compares,
     )

@@ -176,6 +176,8 @@ class Upstream(asyncio.Protocol):
         except BadFraming:
             recovery.cut(exchange, OutcomeKind.RESET)
             return
+        if body.done and self.slot.tokens is not None:
+            self.slot.vacate()
         if passed:
             exchange.answer_part(passed)
         if body.done:

@@ -1,7 +1,8 @@
 """Replicas as containers of one Docker engine.
 
 The engine is the truth: what is ours is read back from labels, under one name per replica, so
-nothing is lost when an answer is, or when we are.
+nothing is lost when an answer is, or when we are. Only the end of a container is believed to the
+kernel before the engine tells it.
 """
 
 import asyncio
@@ -11,14 +12,16 @@ from dataclasses import replace
 from typing import Any
 from weakref import WeakValueDictionary
 
-from cluster.model import Instance, InstanceStatus, Usage
+from cluster.model import Exit, Instance, InstanceStatus, Usage
 from cluster.runtime import Capabilities, Hint, LogLine, RuntimeFailure
 from cluster.workload import Workload
 from runtimes.docker_cgroup import usage_of
 from runtimes.docker_connection import connect
+from runtimes.docker_ends import Ends, Held
 from runtimes.docker_engine import Deadlines, Engine
 from runtimes.docker_exec import Commands
 from runtimes.docker_launch import Launch
+from runtimes.docker_news import News, beside
 from runtimes.docker_sightings import Sightings
 from runtimes.docker_spec import container_name, create_spec, networks_of
 from runtimes.docker_streams import Output, events_of, news_of, output_of
@@ -26,6 +29,8 @@ from runtimes.docker_view import inspected, listed, mark_in, used
 from runtimes.labels import OWNER
 
 _STATS_AT_ONCE = 50
+# Seconds until the engine is asked once more for what has ended and still runs by its word.
+_ASK_AGAIN_AFTER = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 _NOT_CONNECTED = "not connected to a Docker engine"
 
 
@@ -59,6 +64,8 @@ class DockerRuntime:
         self._sightings = Sightings()
         self._resuming: set[str] = set()
         self._commands = Commands()
+        self._news = News()
+        self._ends = Ends(self._has_ended)
 
     async def open(self) -> None:
         """The former connection, if any, serves until the new one stands; it stays when it is to
@@ -79,6 +86,7 @@ class DockerRuntime:
     async def close(self) -> None:
         engine, self._connected = self._connected, None
         self._why_not = _NOT_CONNECTED
+        self._ends.close()
         if engine is not None:
             await engine.close()
 
@@ -89,19 +97,25 @@ class DockerRuntime:
             if not self._is_launching(entry)
             and (instance := listed(entry, self._owner, self._publish_on))
         ]
-        seen = await self._completed(found)
-        return [self._unless_resuming(one) for one in seen]
+        seen = [self._unless_resuming(one) for one in await self._completed(found)]
+        running = [
+            one.id
+            for one in seen
+            if one.status is not InstanceStatus.EXITED and not self._is_being_started(one)
+        ]
+        self._ends.seen({one.id for one in seen}, running)
+        return seen
 
     async def watch(self) -> AsyncIterator[Hint]:
         engine = self._engine
         try:
             async with engine.stream("events", events_of(self._owner)) as lines:
-                self._sightings.listens()
-                yield Hint()
-                async for line in lines:
-                    news = news_of(line)
-                    self._sightings.heard(news.id, news.status)
-                    yield news.hint
+                holding = self._ends.hold_others(engine.inspect)
+                with beside(holding, "hold what others have started"):
+                    self._sightings.listens()
+                    yield Hint()
+                    async for hint in self._news.with_events(lines, self._heard):
+                        yield hint
         except RuntimeFailure:
             if engine is self._connected:
                 raise
@@ -150,8 +164,9 @@ class DockerRuntime:
         name = container_name(self._owner, replica)
         others = networks_of(workload, self._network)[1:]
         async with self._alone(name):
-            started = await Launch(self._engine, name, spec, others, self._publish_on).run()
-        self._sightings.runs(started.id)
+            launch = Launch(self._engine, name, spec, others, self._publish_on)
+            started = await launch.run()
+            self._runs(launch.facts)
         return started
 
     async def stop(self, instance: str, grace: float) -> None:
@@ -160,6 +175,7 @@ class DockerRuntime:
             facts = await engine.inspect(instance)
             if mark_in(facts, self._owner) is None:
                 return
+            self._ends.let_go(instance)
             await _end(engine, facts, grace)
             await engine.remove(instance)
         self._commands.forget(instance)
@@ -173,15 +189,18 @@ class DockerRuntime:
 
     async def halt(self, instance: str, grace: float) -> None:
         engine = self._engine
-        await _end(engine, await engine.inspect(instance), grace)
+        facts = await engine.inspect(instance)
+        self._ends.let_go(instance)
+        await _end(engine, facts, grace)
 
     async def resume(self, instance: str) -> Instance:
         engine = self._engine
         self._resuming.add(instance)
         try:
             await self._start_again(instance)
-            self._sightings.runs(instance)
-            found = inspected(await engine.inspect(instance), self._owner, self._publish_on)
+            facts = await engine.inspect(instance)
+            self._runs(facts)
+            found = inspected(facts, self._owner, self._publish_on)
         finally:
             self._resuming.discard(instance)
         if found is None:
@@ -195,6 +214,29 @@ class DockerRuntime:
             # The engine answers 404 for whatever is missing: is it the container itself?
             await self._engine.inspect(instance)
             raise
+
+    def _runs(self, facts: dict[str, Any]) -> None:
+        """We have started it."""
+        self._sightings.runs(facts["Id"])
+        self._ends.starts(facts["Id"])
+        self._ends.hold(facts)
+
+    def _heard(self, line: bytes) -> Hint:
+        """An event of the engine's."""
+        news = news_of(line)
+        self._sightings.heard(news.id, news.status)
+        if news.starts:
+            self._sightings.starts(news.id)
+            self._ends.starts(news.id)
+        return news.hint
+
+    def _has_ended(self, container: Held, exit: Exit | None) -> None:
+        """The kernel says so."""
+        if exit is None:
+            self._sightings.heard(container.id, InstanceStatus.EXITED)
+        else:
+            self._sightings.ends(container.id, exit)
+        self._news.tell(Hint(container.service, container.id, exit))
 
     def _unless_resuming(self, instance: Instance) -> Instance:
         """What is being started again has not ended, whatever the listing still says."""
@@ -225,6 +267,11 @@ class DockerRuntime:
             name.removeprefix("/") in self._launching for name in entry["Names"]
         )
 
+    def _is_being_started(self, instance: Instance) -> bool:
+        """By us: it is inspected in a moment."""
+        name = container_name(self._owner, instance.replica)
+        return name in self._launching or instance.id in self._resuming
+
     async def _completed(self, found: list[Instance]) -> Sequence[Instance]:
         """With an inspection of each one of which the listing alone may not be believed."""
         looks: dict[str, Instance | None] = {}
@@ -239,7 +286,18 @@ class DockerRuntime:
     async def _look(self, id: str, looks: dict[str, Instance | None]) -> None:
         looks[id] = None
         with _unless_gone():
-            looks[id] = inspected(await self._engine.inspect(id), self._owner, self._publish_on)
+            looks[id] = inspected(await self._settled(id), self._owner, self._publish_on)
+
+    async def _settled(self, id: str) -> dict[str, Any]:
+        """An inspection of a container; of one that has ended, when the engine has seen it too."""
+        engine = self._engine
+        facts = await engine.inspect(id)
+        for pause in _ASK_AGAIN_AFTER:
+            if not self._ends.has_ended(facts):
+                break
+            await asyncio.sleep(pause)
+            facts = await engine.inspect(id)
+        return facts
 
     async def _use(self, id: str, found: dict[str, Usage], places: asyncio.Semaphore) -> None:
         async with places:

@@ -1,4 +1,4 @@
-"""What containers of this machine use, read from their control groups.
+"""What containers of this machine use and who is in them, read from their control groups.
 
 The engine takes up to a second for the same numbers: it waits for the next turn of its collector.
 Groups are where the engine makes them by default, with either driver, in either version; what is
@@ -13,6 +13,37 @@ from cluster.model import Usage
 ROOT = Path("/sys/fs/cgroup")
 # By the engine's own driver, and by systemd's.
 _PLACES = ("docker/{id}", "system.slice/docker-{id}.scope")
+_PROC = Path("/proc")
+# By version: its controller's folder, and the file that counts the processes killed for memory.
+_KILLS = (("memory", "memory.oom_control"), ("", "memory.events"))
+
+
+def holds(id: str, pid: int) -> bool:
+    """Whether a process of this machine belongs to that container; False when there is none."""
+    try:
+        return len(id) >= 64 and id in (_PROC / f"{pid}/cgroup").read_text()
+    except OSError:
+        return False
+
+
+def kills_of_all(proc: Path = _PROC) -> int | None:
+    """How many processes of this machine were killed for lack of memory, in whatever group."""
+    try:
+        return _table(proc / "vmstat")["oom_kill"]
+    except (OSError, ValueError, LookupError):
+        return None
+
+
+def out_of_memory(id: str, root: Path = ROOT) -> bool | None:
+    """Whether one of its processes was killed for lack of memory; None where that is not to be
+    read, as when the engine has taken the group away."""
+    for place in _PLACES if id.isalnum() else ():
+        for controller, file in _KILLS:
+            try:
+                return _table(root / controller / place.format(id=id) / file)["oom_kill"] > 0
+            except (OSError, ValueError, LookupError):
+                continue
+    return None
 
 
 def usage_of(ids: Iterable[str], root: Path = ROOT) -> dict[str, Usage]:

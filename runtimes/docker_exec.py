@@ -16,6 +16,7 @@ from pathlib import Path
 from aiodocker.execs import Exec
 
 from cluster.runtime import RuntimeFailure
+from runtimes.docker_cgroup import holds
 from runtimes.docker_engine import Engine
 
 _Key = tuple[str, tuple[str, ...]]
@@ -93,7 +94,7 @@ def kill(container: str, leader: int) -> bool:
     for pid in _with_its_own(leader):
         with contextlib.suppress(OSError), _held(pid) as descriptor:
             # Looked at while it is held, its number cannot pass to another.
-            if _belongs(pid, container):
+            if holds(container, pid):
                 signal.pidfd_send_signal(descriptor, signal.SIGKILL)
                 killed = True
     return killed
@@ -107,10 +108,6 @@ def _held(pid: int) -> Iterator[int]:
         yield descriptor
     finally:
         os.close(descriptor)
-
-
-def _belongs(pid: int, container: str) -> bool:
-    return len(container) >= 64 and container in (_PROC / f"{pid}/cgroup").read_text()
 
 
 def _with_its_own(leader: int) -> list[int]:

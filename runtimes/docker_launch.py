@@ -6,7 +6,7 @@ No call is made that the start does not need, because a client is waiting for it
 import asyncio
 import contextlib
 from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from cluster.model import Instance, InstanceStatus
@@ -28,6 +28,7 @@ class Launch:
     publish_on: str | None
     made: str | None = None
     taken: bool = False  # the name: by an earlier start of this replica, or by a stranger
+    facts: dict[str, Any] = field(default_factory=dict)  # of the started container
 
     async def run(self) -> Instance:
         """The started instance. Raises RuntimeFailure."""
@@ -60,6 +61,7 @@ class Launch:
         if instance.address is None and instance.status is not InstanceStatus.EXITED:
             mode = facts["HostConfig"]["NetworkMode"]
             raise RuntimeFailure("bad-workload", f'a replica has no address on network "{mode}"')
+        self.facts = facts
         return instance
 
     async def _adopt(self) -> Instance:

@@ -6,8 +6,9 @@ inspection waits until the engine is done, so where the two differ from what we 
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
-from cluster.model import Instance, InstanceHealth, InstanceStatus
+from cluster.model import Exit, Instance, InstanceHealth, InstanceStatus
 
 _ENDED = InstanceStatus.EXITED
 _REMEMBERED = 1000  # ids of what was removed: as many as a stale listing may still have
@@ -19,6 +20,7 @@ class Sightings:
     def __init__(self) -> None:
         self._present: dict[str, None] | None = None  # None: nothing was listed yet
         self._ended: dict[str, Instance] = {}
+        self._ends: dict[str, Exit] = {}
         self._news: dict[str, InstanceStatus] = {}
         self._removed: dict[str, None] = {}
         self._asked: frozenset[str] = frozenset()
@@ -26,6 +28,7 @@ class Sightings:
     def listens(self) -> None:
         """Events come from now on: what was heard before is old."""
         self._news.clear()
+        self._ends.clear()
 
     def heard(self, id: str, status: InstanceStatus | None) -> None:
         """An event: what the instance must be by now, where that can be said."""
@@ -34,9 +37,18 @@ class Sightings:
         else:
             self._news[id] = status
 
+    def ends(self, id: str, exit: Exit) -> None:
+        """It has just ended, and how: whatever the engine says, until it says so too."""
+        self._ends[id] = exit
+
+    def starts(self, id: str) -> None:
+        """Whoever has started it: an end of before is over."""
+        self._ends.pop(id, None)
+
     def runs(self, id: str) -> None:
         """We have started it."""
         self._ended.pop(id, None)
+        self._ends.pop(id, None)
         if self._present is not None:
             self._present[id] = None
 
@@ -44,6 +56,7 @@ class Sightings:
         """It is no more, and its id will never be used again."""
         if self._present is not None:
             self._present.pop(id, None)
+        self._ends.pop(id, None)
         self._removed[id] = None
         if len(self._removed) > _REMEMBERED:
             del self._removed[next(iter(self._removed))]
@@ -79,9 +92,18 @@ class Sightings:
         known = [self._known(one, looks) for one in listed if one.id not in self._removed]
         known += [one for id, one in looks.items() if one is not None and id not in ids]
         self._ended = {one.id: one for one in known if one.status is _ENDED}
+        for id in self._ended:
+            self._ends.pop(id, None)
         started_meanwhile = [id for id in self._present or () if id not in self._asked]
         self._present = dict.fromkeys([*(one.id for one in known), *started_meanwhile])
-        return known
+        return [self._as_it_is(one) for one in known]
+
+    def _as_it_is(self, one: Instance) -> Instance:
+        """With the end that the engine does not know of yet."""
+        exit = self._ends.get(one.id)
+        if exit is None:
+            return one
+        return replace(one, status=_ENDED, address=None, exit=exit, health=None)
 
     def _known(self, one: Instance, looks: Mapping[str, Instance | None]) -> Instance:
         looked = looks.get(one.id)

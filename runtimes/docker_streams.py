@@ -45,20 +45,24 @@ def events_of(owner: str) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """One event of a container: what it must be by now, and where to look again."""
+    """One event of a container: what it must be by now, and where to look again. `starts`: it has
+    another main process."""
 
     id: str
     status: InstanceStatus | None
     hint: Hint
+    starts: bool = False
 
 
 def news_of(line: bytes) -> News:
     """One line of the events. Raises ValueError or LookupError for nonsense."""
     event = orjson.loads(line)
     actor = event["Actor"]
-    id, status = actor["ID"], _EVENTS.get(event["Action"].partition(":")[0])
+    id, action = actor["ID"], event["Action"].partition(":")[0]
+    status = _EVENTS.get(action)
     ended = id if status is InstanceStatus.EXITED else None
-    return News(id, status, Hint(actor["Attributes"].get(SERVICE), ended))
+    hint = Hint(actor["Attributes"].get(SERVICE), ended)
+    return News(id, status, hint, starts=action == "start")
 
 
 def output_of(tail: int, follow: bool) -> dict[str, str]:

@@ -131,17 +131,21 @@ def _health_in(words: str) -> InstanceHealth | None:
 
 
 def exit_of(facts: Facts) -> Exit:
-    """How an inspected container ended. A code over 128 is a signal's, as in a shell."""
+    """How an inspected container ended."""
     state = facts["State"]
     if state["Status"] == "created":
         return Exit(message=state["Error"]) if state.get("Error") else NEVER_STARTED
-    code = int(state["ExitCode"])
     return Exit(
-        code=128 - code if 128 < code < 128 + 65 else code,
+        code=signal_in(int(state["ExitCode"])),
         oom=bool(state.get("OOMKilled")),
         message=state.get("Error") or "",
         memory=(facts.get("HostConfig") or {}).get("Memory") or None,
     )
+
+
+def signal_in(code: int) -> int:
+    """An exit code over 128 is a signal's, as in a shell; here it is negative."""
+    return 128 - code if 128 < code < 128 + 65 else code
 
 
 def used(stats: Facts) -> Usage | None:

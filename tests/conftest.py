@@ -1,23 +1,33 @@
-"""Tests run in several processes at once: most of the time they wait for sockets and clocks.
+"""Tests run in several processes at once: most of the time they wait for sockets and clocks."""
 
-The tests of one file stay together, and so do all that need Docker, whose engine is slow when it
-has much to do at once; whole systems on processes share nothing, and each of their tests goes where
-there is room.
-"""
+from typing import Any
 
+import hypothesis
 import pytest
 
+from tests.chains import InChains, needs_docker, turn
+
 _DOCKER = {"docker_engine", "busybox_image", "docker_app"}
-_APART = ("tests/e2e/", "tests/faults/")
+
+# How long an example takes, or is thought of, says how busy the machine is.
+hypothesis.settings.register_profile(
+    "tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("tests")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> InChains:
+    return InChains(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group(item)))
+        if _needs_docker(item) and not needs_docker(item.nodeid):
+            raise pytest.UsageError(f"tests/chains.py is to name what needs Docker: {item.nodeid}")
+    items.sort(key=lambda item: turn(item.nodeid))  # keeps the order among equals
 
 
-def _group(item: pytest.Item) -> str:
-    needs_docker = not _DOCKER.isdisjoint(getattr(item, "fixturenames", ()))
-    if needs_docker or "docker" in item.nodeid or item.get_closest_marker("docker"):
-        return "docker"
-    return item.nodeid if item.nodeid.startswith(_APART) else item.nodeid.split("::")[0]
+def _needs_docker(item: pytest.Item) -> bool:
+    fixtures = getattr(item, "fixturenames", ())
+    return not _DOCKER.isdisjoint(fixtures) or item.get_closest_marker("docker") is not None

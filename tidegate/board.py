@@ -7,6 +7,8 @@ word for each share: a sequence number above, the number of tokens held below. T
 is odd while a token is on its way, so that a reader knows what it can rely on. The rest are plain
 counts: requests that wait, by line; connections; requests that wait, of all lines; and a table of
 connections by the client's address.
+
+Behind the rows is what the control process alone writes: a word for each share that is closed.
 """
 
 import mmap
@@ -53,6 +55,10 @@ class Board:
         """Where the word of a share is."""
         return row * _ROW + LINES + number
 
+    def closed(self, number: int) -> int:
+        """Where it says that a share is closed: nothing may be taken from it now."""
+        return self.rows * _ROW + _PAGE + number
+
     def queue(self, row: int, number: int) -> int:
         """Where the count of those is who wait in a line."""
         return row * _ROW + _QUEUES + number
@@ -79,7 +85,7 @@ class Board:
 
 
 def _size(rows: int) -> int:
-    return (rows * _ROW + _PAGE) * 8
+    return (rows * _ROW + _PAGE + SHARES) * 8
 
 
 def held(word: int) -> int:

@@ -1,7 +1,7 @@
 """The composition root: settings in, wired system out. The only place that knows every package."""
 
 import random
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +24,6 @@ from cluster.failures import Failures
 from cluster.host import HostMemory
 from cluster.keeping import Keeping
 from cluster.metrics import ClusterMetrics, ReplicaLedger
-from cluster.model import Usage
 from cluster.placing import Placing
 from cluster.reconciler import Reconciler
 from cluster.registry import Registry
@@ -47,6 +46,7 @@ from tidegate.host_limits import HostLimits, levels_of
 from tidegate.lease_book import LeaseBook
 from tidegate.lease_key import LeaseKey
 from tidegate.metrics import GatewayCollector, TidegateMetrics
+from tidegate.recorder import Measure, Recorder, RecorderMetrics
 from tidegate.spine import Spine
 from tidegate.succession import Succession
 from tidegate.token_file import TokenFile
@@ -78,6 +78,7 @@ class System:
     expiry: Expiry
     equipment: Equipment
     limits: HostLimits
+    recorder: Recorder
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,16 +95,21 @@ class Ground:
     events: Events
     registry: Registry
     metrics: ClusterMetrics
+    recorder: Recorder
 
     @classmethod
     def of(
         cls, settings: Settings, runtime: InstanceRuntime, tasks: Tasks, clock: Clock, wall: Clock,
         rng: random.Random,
     ) -> "Ground":  # fmt: skip
-        collectors = CollectorRegistry()
+        collectors, events, registry = CollectorRegistry(), Events(wall), Registry()
+        recorder = Recorder(
+            Path(settings.state_dir), settings, registry, events, RecorderMetrics(collectors),
+            clock, wall,
+        )  # fmt: skip
         return cls(
             settings, runtime, tasks, clock, wall, rng,
-            collectors, Events(wall), Registry(), ClusterMetrics(collectors),
+            collectors, events, registry, ClusterMetrics(collectors), recorder,
         )  # fmt: skip
 
     @property
@@ -113,8 +119,9 @@ class Ground:
     def jitter(self) -> float:
         return self.rng.uniform(0.7, 1.3)
 
-    def usage(self) -> Callable[[Sequence[str]], Awaitable[Mapping[str, Usage]]]:
-        return Calls(self.metrics, self.clock).around("usage", self.runtime.usage)
+    def usage(self) -> Measure:
+        calls = Calls(self.metrics, self.clock)
+        return self.recorder.noting(calls.around("usage", self.runtime.usage))
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +166,7 @@ def build(
         rollouts, scaling.leasing.replicas, keeping=keeping, host=host,
     )  # fmt: skip
     prober, ejector = health_on(ground, failures, host)
-    spine.connect(scaling.scaler, ejector, reconciler, host)
+    spine.connect(scaling.scaler, ejector, reconciler, host, ground.recorder)
     discovery = Discovery(
         registry, runtime, failures, events, ground.metrics, clock,
         adopt=scaling.scaler.adopt, discard=placing.discard, keeping=keeping,
@@ -176,11 +183,11 @@ def build(
     admin = AdminServer(
         settings.admin.listen, token, control, ground.collectors, lease_token=key.token
     )
-    follow_reloads(control, metrics, expiry, TokenFile(admin, events))
+    follow_reloads(control, metrics, expiry, TokenFile(admin, events), ground.recorder)
     return System(
         settings, registry, runtime, events, scaling.scaler, scaling.measuring, scaling.leasing,
         reconciler, placing, discovery, gateway, prober, ejector, control, admin, metrics, expiry,
-        equipment, limits,
+        equipment, limits, ground.recorder,
     )  # fmt: skip
 
 
@@ -231,11 +238,16 @@ def metrics_on(ground: Ground, gateway: Succession) -> TidegateMetrics:
 
 
 def follow_reloads(
-    control: Control, metrics: TidegateMetrics, expiry: Expiry, tokens: TokenFile
+    control: Control,
+    metrics: TidegateMetrics,
+    expiry: Expiry,
+    tokens: TokenFile,
+    recorder: Recorder,
 ) -> None:
     control.on_reload(metrics.reloaded)
     control.on_reload(lambda result: expiry.look(control.settings.gateway) if result.ok else None)
     control.on_reload(lambda result: tokens.look(control.settings.admin) if result.ok else None)
+    control.on_reload(lambda result: recorder.configure(control.settings) if result.ok else None)
 
 
 def front_of(

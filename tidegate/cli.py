@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from config import location
-from tidegate import __version__, cli_remote, cli_rollout
+from tidegate import __version__, cli_record, cli_remote, cli_rollout
 from tidegate.cli_follow import StreamFailed
 from tidegate.cli_options import AsJson, Config
 from tidegate.cli_print import print_json, print_problems
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return ending.code if isinstance(ending.code, int) else FAILED
     except WrongUse as error:
         return _told(error, WRONG)
-    except (Unreachable, StreamFailed, cli_remote.NotKnown) as error:
+    except (Unreachable, StreamFailed, cli_remote.NotKnown, cli_record.NotRecorded) as error:
         return _told(error, FAILED)
     except Refused as error:
         return _refused(error)
@@ -140,6 +140,9 @@ for _command in (
     cli_remote.logs,
 ):
     app.command()(_command)
+
+
+app.add_typer(cli_record.app, name="record")
 
 
 @app.command()

@@ -87,6 +87,7 @@ class Living:
                 service_times=(),
                 waits=(),
                 served=(),
+                recorded=None,
                 silent=0,
             )
 

@@ -72,6 +72,7 @@ class Resting:
         for task in self._deciding:
             task.cancel()
         await system.measuring.close()
+        await system.recorder.flush(last=True)
         system.prober.close()
         system.ejector.close()
         await system.admin.stop()

@@ -228,9 +228,7 @@ async def _start(
     resting.decides(tasks.start(system.scaler.run(), "autoscaler"))
     measure = system.limits.memory.run()
     resting.decides(tasks.start(measure, "measure replicas without a limit of memory"))
-    system.expiry.look(settings.gateway)
-    tasks.start(system.expiry.run(), "warn of certificates that end")
-    tasks.start(_watch_lag(system), "watch the loop's lag")
+    _look_on(system, tasks)
     system.control.is_now(None)
     await system.admin.proceed()
     if predecessor:
@@ -247,6 +245,13 @@ async def _start(
             "admin": str(admin),
         },
     )
+
+
+def _look_on(system: System, tasks: Tasks) -> None:
+    system.expiry.look(system.settings.gateway)
+    tasks.start(system.expiry.run(), "warn of certificates that end")
+    tasks.start(_watch_lag(system), "watch the loop's lag")
+    tasks.start(system.recorder.run(), "write the recording")
 
 
 async def _ask_again(system: System, stopping: Stopping) -> None:
@@ -279,6 +284,7 @@ async def _stop(system: System, stopping: Stopping, keep_replicas: bool) -> None
         await _unless(stopping.at_once, system.reconciler.stop())
         await _kill(system, stopping)
     await system.gateway.drain(0)
+    await system.recorder.close()
     system.prober.close()
     system.ejector.close()
     await system.runtime.close()

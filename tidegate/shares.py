@@ -3,7 +3,8 @@
 The places of a replica are the count of an eventfd in semaphore mode: a read takes one, a write
 gives it back, and neither waits. Who finds none publishes since when it waits and sleeps until its
 bell rings. Who gives one back rings for the one that has waited longest, and who sees that somebody
-waits longer hands on what it took: the order of arrival holds over all processes.
+waits longer hands on what it took: the order of arrival holds over all processes. The same does who
+finds the share closed: more is in use than the limit is now.
 """
 
 import asyncio
@@ -41,6 +42,7 @@ class Shares:
         self._asked: set[int] = set()
         self._arrived: dict[int, int] = {}
         self.waiting: dict[Line, None] = {}
+        self.is_alone = False  # nobody opens a share that was closed
         self.is_final = False  # no share is opened any more
 
     def peers(self, service: str) -> "Line | None":
@@ -77,12 +79,17 @@ class Shares:
         if (descriptor := self._arrived.pop(number, None)) is not None:
             os.close(descriptor)
 
+    def go_on(self) -> None:
+        """Whoever makes shares is gone, for now at least: what it closed is open."""
+        self.is_alone = True
+        for line in list(self.waiting):
+            self._admit(line.service)
+
     def finish(self) -> None:
         """Whoever makes shares has left. What was opened stays shared; a replica that has no share
         by now never gets one, so that its places are counted here alone."""
         self.is_final = True
-        for line in list(self.waiting):
-            self._admit(line.service)
+        self.go_on()
 
     def arrived(self, number: int, descriptor: int) -> None:
         if self.is_final:
@@ -95,7 +102,7 @@ class Shares:
     def _join(self, number: int) -> None:
         if number in self._expected and number in self._arrived:
             share = self._expected[number]
-            adopted = share.open(self.board.share(self.row, number), self._arrived[number])
+            adopted = share.open(number, self._arrived[number])
             if adopted or number in self._asked:
                 self._asked.discard(number)
                 self._joined(number)
@@ -182,18 +189,20 @@ class Line:
 class Share:
     """Implements gateway.peers.Tokens: the places of one replica, as far as they are ours."""
 
-    __slots__ = ("_adopted", "_at", "_descriptor", "_words", "line")
+    __slots__ = ("_adopted", "_at", "_closed_at", "_descriptor", "_words", "line")
 
     def __init__(self, line: Line) -> None:
         self.line = line
         self._words = line.all.board.words
-        self._at = -1
+        self._at = self._closed_at = -1
         self._descriptor = -1
         self._adopted = 0  # what has a place already, until the share is open
 
-    def open(self, at: int, descriptor: int) -> int:
+    def open(self, number: int, descriptor: int) -> int:
         """Returns how many hold a place of it from now on that nobody gave them."""
-        self._at, self._descriptor = at, descriptor
+        board, row = self.line.all.board, self.line.all.row
+        at = self._at = board.share(row, number)
+        self._closed_at, self._descriptor = board.closed(number), descriptor
         adopted, self._adopted = self._adopted, 0
         if adopted:
             words = self._words
@@ -215,7 +224,8 @@ class Share:
             words[at] = before
             return False
         words[at] = before + STEP + STEP + 1 & WORD
-        if self.line.elder(since) >= 0:
+        # Looked at last: what is counted while it closes is either seen there or sees it here.
+        if self.line.elder(since) >= 0 or (words[self._closed_at] and not self.line.all.is_alone):
             self.give()
             return False
         return True

@@ -1,8 +1,9 @@
 """Limits that hold over all gateway processes, seen from the control process.
 
 It makes the tokens of each replica and passes them on, and it sees to it that there are as many as
-the limit says: when a process died with some in its hands, and when the limit changes. It never
-stands in the way of a request.
+the limit says: when a process died with some in its hands, and when the limit changes. While it
+counts, and while more are in use than a limit that fell, the share is closed: nothing is taken from
+it. Otherwise it never stands in the way of a request.
 """
 
 import asyncio
@@ -110,6 +111,7 @@ class Sharing:
             return None
         self._joining.pop(shared, None)
         self._stop_counting(shared)
+        self.board.words[self.board.closed(shared.number)] = 0  # for whoever has its number next
         os.close(shared.descriptor)
         shared.descriptor = -1
         del self._numbered[shared.number]
@@ -150,13 +152,14 @@ class Sharing:
     def _count(self, shared: Shared) -> None:
         """Make the tokens as many as the limit, whatever was lost.
 
-        What is free is taken in, so that nothing more can be taken; if no word changes meanwhile,
-        free and held are what there is, and the rest is missing. Otherwise it is put back and tried
-        again.
+        It is closed and what is free is taken in, so that nothing more can be taken; if no word
+        changes meanwhile, free and held are what there is, and the rest is missing. Otherwise it is
+        put back and tried again.
         """
         if shared in self._joining:
             return
         self._stop_counting(shared)
+        self._close(shared, closed=True)
         for _ in range(_ATTEMPTS):
             before = self._held_words(shared)
             free = _take_all(shared.descriptor)
@@ -164,7 +167,6 @@ class Sharing:
                 self._settle(shared, sum(map(held, before)))
                 return
             _put(shared.descriptor, free)
-        self._ring()
         loop = asyncio.get_running_loop()
         self._counting[shared] = loop.call_later(AGAIN, self._count, shared)
 
@@ -174,7 +176,8 @@ class Sharing:
         shared.owed = max(0, in_use - shared.limit)
         if shared.owed:
             asyncio.get_running_loop().add_reader(shared.descriptor, self._collect, shared)
-        self._ring()
+        else:
+            self._close(shared, closed=False)
 
     def _collect(self, shared: Shared) -> None:
         """One came back that is too many."""
@@ -185,6 +188,13 @@ class Sharing:
         shared.owed -= 1
         if not shared.owed:
             asyncio.get_running_loop().remove_reader(shared.descriptor)
+            self._close(shared, closed=False)
+
+    def _close(self, shared: Shared, *, closed: bool) -> None:
+        """Who finds it closed waits until a bell rings."""
+        self.board.words[self.board.closed(shared.number)] = closed
+        if not closed:
+            self._ring()
 
     def _stop_counting(self, shared: Shared) -> None:
         if (timer := self._counting.pop(shared, None)) is not None:

@@ -1,4 +1,4 @@
-"""Where the gateway's messages go: autoscaler, health and reconciler, each called at once."""
+"""Where the gateway's messages go: all who need them, each called at once."""
 
 from collections.abc import Mapping
 
@@ -7,6 +7,7 @@ from cluster.host import HostMemory
 from cluster.messages import Drained, LoadReport, Outcome, Wake
 from cluster.reconciler import Reconciler
 from health.ejector import Ejector
+from tidegate.recorder import Recorder
 
 
 class Spine:
@@ -17,13 +18,20 @@ class Spine:
         self._ejector: Ejector
         self._reconciler: Reconciler
         self._host: HostMemory
+        self._recorder: Recorder
         self._pending: dict[tuple[str, str], Mapping[str, int]] = {}
 
     def connect(
-        self, scaler: Scaler, ejector: Ejector, reconciler: Reconciler, host: HostMemory
+        self,
+        scaler: Scaler,
+        ejector: Ejector,
+        reconciler: Reconciler,
+        host: HostMemory,
+        recorder: Recorder,
     ) -> None:
         self._scaler, self._ejector, self._reconciler = scaler, ejector, reconciler
         self._host = host
+        self._recorder = recorder
 
     def pending(self, service: str) -> Mapping[str, int]:
         """Requests in flight by replica, as last reported."""
@@ -45,6 +53,7 @@ class Spine:
             self._pending.pop(key, None)
         self._scaler.report(message)
         self._ejector.report(message)
+        self._recorder.report(message)
         if not message.keeping_awake:
             self._host.fell_idle()
 

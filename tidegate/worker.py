@@ -157,6 +157,8 @@ class Worker:
                 link.close()
                 if self._is_empty or not (self.listening() or self._gateway.is_busy()):
                     return
+                if self._shares is not None:
+                    self._shares.go_on()
                 if not self._orphanage.is_taken():
                     log.warning("the control process is gone; %s goes on without it", self._name)
             link = await self._orphanage.next()

@@ -306,7 +306,7 @@ class Workers:
                 for name, service in self._services.items()
             },
             self._sharing.lines_in_use() if self._sharing else {},
-            tuple(name for name, one in self._services.items() if one.scaling.is_timed),
+            tuple(name for name, one in self._services.items() if one.is_timed),
         )
 
     def _hear(self, worker: Living, message: wire.Message, began: asyncio.Future[None]) -> None:

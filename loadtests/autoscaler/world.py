@@ -68,9 +68,11 @@ class World:
         span = end - self._told
         self._told = end
         if load:
-            flying = max(1, round(load))
+            there = max(1, round(load))
+            # What finds no replica waits, as in the gateway.
+            levels = (there, 0) if self._counts(end).ready else (0, there)
             self.policy.record(
-                LoadReport("web", end, span, load * span, round(load * span), 0, flying, 0)
+                LoadReport("web", end, span, load * span, round(load * span), 0, *levels)
             )
         elif self.policy.load.is_busy(end):
             self.policy.record(LoadReport("web", end, span, 0.0, 0, 0, 0, 0))

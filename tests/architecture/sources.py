@@ -1,8 +1,12 @@
-"""The project's own Python files, parsed: what the rules of this folder are checked on."""
+"""The project's own Python files: what the rules of this folder are checked on.
+
+Each file is parsed once, however many rules look at it; only the facts are kept, for a worker that
+held all the trees would collect its garbage slowly.
+"""
 
 import ast
+import functools
 import tomllib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,46 +16,56 @@ ROOT = Path(__file__).parents[2]
 PRODUCT = ("tidegate", *FLAT_PACKAGES)
 EVERYTHING = (*PRODUCT, "tests", "loadtests", "examples")
 
-Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """`lines` are those from the first to the last statement, without the docstring."""
+
+    name: str
+    lineno: int
+    lines: int
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """`name` is the path from the project's folder, `module` what an import statement says."""
+    """`name` is the path from the project's folder, `module` what an import statement says,
+    `classes` their names."""
 
     name: str
     module: str
-    text: str
-    tree: ast.Module
-
-    @property
-    def lines(self) -> int:
-        return self.text.count("\n")
-
-    @property
-    def docstring(self) -> str:
-        return ast.get_docstring(self.tree) or ""
-
-    def functions(self) -> Iterator[Function]:
-        return (node for node in ast.walk(self.tree) if isinstance(node, Function))
-
-    def classes(self) -> Iterator[ast.ClassDef]:
-        return (node for node in ast.walk(self.tree) if isinstance(node, ast.ClassDef))
+    lines: int
+    is_empty: bool
+    docstring: str
+    functions: tuple[Function, ...]
+    classes: tuple[str, ...]
 
 
 def sources(folders: tuple[str, ...]) -> list[Source]:
     return [_parsed(path) for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]
 
 
+@functools.cache
 def _parsed(path: Path) -> Source:
     name = path.relative_to(ROOT)
     text = path.read_text()
-    module = ".".join(name.with_suffix("").parts).removesuffix(".__init__")
-    return Source(str(name), module, text, ast.parse(text))
+    tree = ast.parse(text)
+    nodes = list(ast.walk(tree))
+    return Source(
+        name=str(name),
+        module=".".join(name.with_suffix("").parts).removesuffix(".__init__"),
+        lines=text.count("\n"),
+        is_empty=not text.strip(),
+        docstring=ast.get_docstring(tree) or "",
+        functions=tuple(
+            Function(node.name, node.lineno, _body_lines(node))
+            for node in nodes
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        ),
+        classes=tuple(node.name for node in nodes if isinstance(node, ast.ClassDef)),
+    )
 
 
-def body_lines(function: Function) -> int:
-    """Lines from the first to the last statement, without the docstring."""
+def _body_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     body = function.body[1:] if ast.get_docstring(function) else function.body
     return (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
 

@@ -47,7 +47,7 @@ def test_every_driver_is_behind_the_door() -> None:
     drivers = {
         source.module
         for source in sources(("runtimes",))
-        if any(node.name.endswith("Runtime") for node in source.classes())
+        if any(name.endswith("Runtime") for name in source.classes)
     }
     assert "runtimes.docker" in drivers
     assert drivers <= set(contract("protected")["protected_modules"])

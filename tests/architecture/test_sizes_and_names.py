@@ -5,7 +5,7 @@ import statistics
 
 import pytest
 
-from tests.architecture.sources import EVERYTHING, PRODUCT, body_lines, sources
+from tests.architecture.sources import EVERYTHING, PRODUCT, sources
 
 LONGEST_FILE = 400
 LONGEST_FUNCTION = 60
@@ -35,17 +35,17 @@ def test_no_file_is_longer_than_a_reader_likes() -> None:
 
 def test_no_function_is_longer_than_a_screen() -> None:
     too_long = {
-        f"{source.name}:{function.lineno} {function.name}": body_lines(function)
+        f"{source.name}:{function.lineno} {function.name}": function.lines
         for source in sources(EVERYTHING)
-        for function in source.functions()
-        if body_lines(function) > LONGEST_FUNCTION
+        for function in source.functions
+        if function.lines > LONGEST_FUNCTION
     }
     assert too_long == {}
 
 
 @pytest.mark.parametrize("package", PRODUCT)
 def test_most_functions_are_taken_in_at_a_glance(package: str) -> None:
-    lengths = [body_lines(f) for source in sources((package,)) for f in source.functions()]
+    lengths = [f.lines for source in sources((package,)) for f in source.functions]
     assert statistics.median(lengths or [0]) < MEDIAN_FUNCTION
 
 
@@ -56,10 +56,10 @@ def test_no_file_has_a_name_that_says_nothing() -> None:
 
 def test_no_class_has_a_name_that_says_nothing() -> None:
     empty = [
-        f"{source.name}:{node.lineno} {node.name}"
+        f"{source.name}: {name}"
         for source in sources(EVERYTHING)
-        for node in source.classes()
-        if set(_words(node.name)) & EMPTY_WORDS
+        for name in source.classes
+        if set(_words(name)) & EMPTY_WORDS
     ]
     assert empty == []
 
@@ -69,5 +69,5 @@ def _words(name: str) -> list[str]:
 
 
 def test_every_module_states_its_law() -> None:
-    silent = [s.name for s in sources(PRODUCT) if s.text.strip() and not s.docstring]
+    silent = [s.name for s in sources(PRODUCT) if not s.is_empty and not s.docstring]
     assert silent == []

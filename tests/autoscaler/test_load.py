@@ -136,7 +136,7 @@ def test_nothing_is_told_at_a_glance_of_what_is_idle_or_late() -> None:
 
 def woken(ready_at: float) -> Load:
     load = Load(60.0)
-    load.begin()
+    load.begin(0.0)
     load.serve(ready_at)
     return load
 
@@ -165,8 +165,9 @@ def test_what_was_held_until_then_is_no_load_of_that_time() -> None:
     load = woken(0.5)
     load.record(report(1.0, 100, requests=200, in_flight=0))
     load.record(report(2.0, 0, requests=0, in_flight=0))
-    assert load.lately(6.0, 2.0) == load.means(6.0, 2.0)
-    assert load.lately(6.0, 2.0).concurrency == pytest.approx(100 / 6)
+    assert load.lately(6.0, 2.0) == load.means(6.0, 2.0, held=False)
+    assert load.lately(6.0, 2.0).concurrency == 0
+    assert load.means(6.0, 2.0).concurrency == pytest.approx(100 / 6)
 
 
 def test_nothing_is_concluded_from_less_than_a_second() -> None:
@@ -180,7 +181,7 @@ def test_nothing_is_concluded_from_less_than_a_second() -> None:
 
 def test_while_nothing_serves_yet_silence_counts() -> None:
     load = Load(60.0)
-    load.begin()
+    load.begin(0.0)
     for second in range(1, 4):
         load.record(report(float(second), 100))
     assert load.lately(6.0, 3.0) == load.means(6.0, 3.0)
@@ -200,5 +201,5 @@ def test_a_young_window_never_tells_of_less(loads: list[float], ready_at: float)
     for second, busy in enumerate(loads, 1):
         load.record(report(float(second), busy))
     now = float(len(loads))
-    assert load.lately(6.0, now).concurrency >= load.means(6.0, now).concurrency
+    assert load.lately(6.0, now).concurrency >= load.means(6.0, now, held=False).concurrency
     assert load.lately(6.0, now).rps >= load.means(6.0, now).rps

@@ -75,14 +75,14 @@ def test_initial_is_held_for_a_stable_window() -> None:
 
 
 def test_a_burst_on_a_sleeping_service_starts_no_herd() -> None:
-    # 200 requests at once, held for half a second by the cold start: 200 x 0.5 s / 6 s = 16.7.
+    # 200 requests at once, held for half a second by the cold start.
     policy = woken(Scaling(max=5))
     policy.record(report(0.3, 200, span=0.3, in_flight=0, queued=200, requests=200))
     most = policy.decide(Counts(starting=1), 0.4).replicas
     policy.record(report(1.3, 200 * 0.2, in_flight=0))
     for tenth in range(13, 650):
         most = max(most, policy.decide(Counts(ready=policy.replicas), tenth / 10).replicas)
-    assert most == 2
+    assert most == 1
 
 
 def test_steady_load_gets_what_it_needs_and_idles_away_exactly() -> None:
@@ -100,11 +100,12 @@ def test_steady_load_gets_what_it_needs_and_idles_away_exactly() -> None:
 
 def test_there_is_no_staircase_while_replicas_start() -> None:
     policy = woken(Scaling(max=100))
+    policy.serve(0.0)
     wished = []
     for second in range(1, 31):
-        policy.record(report(float(second), 100, in_flight=0, queued=100))
+        policy.record(report(float(second), 100, in_flight=10, queued=90))
         if second % 2 == 0:
-            counts = Counts(starting=policy.replicas)
+            counts = Counts(ready=1, starting=policy.replicas - 1)
             wished.append(policy.decide(counts, float(second)).replicas)
     assert wished == sorted(wished)
     assert wished[2:] == [10] * len(wished[2:])

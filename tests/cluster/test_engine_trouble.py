@@ -280,7 +280,7 @@ def test_one_that_is_said_to_have_ended_gets_no_requests_until_it_was_looked_at(
                 return victim.replica in [endpoint.replica for endpoint in endpoints]
 
             assert routed()
-            world.discovery._withhold(victim.id)
+            world.discovery._has_ended(victim.id, None)
             assert not routed()
             world.discovery.look()
             await asyncio.sleep(4)
@@ -288,6 +288,24 @@ def test_one_that_is_said_to_have_ended_gets_no_requests_until_it_was_looked_at(
             await asyncio.sleep(2)
             assert routed(), "it runs"
             assert world.happened("replica-failed") == []
+
+    run(story())
+
+
+def test_an_end_that_is_known_in_full_waits_for_no_list() -> None:
+    async def story() -> None:
+        async with control_world(steady()) as world:
+            await world.until(lambda: world.ready() == 2)
+            victim = next(iter(world.engine.running())).instance
+            world.discovery._has_ended(victim.id, Exit(-9))
+            (failed,) = world.happened("replica-failed")
+            assert f"{victim.replica} failed: killed by SIGKILL" in failed
+            endpoints = world.registry.snapshot("web").endpoints
+            assert victim.replica not in [endpoint.replica for endpoint in endpoints]
+            # The engine still says that it runs: nobody believes that any more.
+            await world.until(lambda: world.ready() == 2)
+            assert victim.replica not in [one.id for one in world.registry.replicas("web")]
+            assert len(world.happened("replica-failed")) == 1
 
     run(story())
 
@@ -304,7 +322,8 @@ def test_a_look_that_was_given_up_forgets_nobody_who_gets_no_requests() -> None:
                 await asyncio.Event().wait()
                 raise AssertionError
 
-            world.discovery._withhold(next(iter(world.engine.running())).instance.id)
+            victim = next(iter(world.engine.running())).instance
+            world.discovery._has_ended(victim.id, None)
             runtime.instances = never  # type: ignore[method-assign]
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(1):

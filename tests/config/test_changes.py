@@ -66,6 +66,11 @@ def test_limits_proxies_and_the_log_of_the_gateway_change_while_it_runs() -> Non
     assert changes
 
 
+def test_what_is_recorded_changes_while_it_runs() -> None:
+    changes = diff(settings(BASE), settings("recording: {keep: 1h, size: 1MiB}\n" + BASE))
+    assert (changes.restart_needed, changes.live) == ((), ("recording.keep", "recording.size"))
+
+
 def test_what_the_host_may_bear_changes_while_it_runs() -> None:
     changes = diff(settings(BASE), settings("host: {starts: 3, memory: 80%}\n" + BASE))
     assert (changes.restart_needed, changes.live) == ((), ("host.starts", "host.memory"))

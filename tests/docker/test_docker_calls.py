@@ -1,6 +1,8 @@
 """How many calls the driver makes: wakes and listings must stay cheap."""
 
 import asyncio
+import contextlib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +87,33 @@ async def test_what_the_listing_does_not_know_yet_is_looked_at(tmp_path: Path) -
         dead, alive = await runtime.instances()
     assert (dead.status, alive.status) == (InstanceStatus.EXITED, InstanceStatus.RUNNING)
     assert calls == ["GET /containers/json", "GET /containers/c1/json"]
+
+
+async def test_what_many_calls_at_once_have_opened_is_closed_again(tmp_path: Path) -> None:
+    async def slowly(request: web.Request) -> web.StreamResponse:
+        await asyncio.sleep(0.05)
+        return web.json_response([])
+
+    answers = {"version": version, "json": slowly}
+    async with scripted(tmp_path / "s", answers), opened(tmp_path / "s") as runtime:
+        before = connections()
+        async with asyncio.TaskGroup() as group:
+            for _ in range(20):
+                group.create_task(runtime.instances())
+            await asyncio.sleep(0.02)
+            assert connections() >= before + 20
+        async with asyncio.timeout(10):
+            while connections() > before:  # noqa: ASYNC110 - no event tells it
+                await asyncio.sleep(0.05)
+
+
+def connections() -> int:
+    """Sockets of this process: both ends are in it, so the engine's are counted with ours."""
+    found = 0
+    for descriptor in os.scandir("/proc/self/fd"):
+        with contextlib.suppress(OSError):
+            found += os.readlink(descriptor.path).startswith("socket:")
+    return found
 
 
 async def _done(_: web.Request) -> web.Response:

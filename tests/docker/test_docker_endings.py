@@ -13,6 +13,7 @@ from cluster.model import Instance, InstanceStatus
 from cluster.runtime import Hint
 from cluster.workload import Workload
 from config.service import Resources
+from runtimes import docker_ends
 from runtimes.docker import DockerRuntime
 from runtimes.docker_spec import container_name, create_spec
 from tests.support.docker_engine import engine
@@ -67,9 +68,10 @@ async def test_a_signal_is_a_negative_code(runtime: DockerRuntime, busybox_image
     assert (instance.exit.code, instance.exit.oom) == (-9, False)
 
 
-async def test_the_end_of_a_replica_is_heard_of_when_the_engine_tells_it(
-    runtime: DockerRuntime, busybox_image: str
+async def test_the_end_of_a_replica_elsewhere_is_heard_of_when_the_engine_tells_it(
+    runtime: DockerRuntime, busybox_image: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(docker_ends, "holds", lambda id, pid: False)
     started = await runtime.start("a", shell(busybox_image, "sleep 1000"))
     async with hints_of(runtime) as hints, engine() as docker:
         async with asyncio.timeout(10), asyncio.TaskGroup() as group:

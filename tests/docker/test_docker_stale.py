@@ -1,6 +1,6 @@
 """What a stale listing says is checked before it is believed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import pytest
@@ -54,6 +54,26 @@ def test_an_event_that_the_listing_contradicts_is_looked_at_until_it_was_seen() 
     ended = replace(instance("a", InstanceStatus.EXITED), exit=Exit(3))
     assert look(sightings, [instance("a")], {"a": ended}) == [ended]
     assert sightings.doubts([instance("a", InstanceStatus.EXITED)]) == {}
+
+
+def test_an_end_that_the_engine_does_not_know_of_yet_is_told_until_it_does() -> None:
+    sightings = Sightings()
+    look(sightings, [instance("a")], {})
+    sightings.ends("a", Exit(-9))
+    dead = replace(instance("a", InstanceStatus.EXITED), address=None, exit=Exit(-9))
+    assert look(sightings, [instance("a")], {}) == [dead]
+    ended = replace(instance("a", InstanceStatus.EXITED), exit=Exit(-9, message="told"))
+    assert look(sightings, [replace(ended, exit=None)], {"a": ended}) == [ended]
+    assert look(sightings, [instance("a")], {}) == [instance("a")], "the engine knew of it"
+
+
+@pytest.mark.parametrize("begin", [Sightings.starts, Sightings.runs])
+def test_what_starts_again_has_not_ended(begin: Callable[[Sightings, str], None]) -> None:
+    sightings = Sightings()
+    look(sightings, [instance("a")], {})
+    sightings.ends("a", Exit(-9))
+    begin(sightings, "a")
+    assert look(sightings, [instance("a")], {}) == [instance("a")]
 
 
 IDS = st.sampled_from("abcdef")

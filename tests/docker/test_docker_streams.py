@@ -73,6 +73,8 @@ def test_an_event_says_where_to_look_and_what_must_be_true_by_then() -> None:
     )
     assert news_of(told) == News("c1", InstanceStatus.EXITED, Hint("web"))
     assert news_of(told).hint.ended == "c1"
+    started = news_of(told.replace(b"die", b"start"))
+    assert started == News("c1", InstanceStatus.RUNNING, Hint("web"), starts=True)
 
 
 @pytest.mark.parametrize("nonsense", [b"", b"{}", b'{"Actor": {}}', b"not json"])

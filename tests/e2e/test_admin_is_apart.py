@@ -60,7 +60,6 @@ async def asked(running: Running, method: str, target: str, host: str) -> bytes:
             await writer.wait_closed()
 
 
-@pytest.mark.timeout(120)
 async def test_no_host_and_no_path_leads_to_it(running: Running) -> None:
     port = running.admin.rpartition(":")[2]
     names = {"admin": running.admin, "gateway": running.gateway, "port": port}

@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 from redis.asyncio import Redis
 
@@ -94,7 +93,6 @@ async def test_a_reload_takes_up_and_drops_such_a_rule(tmp_path: Path) -> None:
             assert b"tidegate_scaling_source_value{" not in (await running.api("/metrics")).body
 
 
-@pytest.mark.timeout(150)
 async def test_burning_processes_are_scaled_by_cpu(tmp_path: Path) -> None:
     """Up as long as they burn, and down to `min` when they do not; no request tells of it."""
     flag = tmp_path / "burn"

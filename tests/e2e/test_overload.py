@@ -195,7 +195,6 @@ async def is_calm(running: Running, other: Bystander, count: int) -> None:
     await running.until(enough)
 
 
-@pytest.mark.timeout(120)
 async def test_a_service_that_hangs_does_not_hurt_another(tmp_path: Path) -> None:
     """Thousands of requests are with a replica that never answers."""
     async with silent_server() as silent:
@@ -221,7 +220,6 @@ async def test_a_service_that_hangs_does_not_hurt_another(tmp_path: Path) -> Non
             assert other.p99 < calm + 0.2
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize(
     ("places", "connections", "few"),
     [(900, 900, None), (428, 10_000, 512)],
@@ -264,7 +262,6 @@ async def test_no_service_gets_all_connections(
             await running.until(has_left)
 
 
-@pytest.mark.timeout(120)
 async def test_a_full_cap_refuses_who_holds_most_and_not_who_comes_first(tmp_path: Path) -> None:
     """`gateway.limits.held`, over two processes."""
     cap = 400
@@ -297,7 +294,6 @@ async def test_a_full_cap_refuses_who_holds_most_and_not_who_comes_first(tmp_pat
             assert other.wrong == []
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("workers", [0, 1])
 async def test_when_descriptors_run_out_admin_and_probes_go_on(
     tmp_path: Path, workers: int

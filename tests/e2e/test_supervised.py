@@ -71,13 +71,22 @@ def free_port() -> int:
         return int(one.getsockname()[1])
 
 
+async def status_line(port: int, request: bytes) -> bytes:
+    """Raises ConnectionError. The connection is gone then, too: nobody else would close it."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        writer.write(request)
+        return await reader.readline()
+    finally:
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+
+
 async def is_ready(port: int) -> bool:
     """The gateway serves a moment before the admin API says so."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(b"GET /readyz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
-    answer = await reader.read()
-    writer.close()
-    return answer.startswith(b"HTTP/1.1 200 ")
+    line = await status_line(port, get("/readyz", host="127.0.0.1"))
+    return line.startswith(b"HTTP/1.1 200 ")
 
 
 @contextlib.asynccontextmanager
@@ -108,16 +117,13 @@ async def test_given_sockets_are_used_for_the_addresses_they_have(
     admin = {"listen": f"127.0.0.1:{ports[1]}"}
     file = configuration(tmp_path, {"web": app()}, gateway=gateway, admin=admin)
     async with activated(file, *(f"127.0.0.1:{port}" for port in ports)):
-        answers: list[bytes] = []
+        line = b""
         async with asyncio.timeout(30):
-            while not answers:
+            while not line:
                 with contextlib.suppress(ConnectionError):  # nobody listens at first
-                    reader, writer = await asyncio.open_connection("127.0.0.1", ports[0])
-                    writer.write(get("/", host="web.localhost"))
-                    answers.append(await reader.readuntil(b"\r\n\r\n"))
-                    writer.close()
+                    line = await status_line(ports[0], get("/", host="web.localhost"))
                 await asyncio.sleep(0.02)
-        assert answers[0].startswith(b"HTTP/1.1 200 ")
+        assert line.startswith(b"HTTP/1.1 200 ")
         async with asyncio.timeout(30):
             while not await is_ready(ports[1]):  # noqa: ASYNC110 (another process)
                 await asyncio.sleep(0.02)

@@ -34,7 +34,6 @@ async def names(running: Running) -> set[str]:
     return {one["id"] for one in await running.replicas("web", "ready")}
 
 
-@pytest.mark.timeout(120)
 async def test_an_upgrade_is_refused_and_all_stays_as_it_was(
     tmp_path: Path, docker_app: App
 ) -> None:
@@ -55,7 +54,6 @@ async def test_an_upgrade_is_refused_and_all_stays_as_it_was(
         assert await names(running) == before
 
 
-@pytest.mark.timeout(120)
 async def test_after_a_crash_the_gateways_serve_until_the_engine_answers(
     tmp_path: Path, docker_app: App
 ) -> None:

@@ -92,7 +92,6 @@ async def names(running: Running) -> dict[str, str]:
     return {one["id"]: one["address"] for one in await running.replicas("web")}
 
 
-@pytest.mark.timeout(180)
 @pytest.mark.parametrize(("workers", "upgrades"), [(0, 2), (1, 2), (2, 5)])
 async def test_no_request_is_lost_and_no_replica_restarted(
     tmp_path: Path, workers: int, upgrades: int
@@ -119,7 +118,6 @@ async def refused(line: Line, why: str) -> None:
     assert why in answer.json["detail"]
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("workers", [0, 2])
 async def test_a_failed_upgrade_leaves_all_as_it_was(tmp_path: Path, workers: int) -> None:
     """With a wrong file, which is seen at first; and with an address that is taken, which is seen

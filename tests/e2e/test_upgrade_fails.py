@@ -32,7 +32,6 @@ from tests.support.running import (
 )
 
 
-@pytest.mark.timeout(90)
 @pytest.mark.parametrize("workers", [0, 2])
 async def test_who_accepts_never_blocks_on_sockets_that_were_shared(
     tmp_path: Path, workers: int
@@ -103,7 +102,6 @@ async def standing_still(
                 os.kill(fresh, signal.SIGCONT)
 
 
-@pytest.mark.timeout(90)
 @pytest.mark.parametrize("at_rest", [False, True], ids=["before", "at rest"])
 @pytest.mark.parametrize("workers", [0, 2])
 async def test_sigterm_while_an_upgrade_is_under_way_ends_both(
@@ -121,7 +119,6 @@ async def test_sigterm_while_an_upgrade_is_under_way_ends_both(
             assert (answer.status, answer.json["detail"]) == (409, "Tidegate was told to stop")
 
 
-@pytest.mark.timeout(90)
 @pytest.mark.parametrize("fate", [signal.SIGCONT, signal.SIGKILL], ids=["replaced", "failed"])
 async def test_who_asks_the_api_meanwhile_waits_for_whoever_is_in_charge(
     tmp_path: Path, fate: signal.Signals

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 QUICKSTART = Path(__file__).parents[2] / "examples" / "quickstart"
-DEADLINE = 15.0
+DEADLINE = 45.0
 
 
 @dataclass(frozen=True, slots=True)

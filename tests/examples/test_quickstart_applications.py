@@ -38,7 +38,7 @@ def test_hello_names_its_replica_and_keeps_the_connection() -> None:
 
 def test_slow_listens_after_two_seconds() -> None:
     with running("slow") as application:
-        assert 1.9 < application.seconds_to_listen < 10
+        assert application.seconds_to_listen > 1.9  # and less than DEADLINE
         assert get(application.client, "/ready")[0] == 200
 
 
@@ -145,7 +145,7 @@ def test_sigterm_ends_an_idle_application_at_once(name: str) -> None:
     with running(name) as application:
         get(application.client)  # leaves an idle connection open, as a gateway's pool does
         application.process.send_signal(signal.SIGTERM)
-        assert application.process.wait(3) == 0
+        assert application.process.wait(DEADLINE) == 0
 
 
 def test_sigterm_lets_the_running_request_finish(echo: Running) -> None:
@@ -155,4 +155,4 @@ def test_sigterm_lets_the_running_request_finish(echo: Running) -> None:
     assert response.readline() == b"data: event 1\n"
     echo.process.send_signal(signal.SIGTERM)
     assert response.read().endswith(b"data: event 5\n\n")
-    assert echo.process.wait(3) == 0
+    assert echo.process.wait(DEADLINE) == 0

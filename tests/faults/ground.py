@@ -9,7 +9,7 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -115,9 +115,13 @@ class Containers:
         return configuration(self.folder, services, runtime=self.runtime, **top)
 
     async def pid(self, running: Running, replica: str) -> int:
-        """As the host sees it."""
+        """As the host sees it. Raises LookupError where it has ended: the engine then says 0, and
+        to signal that would be to signal all of our own process group."""
         async with engine(self.url) as docker:
-            return int((await (await _container(docker, replica)).show())["State"]["Pid"])
+            pid = int((await (await _container(docker, replica)).show())["State"]["Pid"])
+        if pid == 0:
+            raise LookupError(f"{replica} has ended")
+        return pid
 
     async def hang(self, running: Running, replica: str) -> None:
         async with engine(self.url) as docker:
@@ -213,9 +217,15 @@ async def killed_afterwards(pids: Iterable[int]) -> AsyncIterator[None]:
                 os.kill(pid, signal.SIGKILL)
 
 
-async def until_some(running: Running, service: str = "web") -> list[str]:
+async def until_some(
+    running: Running, service: str = "web", but: Collection[str] = ()
+) -> list[str]:
+    """Those that are ready, the oldest first, but these."""
+    found: list[str] = []
+
     async def are_there() -> bool:
-        return bool(await ready(running, service))
+        found[:] = [one for one in await ready(running, service) if one not in but]
+        return bool(found)
 
     await running.until(are_there)
-    return await ready(running, service)
+    return found

@@ -55,18 +55,23 @@ class Stage:
     def folder(self) -> Path:
         return self.ground.folder
 
-    async def measure(self) -> None:
-        """What it holds now is what it may hold in the end."""
-        self.before = await leaks.held(self.ground, self.running)
+    async def measure(self, *, steady: bool = LONG) -> None:
+        """What it holds now is what it may hold in the end. `steady`: once it holds no less."""
+        measure = leaks.steady if steady else leaks.held
+        self.before = await measure(self.ground, self.running)
 
     async def calm(self, seconds: float = CALM) -> None:
         """Load and nothing else, until so many requests were served."""
         await load.answered(self.load, int(seconds * RATE), self.running.until)
 
     async def times_of(
-        self, victim: str, at: float, seen: tuple[str, ...] = ("replica-failed",)
+        self, victim: str, at: float, seen: tuple[str, ...] = ("replica-failed", "replica-unready")
     ) -> None:
-        """When it was heard that a replica is lost, and when another was ready instead."""
+        """When it was heard that a replica is lost, and when another was ready instead.
+
+        Where an engine tells of a death by seconds too late, failed requests show it first: the
+        replica is then replaced because it refuses connections, and has not "failed".
+        """
         heard = await self.watch.first(*seen, since=at, replica=victim)
         self.detected.append(heard.at - at)
         other = await self.watch.first("replica-ready", since=at)
@@ -97,7 +102,6 @@ async def staged(
     *,
     env: Mapping[str, str] | None = None,
     descriptors: int | None = None,
-    more_mib: float = leaks.MORE_MIB,
     **top: Any,
 ) -> AsyncIterator[Stage]:
     """A Tidegate with these services, the load's being `web`. Afterwards: nothing has leaked, what
@@ -113,7 +117,7 @@ async def staged(
             stage = Stage(ground, fault, running, watch, Load(running.gateway, "web.localhost"))
             await _begin(stage, services)
             yield stage
-            await _look_for_leaks(stage, more_mib)
+            await _look_for_leaks(stage)
         stage.troubles += [
             f"left: {one}" for one in await leaks.left(ground, grounds.owner_of(file))
         ]
@@ -134,12 +138,12 @@ async def _begin(stage: Stage, services: dict[str, Any]) -> None:
     await stage.measure()
 
 
-async def _look_for_leaks(stage: Stage, more_mib: float) -> None:
+async def _look_for_leaks(stage: Stage) -> None:
     assert stage.before is not None
     if not is_alive(stage.running.process.pid):
         return
     stage.troubles += await leaks.drift(stage.ground, stage.running)
-    stage.troubles += await leaks.leaks(stage.ground, stage.running, stage.before, more_mib)
+    stage.troubles += await leaks.leaks(stage.ground, stage.running, stage.before)
     used = await leaks.idle_cpu(stage.running)
     stage.notes.append(f"idle {used:.1%} of a core")
     if used > leaks.IDLE_CPU:

@@ -1,6 +1,7 @@
 """What the gateway tells of each replica, for whoever compares it with its siblings."""
 
 import asyncio
+import time
 from collections import Counter
 from typing import Any
 
@@ -17,7 +18,14 @@ POST = b"POST / HTTP/1.1\r\nHost: web.test\r\nContent-Length: 4\r\n\r\n"
 FAILURE = b"HTTP/1.1 500 -\r\nContent-Length: 0\r\n\r\n"
 FAILURE_IN_PARTS = b"HTTP/1.1 500 -\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n"
 SLOW = 0.15  # seconds
-LEAST, MOST = SLOW * 0.93, SLOW * 3
+# A percentile is within 5 %. A loaded machine is late, never early: what is too long for a request
+# follows from what its client saw.
+LEAST = SLOW * 0.93
+
+
+def at_most(seen: float) -> float:
+    """Seconds; uvloop's clock goes by milliseconds."""
+    return seen * 1.07 + 0.01
 
 
 async def slow(call: Call) -> None:
@@ -27,11 +35,11 @@ async def slow(call: Call) -> None:
         await call.send(HELLO)
 
 
-async def slow_to_end(call: Call) -> None:
+async def headlong(call: Call) -> None:
+    """The head at once, the rest of the body when the test says so."""
     await call.request()
     await call.send(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n")
-    await asyncio.sleep(SLOW)
-    await call.send(b"." * 9)
+    await call.reader.read()
 
 
 async def mute(call: Call) -> None:
@@ -71,41 +79,63 @@ async def told(s: Stage, counts: tuple[int, int, int], replica: str = "web-0") -
 async def test_each_answer_of_each_replica_with_its_time() -> None:
     async with stage(slow, always(HELLO), balance="round_robin", **COMPARED) as s:
         client = await s.client()
+        took = {"web-0": 0.0, "web-1": 0.0}
         for _ in range(4):
+            began, asked = time.perf_counter(), len(s.replicas[0].heads)
             assert (await client.ask(get())).status == 200
+            took["web-0" if len(s.replicas[0].heads) > asked else "web-1"] += (
+                time.perf_counter() - began
+            )
         slowly = await told(s, (2, 0, 2), "web-0")
         quickly = await told(s, (2, 0, 2), "web-1")
         # And each is told once.
         await until(lambda: s.events.of(LoadReport)[-1].is_silent)
         assert Told(s, "web-0").counts == Told(s, "web-1").counts == (2, 0, 2)
-    assert all(LEAST < seconds < MOST for seconds in slowly)
-    assert all(seconds < LEAST for seconds in quickly)
+    assert all(seconds > LEAST for seconds in slowly)
+    assert sum(slowly) < at_most(took["web-0"])
+    assert sum(quickly) < at_most(took["web-1"])
 
 
 async def test_the_first_byte_counts_and_not_the_last() -> None:
-    async with stage(slow_to_end, **COMPARED) as s:
-        assert (await (await s.client()).ask(get())).body == b"." * 9
-        assert (await told(s, (1, 0, 1)))[0] < SLOW * 0.9
+    async with stage(headlong, **COMPARED) as s:
+        client = await s.client()
+        began = time.perf_counter()
+        await client.send(get())
+        assert (await client.head()).status == 200
+        to_head = time.perf_counter() - began
+        await asyncio.sleep(SLOW)
+        await s.replicas[0].calls[0].send(b"." * 9)
+        assert await client.reader.readexactly(9) == b"." * 9
+        assert (await told(s, (1, 0, 1)))[0] < at_most(to_head)
 
 
 async def test_waiting_for_a_place_is_none_of_its_time() -> None:
     async with stage(slow, concurrency=1, **COMPARED) as s:
         clients = [await s.client() for _ in range(3)]
+        began = time.perf_counter()
         async with asyncio.TaskGroup() as group:
             for client in clients:
                 group.create_task(client.ask(get()))
+        took = time.perf_counter() - began
         times = await told(s, (3, 0, 3))
-    assert all(LEAST < seconds < MOST for seconds in times)
+    assert all(seconds > LEAST for seconds in times)
+    assert sum(times) < at_most(took), "one after the other"
 
 
 async def test_how_slowly_a_client_sends_is_none_of_its_time() -> None:
     async with stage(**COMPARED) as s:
-        s.publish(await s.replica("web-0", always(HELLO)))
+        s.replicas.append(await s.replica("web-0", always(HELLO)))
+        s.publish(*s.replicas)
         client = await s.client()
+        began = time.perf_counter()
         await client.send(POST)
+        await until(lambda: s.replicas[0].heads)
+        slept = time.perf_counter()
         await asyncio.sleep(SLOW)
+        slept = time.perf_counter() - slept
         assert (await client.ask(b"body")).status == 200
-        assert (await told(s, (1, 0, 1)))[0] < LEAST
+        took = time.perf_counter() - began - slept
+        assert (await told(s, (1, 0, 1)))[0] < at_most(took)
 
 
 @pytest.mark.parametrize("failure", [FAILURE, FAILURE_IN_PARTS])
@@ -133,12 +163,15 @@ async def test_a_request_that_its_client_gave_up_counts_with_the_time_it_waited(
     """Else a replica that all run away from would look like one that nobody asks."""
     async with stage(mute, **COMPARED) as s:
         client = await s.client()
+        began = time.perf_counter()
         await client.send(get())
         await until(lambda: s.replicas[0].bodies)
         await asyncio.sleep(SLOW)
         client.reset()
+        await until(lambda: s.stats().requests == {499: 1})
+        took = time.perf_counter() - began
         times = await told(s, (0, 0, 1))
-        assert LEAST < times[0] < MOST
+        assert LEAST < times[0] < at_most(took)
         assert s.stats().requests == {499: 1}
 
 
@@ -156,9 +189,12 @@ async def test_a_client_that_leaves_in_the_middle_of_its_upload_says_nothing() -
 async def test_a_silent_replica_has_failed_and_taken_as_long() -> None:
     timeouts = Timeouts(response=SLOW)
     async with stage(mute, timeouts=timeouts, **COMPARED) as s:
-        assert (await (await s.client()).ask(get())).status == 504
+        client = await s.client()
+        began = time.perf_counter()
+        assert (await client.ask(get())).status == 504
+        took = time.perf_counter() - began
         times = await told(s, (0, 1, 1))
-        assert LEAST < times[0] < MOST
+        assert LEAST < times[0] < at_most(took)
 
 
 async def test_a_success_is_still_told_once_after_a_failure() -> None:

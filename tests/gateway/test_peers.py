@@ -109,6 +109,8 @@ class Sharing(RuleBasedStateMachine):
     @rule(data=st.data())
     def end(self, data: st.DataObject) -> None:
         which, slot = self.bound.pop(data.draw(st.integers(0, len(self.bound) - 1)))
+        if data.draw(st.booleans()):
+            slot.vacate()  # its answer was read whole
         self.dispatchers[which].release(slot)
         self.admit()
 

@@ -16,7 +16,7 @@ def written() -> subprocess.CompletedProcess[str]:
     """In a process of its own: the collection of this one may be a part of the tests."""
     return subprocess.run(
         [sys.executable, "-m", "tests.rules"],
-        cwd=ROOT, capture_output=True, text=True, timeout=50, check=False,
+        cwd=ROOT, capture_output=True, text=True, timeout=150, check=False,
     )  # fmt: skip
 
 

@@ -1,8 +1,9 @@
 """Logs of processes: bounded by the guard, told without gaps, in files that outlive nobody."""
 
 import asyncio
+import contextlib
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cluster.runtime import LogLine
+from cluster.workload import Workload
 from runtimes.process import ProcessRuntime
 from runtimes.process_guard_program import bound
 from runtimes.process_logs import ReplicaLogs
@@ -34,34 +36,53 @@ def _sizes(folder: Path) -> dict[str, int]:
     return {path.name: path.stat().st_blocks * 512 for path in (folder / "logs").iterdir()}
 
 
+def chatty(folder: Path, lines: int, then: str = "") -> Workload:
+    """Says that it is up, and all else only when `followed` listens: it is fast, and we may be
+    late."""
+    source = (
+        "import os, sys, time\nprint('up', flush=True)\n"
+        "while not os.path.exists(sys.argv[1]): time.sleep(0.01)\n"
+        f"for n in range(1, {lines + 1}): print('line', n)\n{then}"
+    )
+    return workload(*python(source, str(folder / "go")))
+
+
+async def followed(
+    runtime: ProcessRuntime, instance: str, folder: Path
+) -> AsyncGenerator[str, None]:
+    async with asyncio.timeout(50):
+        await until(lambda: _sizes(folder)["a.stdout"], "it is up")
+        lines = runtime.logs(instance, tail=1, follow=True)
+        assert (await anext(lines)).text == "up"
+        (folder / "go").touch()
+        async for line in lines:
+            yield line.text
+
+
 async def test_a_chatty_replica_cannot_fill_the_disk(
     runtime: ProcessRuntime, tmp_path: Path
 ) -> None:
-    source = (
-        "import time\nfor n in range(1, 200_001): print('line', n)\n"
-        "print('done', flush=True)\ntime.sleep(300)"
-    )
-    instance = await runtime.start("a", workload(*python(source)))
+    then = "print('done', flush=True)\ntime.sleep(300)"
+    instance = await runtime.start("a", chatty(tmp_path, 200_000, then))
 
     def is_bounded() -> bool:
         return max(_sizes(tmp_path).values()) <= 2 * LIMIT and "a.stdout.1" in _sizes(tmp_path)
 
-    async with asyncio.timeout(30):
-        async for line in runtime.logs(instance.id, tail=0, follow=True):
-            if line.text == "done":
+    async with contextlib.aclosing(followed(runtime, instance.id, tmp_path)) as lines:
+        async for line in lines:
+            if line == "done":
                 break
     await until(is_bounded, "its logs are below their bounds")
-    lines = runtime.logs(instance.id, tail=1)
-    assert [line.text async for line in lines] == ["done"]
+    told = runtime.logs(instance.id, tail=1)
+    assert [line.text async for line in told] == ["done"]
 
 
 async def test_a_follower_hears_the_last_line_of_a_replica_whose_log_was_moved(
-    runtime: ProcessRuntime,
+    runtime: ProcessRuntime, tmp_path: Path
 ) -> None:
-    source = "for n in range(1, 50_001): print('line', n)"
-    instance = await runtime.start("a", workload(*python(source)))
-    async with asyncio.timeout(30):
-        told = [line.text async for line in runtime.logs(instance.id, tail=0, follow=True)]
+    instance = await runtime.start("a", chatty(tmp_path, 50_000))
+    async with contextlib.aclosing(followed(runtime, instance.id, tmp_path)) as lines:
+        told = [line async for line in lines]
     assert told[-1] == "line 50000"
 
 

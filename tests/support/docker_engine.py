@@ -27,13 +27,14 @@ import aiodocker
 import pytest
 
 from cluster.workload import Workload
-from tests.support import replica_app
+from tests.support import bridges, replica_app
 
 T = TypeVar("T")
 BUSYBOX = Path("/bin/busybox")
 APPLETS = ("sh", "httpd", "sleep", "cat", "echo", "kill", "test", "true", "touch", "id", "wc")
 SYSTEM = ("/usr", "/lib", "/lib64", "/bin")
 PORT = 8080
+_BRIDGE = "com.docker.network.bridge.name"
 INSIDE = "/opt/tidegate-test/replica_app.py"
 
 
@@ -64,11 +65,11 @@ class App:
 
 @pytest.fixture(scope="session")
 def docker_engine() -> str:
-    """The engine's version."""
+    """The engine's version. Its bridges are steady (see bridges.py)."""
     version, trouble = _asked_once()
     if trouble:
         refuse = pytest.fail if os.environ.get("TIDEGATE_REQUIRE_DOCKER") == "1" else pytest.skip
-        refuse(f"no Docker engine answers: {trouble}")
+        refuse(trouble)
     return version
 
 
@@ -92,7 +93,7 @@ def checked_image(docker_engine: str) -> Iterator[str]:
     files |= {f"bin/{name}": "busybox" for name in APPLETS}
     dockerfile = (
         "ENV PATH=/bin\n"
-        "HEALTHCHECK --interval=200ms --timeout=2s --retries=2 "
+        "HEALTHCHECK --interval=200ms --timeout=20s --retries=2 "
         "CMD test -e /shared/ok -a ! -e /sick\n"
         f'CMD ["httpd", "-f", "-p", "{PORT}", "-h", "/www"]'
     )
@@ -109,7 +110,10 @@ def docker_app(docker_engine: str) -> Iterator[App]:
 
 @contextlib.contextmanager
 def app_image() -> Iterator[App]:
-    """The test application for the length of a block: what `docker_app` is, for programs too."""
+    """The test application for the length of a block: what `docker_app` is, for programs too.
+    Raises RuntimeError with what is wrong with the engine."""
+    if trouble := _asked_once()[1]:
+        raise RuntimeError(trouble)
     with _image("python", *_app_recipe()) as image:
         yield App(image, _app_volumes())
 
@@ -169,16 +173,20 @@ async def volumes() -> set[str]:
 
 @functools.cache
 def _asked_once() -> tuple[str, str]:
-    """The engine's version, or what is wrong."""
+    """The engine's version, or what is wrong. From now on its bridges keep their addresses."""
 
-    async def ask() -> str:
+    async def ask() -> tuple[str, list[str]]:
         async with asyncio.timeout(10), engine() as docker:
-            return str((await docker.version())["Version"])
+            version = str((await docker.version())["Version"])
+            networks = await docker.networks.list()
+        options = [network.get("Options") or {} for network in networks]
+        return version, [one[_BRIDGE] for one in options if _BRIDGE in one]
 
     try:
-        return _apart(ask()), ""
+        version, names = _apart(ask())
     except Exception as error:  # whatever it is, it is the reason
-        return "", str(error) or type(error).__name__
+        return "", f"no Docker engine answers: {str(error) or type(error).__name__}"
+    return version, "; ".join(filter(None, map(bridges.settle, names)))
 
 
 @contextlib.contextmanager

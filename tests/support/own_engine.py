@@ -32,6 +32,7 @@ from pathlib import Path
 import aiodocker
 import pytest
 
+from tests.support import bridges
 from tests.support.docker_engine import App, build_app, engine
 
 DEADLINE = 30.0
@@ -169,27 +170,18 @@ async def own_engine_fixture() -> AsyncIterator[OwnEngine]:
 
 
 def _make_bridge(name: str) -> None:
-    taken = _ip("-o", "-4", "addr").stdout
+    taken = bridges.ip("-o", "-4", "addr").stdout
     free = (f"{_SUBNETS}.{number}" for number in range(1, 255))
-    subnet = next(one for one in free if f" {one}." not in taken)
-    _ip("link", "add", name, "type", "bridge")
-    _ip("addr", "add", f"{subnet}.1/24", "dev", name)
-    _ip("link", "set", name, "up")
+    bridges.make(name, next(one for one in free if f" {one}." not in taken))
 
 
 def _take_away(own: OwnEngine) -> None:
-    _ip("link", "del", own.bridge)
+    bridges.ip("link", "del", own.bridge)
     for line in reversed(Path("/proc/self/mounts").read_text().splitlines()):
         place = line.split()[1]
         if place.startswith(f"{own.folder}/"):
             subprocess.run(["umount", "--lazy", place], check=False, timeout=DEADLINE)
     shutil.rmtree(own.folder)
-
-
-def _ip(*words: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        ["ip", *words], check=True, text=True, capture_output=True, timeout=DEADLINE
-    )
 
 
 def _die_with_parent() -> None:

@@ -31,7 +31,10 @@ from gateway.stats import Counters, ServiceStats
 
 T = TypeVar("T")
 
-PATIENCE = 5.0
+# Seconds, generous: they only cost time when something is broken. But less than any timeout of the
+# gateway's own that a test has not set, or one that ends things late would look like one that does.
+PATIENCE = 20.0
+_LATER = 60.0
 HELLO = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 
 
@@ -333,6 +336,7 @@ async def stage(
     """
     limits = {key: options.pop(key) for key in list(options) if key in Limits.model_fields}
     given = {key: options.pop(key) for key in list(options) if key in GatewaySettings.model_fields}
+    limits = {"header_timeout": _LATER, **limits}
     settings = GatewaySettings(**{"listen": ("127.0.0.1:0",), "limits": Limits(**limits), **given})
     if services is None:
         services = {"web": Service(**{"name": "web", "hosts": ("*",), **options})}
