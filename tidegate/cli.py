@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from config import location
-from tidegate import __version__, cli_record, cli_remote, cli_rollout
+from tidegate import __version__, cli_record, cli_remote, cli_rollout, cli_simulate, cli_tune
 from tidegate.cli_follow import StreamFailed
 from tidegate.cli_options import AsJson, Config
 from tidegate.cli_print import print_json, print_problems
@@ -22,6 +22,13 @@ from tidegate.client import Refused, Unreachable
 
 FAILED = 1
 WRONG = 2
+_FAILURES = (
+    Unreachable,
+    StreamFailed,
+    cli_remote.NotKnown,
+    cli_record.NotRecorded,
+    cli_simulate.SimulationFailed,
+)
 
 app = typer.Typer(
     name="tidegate",
@@ -51,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return ending.code if isinstance(ending.code, int) else FAILED
     except WrongUse as error:
         return _told(error, WRONG)
-    except (Unreachable, StreamFailed, cli_remote.NotKnown, cli_record.NotRecorded) as error:
+    except _FAILURES as error:
         return _told(error, FAILED)
     except Refused as error:
         return _refused(error)
@@ -138,6 +145,8 @@ for _command in (
     cli_remote.upgrade,
     cli_remote.events,
     cli_remote.logs,
+    cli_simulate.simulate,
+    cli_tune.tune,
 ):
     app.command()(_command)
 

@@ -1,0 +1,108 @@
+"""`tidegate simulate`: traffic against configurations and policies, in virtual time.
+
+Nothing of a running Tidegate is touched: no state, no engine, no port.
+"""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tidegate import cli_given_options as given
+from tidegate.cli_options import AsJson
+from tidegate.cli_target import WrongUse
+
+
+class SimulationFailed(Exception):
+    """A simulation came to nothing; the text names the variant. Exit code 1."""
+
+
+class PolicyOf(StrEnum):
+    TIDEGATE = "tidegate"
+    KPA = "kpa"
+    HPA = "hpa"
+    RAY = "ray"
+
+
+Configs = Annotated[
+    list[str] | None,
+    typer.Option("--config", metavar="FILE", help="One or several. Default: Tidegate's defaults."),
+]
+Policies = Annotated[
+    list[PolicyOf] | None,
+    typer.Option("--policy", help="Instead of that of the file, for all services; several too."),
+]
+CsvTo = Annotated[
+    Path | None,
+    typer.Option(
+        "--csv", metavar="DIR|FILE", help="FILE.csv gets the table, a folder all there is."
+    ),
+]
+PicturesTo = Annotated[
+    Path | None,
+    typer.Option("--pictures", metavar="DIR", help="Drawn by matplotlib, which is an extra."),
+]
+
+
+def simulate(
+    traces: given.Traces = None,
+    config: Configs = None,
+    policy: Policies = None,
+    service: given.StandsFor = None,
+    shape: given.Shapes = None,
+    duration: given.Duration = "1h",
+    evenly: given.Evenly = False,
+    begin: given.From = None,
+    end: given.To = None,
+    service_time: given.ServiceTime = None,
+    start_time: given.StartTime = None,
+    cores: given.CoresOf = None,
+    slowdown: given.SlowdownOf = None,
+    start_failures: given.StartFailures = None,
+    answer_failures: given.AnswerFailures = None,
+    crash: given.Crash = None,
+    memory: given.MemoryOf = None,
+    price_replica_hour: given.PriceReplica = None,
+    price_gib_hour: given.PriceGib = None,
+    seed: given.Seed = 1,
+    clock: given.Clock = None,
+    csv: CsvTo = None,
+    pictures: PicturesTo = None,
+    jobs: given.Jobs = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Replay traffic against configurations in virtual time: waits, cold starts, cost."""
+    from config.scaling import PolicyName
+    from simulation.report import Prices
+    from tidegate import cli_rehearsal, cli_results
+    from tidegate.cli_given import Given
+
+    if pictures is not None:
+        _can_draw()
+    asked = Given(
+        tuple(traces or ()), tuple(shape or ()), duration, evenly, begin, end, seed, clock,
+        service_time, start_time, cores, slowdown, start_failures, answer_failures, crash, memory,
+    )  # fmt: skip
+    names: list[PolicyName] = [one.value for one in policy or ()]
+    rehearsal = cli_rehearsal.prepare(asked, config or (), names, service, as_json)
+    for warning in rehearsal.warnings:
+        typer.echo(f"warning: {warning}", err=True)
+    results = cli_rehearsal.run(rehearsal, jobs)
+    prices = Prices(price_replica_hour, price_gib_hour)
+    if csv is not None:
+        cli_results.write_tables(csv, results, prices)
+    if pictures is not None:
+        cli_results.draw(pictures, results)
+    if as_json:
+        cli_results.print_as_json(rehearsal, results, prices)
+    else:
+        cli_results.print_table(rehearsal, results, prices)
+
+
+def _can_draw() -> None:
+    """Said before the work, not after it."""
+    from importlib.util import find_spec
+
+    if find_spec("matplotlib") is None:
+        raise WrongUse("--pictures needs matplotlib: python3 -m pip install 'tidegate[pictures]'")
