@@ -171,9 +171,8 @@ class Policy:
 
     def wake(self, counts: Counts, now: float) -> Decision | None:
         """A request found no replica. None: nothing has to change for it."""
-        before = self.load.last_activity
         self.load.expect(now)
-        self._note_call(before)
+        self._note_call(-math.inf)
         return self.rouse("a request", counts, now)
 
     def rouse(self, by: str, counts: Counts, now: float) -> Decision | None:
@@ -183,8 +182,6 @@ class Policy:
         self._stands = Rung.AWAKE
         if not counts.ready:  # or nobody would say that one serves
             self.load.begin(now)
-        if self.habitual:
-            self.use.seen(now)  # its way to zero begins now, and not with the call before
         initial = self.scaling.initial
         self.decider.hold(initial, "initial", f"initial is {initial}", now)
         seen = self.observe(counts, now)
@@ -199,16 +196,13 @@ class Policy:
             self._unsettled = f"{self.replicas} were wanted before the clock jumped"
         if self._unsettled:
             self._begin_anew(self._unsettled, now)
-        if (why := self._expected(now)) and (roused := self.rouse(why, counts, now)):
+        asleep = self.replicas == 0 and self.is_asleep(now)
+        why = self.habitual.expects(now) if self.habitual and asleep else ""
+        if why and (roused := self.rouse(why, counts, now)):
+            self.use.seen(now)  # its way to zero begins now, and not with the call before
             return roused
         seen = self.observe(counts, now)
         return self._decided(self._decision(seen, now))
-
-    def _expected(self, now: float) -> str:
-        """By what it is woken before a call; empty: by nothing."""
-        if self.habitual is None or self.replicas > 0 or not self.is_asleep(now):
-            return ""
-        return self.habitual.expects(now)
 
     def _note_call(self, before: float) -> None:
         if self.habitual is not None and self.load.last_activity > before:

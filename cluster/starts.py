@@ -15,8 +15,11 @@ from cluster.metrics import ClusterMetrics
 from cluster.model import Replica
 from cluster.registry import Registry
 from cluster.turns import Turns
+from config.settings import Host
 
 BOOT = 0.5  # seconds
+FEWEST_STARTS = 8
+STARTS_PER_CORE = 4
 _THERE = (State.STARTING, State.READY, State.UNHEALTHY, State.FROZEN)
 
 
@@ -85,3 +88,9 @@ class Starts:
             called = self._called.get(replica)
             if called is not None and not called.done():
                 called.set_result(None)
+
+
+def starts_of(host: Host, cores: int) -> int:
+    """Starts at once; 0 is no limit. Most of a start is waiting for the engine and the disk, so
+    that a few for each core keep all of them busy."""
+    return max(FEWEST_STARTS, STARTS_PER_CORE * cores) if host.starts == "auto" else host.starts

@@ -6,6 +6,7 @@ memory, Prometheus, Redis, JSON) is not simulated: such rules have no data, and 
 
 import asyncio
 import contextlib
+import os
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,7 +32,7 @@ from cluster.placing import Placing
 from cluster.reconciler import Reconciler
 from cluster.registry import Registry
 from cluster.rollouts import Rollouts
-from cluster.starts import Starts
+from cluster.starts import Starts, starts_of
 from cluster.tasks import Tasks
 from config.settings import Settings
 from health.duties import Check
@@ -118,9 +119,7 @@ async def plane_of(
     failures = Failures(registry, events, metrics, clock, jitter=uneven)
     rollouts = Rollouts(registry, events, metrics, failures, Courses(None, events), clock)
     runtime = SimulatedRuntime(_OWNER, engine)
-    starts = Starts(
-        registry, metrics, settings.host.starts if settings.host.starts != "auto" else 0
-    )
+    starts = Starts(registry, metrics, starts_of(settings.host, len(os.sched_getaffinity(0))))
     placing = Placing(
         registry, runtime, tasks, failures, events, metrics, clock, wall, _named(rng),
         jitter=uneven, starts=starts,
@@ -134,7 +133,8 @@ async def plane_of(
         registry, failures, events, metrics, clock, scaler.idle_since, scaler.put_to_sleep,
         runtime.usage, _known(levels), tasks,
     )  # fmt: skip
-    host.configure(_limit(settings.host.memory) or None)
+    memory = settings.host.memory  # a share of this machine is none of the simulated one
+    host.configure(None if isinstance(memory, float) else memory)
     pending: dict[str, Mapping[str, int]] = {}
     reconciler = Reconciler(
         registry, placing, StaticEndpoints(registry, clock, wall), failures,
@@ -160,11 +160,6 @@ async def plane_of(
         prober.close()
         ejector.close()
         reconciler.halt()
-
-
-def _limit(given: object) -> int:
-    """What the file says in numbers; what it derives from the machine is no limit here."""
-    return given if isinstance(given, int) else 0
 
 
 def _known(levels: Mapping[str, int]) -> Callable[[], Awaitable[Mapping[str, int]]]:

@@ -5,12 +5,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from cluster.host import HostMemory
-from cluster.starts import Starts
+from cluster.starts import Starts, starts_of
 from config.settings import Host
 from tidegate.front import Front
 
-FEWEST_STARTS = 8
-STARTS_PER_CORE = 4
 _CGROUP = Path("/sys/fs/cgroup")
 
 
@@ -32,12 +30,6 @@ async def levels_of(gateway: Front, clock: Callable[[], float]) -> Mapping[str, 
     await gateway.refresh()
     services = gateway.stats(clock()).services
     return {name: seen.in_flight + seen.queued - seen.quiet for name, seen in services.items()}
-
-
-def starts_of(host: Host, cores: int) -> int:
-    """Starts at once; 0 is no limit. Most of a start is waiting for the engine and the disk, so
-    that a few for each core keep all of them busy."""
-    return max(FEWEST_STARTS, STARTS_PER_CORE * cores) if host.starts == "auto" else host.starts
 
 
 def budget_of(host: Host) -> int | None:

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from cluster.starts import starts_of
 from config.settings import Host
 from gateway import gateway
 from tests.gateway.websocket import ASK, KEY, switching
 from tests.support.raw_http import Call, get, stage
 from tidegate.front import Inside
-from tidegate.host_limits import budget_of, levels_of, machine_memory, starts_of
+from tidegate.host_limits import budget_of, levels_of, machine_memory
 
 
 @pytest.mark.parametrize(
