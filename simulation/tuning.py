@@ -212,4 +212,6 @@ def _blocks(space: Space, chosen: Candidate) -> dict[str, Scaling]:
     blocks = {"present": space.scaling}
     if space.scaling != Scaling():
         blocks["defaults"] = Scaling()
-    return {**blocks, "chosen": space.block(chosen)}
+    if chosen != space.present:
+        blocks["chosen"] = space.block(chosen)
+    return blocks

@@ -41,13 +41,23 @@ def print_table(rehearsal: Rehearsal, results: Sequence[Result], prices: Prices)
     for name, value in premises(rehearsal, results[0]):
         typer.echo(f"{name:<16}{clean(value)}")
     typer.echo()
-    show(table(results, prices))
+    whole = table(results, prices)
+    if not sys.stdout.isatty() or _width(whole) <= Console().width:
+        show(whole)
+        return
+    show(table(results, prices, _WAITS))
+    typer.echo()
+    show(table(results, prices, _COSTS))
 
 
-def show(table: Table) -> None:
-    """On a terminal as wide as that."""
-    width = None if sys.stdout.isatty() else _PIPE_WIDTH
+def show(table: Table, folds: bool = False) -> None:
+    """Numbers do not fold: where a terminal is too narrow for them, its lines break."""
+    width = Console().width if sys.stdout.isatty() and folds else _PIPE_WIDTH
     typer.echo("\n".join(lines(table, Console(width=width, highlight=False, markup=False))))
+
+
+def _width(table: Table) -> int:
+    return max(map(len, lines(table)))
 
 
 def lines(table: Table, console: Console | None = None) -> list[str]:
@@ -76,7 +86,7 @@ def premises(rehearsal: Rehearsal, first: Result) -> Iterator[tuple[str, str]]:
     given, traffic = rehearsal.given, rehearsal.here.traffic
     requests = first.outcome.requests
     yield "traffic", ", ".join([*map(str, given.traces), *given.shapes])
-    yield "", f"{_amount(requests, traffic.seconds)} to {_services(rehearsal)}"
+    yield "replayed", f"{_amount(requests, traffic.seconds)} to {_services(rehearsal)}"
     if len(rehearsal.files) == 1:
         yield "configuration", rehearsal.files[0]
     yield from cli_given.supposed(given, first.drawn, requests, rehearsal.known)
@@ -87,10 +97,14 @@ def premises(rehearsal: Rehearsal, first: Result) -> Iterator[tuple[str, str]]:
     yield "seed", str(given.seed)
 
 
-def table(results: Sequence[Result], prices: Prices) -> Table:
-    """One row for each variant; changes are against the first."""
+def table(
+    results: Sequence[Result], prices: Prices, of: "Sequence[_Column] | None" = None
+) -> Table:
+    """One row for each variant; changes are against the first. `of`: these columns only."""
     shows_changes = len(results) > 1
-    chosen = [column for column in _COLUMNS if prices.are_given or column[0] != "COST"]
+    chosen = [
+        column for column in of or (*_WAITS, *_COSTS) if prices.are_given or column[0] != "COST"
+    ]
     titles = [
         title
         for name, _, _, is_compared in chosen
@@ -166,7 +180,8 @@ def _cost(value: float) -> str:
 
 
 # Title, key of `numbers`, how it is shown, whether it is compared with the first variant.
-_COLUMNS: tuple[tuple[str, str, Callable[[float], str], bool], ...] = (
+_Column = tuple[str, str, Callable[[float], str], bool]
+_WAITS: tuple[_Column, ...] = (
     ("P50", "wait_p50", wait_in_words, False),
     ("P95", "wait_p95", wait_in_words, False),
     ("P99", "wait_p99", wait_in_words, True),
@@ -175,6 +190,8 @@ _COLUMNS: tuple[tuple[str, str, Callable[[float], str], bool], ...] = (
     ("COLD", "cold_starts", _whole, False),
     ("503", "refused", _whole, False),
     ("FAILED", "other_failures", _whole, False),
+)
+_COSTS: tuple[_Column, ...] = (
     ("REPLICA-S", "replica_seconds", _whole, True),
     ("GIB-S", "gib_seconds", _whole, False),
     ("ACTIONS", "actions", _whole, False),

@@ -41,7 +41,7 @@ CsvTo = Annotated[
 ]
 PicturesTo = Annotated[
     Path | None,
-    typer.Option("--pictures", metavar="DIR", help="Drawn by matplotlib, which is an extra."),
+    typer.Option("--pictures", metavar="DIR", help="By matplotlib, an extra."),
 ]
 
 

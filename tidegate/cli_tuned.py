@@ -32,7 +32,7 @@ def print_report(session: Session, tuned: Tuned) -> None:
         typer.echo(f"{name:<16}{value}")
     wait = session.plan.objective.latency
     typer.echo(f"\nCost against {wait}: what no other try beats in both, on the training part")
-    cli_results.show(_front(session.plan.objective, tuned))
+    cli_results.show(_front(session.plan.objective, tuned), folds=True)
     typer.echo()
     cli_results.show(_comparison(session.plan, tuned))
     typer.echo(f"\n{_conclusion(tuned)}")

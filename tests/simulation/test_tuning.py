@@ -51,7 +51,7 @@ def test_where_nothing_is_better_the_present_rules_stay() -> None:
     found = tuned("least cost", "steady(rate=1/m)", 1)
     assert not found.verdict.is_better
     assert found.changes == {}
-    assert found.rows["chosen"] == found.rows["present"]
+    assert list(found.rows) == ["present"]
 
 
 def test_the_front_falls_as_cost_rises() -> None:

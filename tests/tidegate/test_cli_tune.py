@@ -88,3 +88,11 @@ def test_wrong_use_is_exit_code_2(tidegate: Said, arguments: tuple[str, ...], me
 def test_where_the_block_cannot_be_written_is_told(tidegate: Said) -> None:
     assert tidegate("tune", *RARE, "--tries", "1", "--out", "none/x.yaml") == 2
     assert "--out: cannot write none/x.yaml" in tidegate.err
+
+
+def test_in_several_processes_it_finds_the_same(tidegate: Said) -> None:
+    wish = ("--shape", "steady(rate=1/m)", "--duration", "10m", "--tries", "6", "--json")
+    assert tidegate("tune", *wish, "--jobs", "1") == 0
+    alone = tidegate.out
+    assert tidegate("tune", *wish, "--jobs", "2") == 0
+    assert tidegate.out == alone
