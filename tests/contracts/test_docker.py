@@ -11,6 +11,7 @@ from cluster.workload import Workload
 from runtimes.docker import DockerRuntime
 from tests.contracts.driver_case import MakeRuntime
 from tests.contracts.keeping_contract import KeepingContract
+from tests.contracts.observation import eventually
 from tests.contracts.runtime_contract import InstanceRuntimeContract
 from tests.support.docker_engine import (
     busybox_image,
@@ -93,6 +94,12 @@ class TestDockerRuntime(InstanceRuntimeContract, KeepingContract):
         burner = await runtime.start("burn-1", workloads.burner())
         ids = [burner.id, ended.id, "no-such-instance"]
         before = await runtime.usage(ids)
+
+        async def burned_more() -> bool:
+            now = (await runtime.usage(ids))[burner.id]
+            return now.cpu_seconds > before[burner.id].cpu_seconds
+
+        await eventually(burned_more, "it has had a turn of the processor")
         with monkeypatch.context() as patch:
             patch.setattr("runtimes.docker.usage_of", lambda ids: {})
             asked = await runtime.usage(ids)

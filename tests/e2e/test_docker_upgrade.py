@@ -52,6 +52,8 @@ async def test_no_request_is_lost_and_no_container_restarted(
         async with calling(book, *PLANS):
             await served(book, 50)
             await line.succeed()
+            # What was frozen is taken over awake, and falls asleep again.
+            await running.until(lambda: frozen(running))
             assert (await names(running), await runs_of(owner)) == (replicas, runs)
             await served(book, 50)
         assert (book.lost, book.wrong) == ({}, [])
