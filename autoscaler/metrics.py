@@ -34,10 +34,15 @@ class AutoscalerMetrics:
             registry=registry,
         )
 
+        self._shown: dict[str, tuple[Gauge, Gauge]] = {}  # to look them up takes longer than to set
+
     def decided(self, service: str, decision: Decision, direction: str) -> None:
         self._decisions.labels(service, direction).inc()
-        self._desired.labels(service).set(decision.replicas)
-        self._panic.labels(service).set(decision.mode is Mode.PANIC)
+        if (shown := self._shown.get(service)) is None:
+            shown = self._desired.labels(service), self._panic.labels(service)
+            self._shown[service] = shown
+        shown[0].set(decision.replicas)
+        shown[1].set(decision.mode is Mode.PANIC)
 
     def confirmed(self, service: str, decisions: int) -> None:
         """So many changed nothing."""
@@ -49,6 +54,7 @@ class AutoscalerMetrics:
 
     def forget(self, service: str) -> None:
         """The service is gone from the configuration."""
+        self._shown.pop(service, None)
         for direction in DIRECTIONS:
             self._decisions.remove(service, direction)
         for metric in (self._desired, self._panic, self._cold_starts):

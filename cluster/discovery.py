@@ -79,7 +79,7 @@ class Discovery:
 
     async def sync(self) -> bool:
         """One look; False when the engine did not answer."""
-        before, withheld = self._known_replicas(), self._withheld
+        before, withheld = self._registry.known(), self._withheld
         self._withheld = set()
         try:
             instances = await self._calls("list", self._runtime.instances())
@@ -122,7 +122,7 @@ class Discovery:
 
     def _has_ended(self, instance: str, exit: Exit | None) -> None:
         """Noted at once where it is known how: a list would be late by what the engine takes."""
-        for replica in self._known_replicas().values():
+        for replica in self._registry.known().values():
             if replica.instance == instance:
                 if exit is not None:
                     self._note_end(replica.id, exit)
@@ -161,13 +161,6 @@ class Discovery:
         await asyncio.sleep(GATHER)
         self._hint.clear()
 
-    def _known_replicas(self) -> dict[str, Replica]:
-        return {
-            replica.id: replica
-            for service in self._registry.used_services()
-            for replica in self._registry.replicas(service)
-        }
-
     def _compare(self, instances: Sequence[Instance], before: dict[str, Replica]) -> None:
         """`before` was known when the list was asked for.
 
@@ -181,9 +174,11 @@ class Discovery:
             if instance.status is InstanceStatus.EXITED and instance.replica not in stopped:
                 self._note_end(instance.replica, instance.exit or Exit())
                 continue
-            if instance.status is InstanceStatus.RUNNING:
+            known = before.get(instance.replica)
+            is_running = instance.status is InstanceStatus.RUNNING
+            if is_running and (known is None or known.health is not instance.health):
                 self._registry.note_health(instance.replica, instance.id, instance.health)
-            if (known := before.get(instance.replica)) is not None:
+            if known is not None:
                 self._note_move(known, instance)
         self._take_in(
             [
@@ -209,13 +204,13 @@ class Discovery:
 
     def _note_move(self, former: Replica, instance: Instance) -> None:
         """Somebody else has started it again, and it is not where requests are sent to."""
+        if instance.address == former.address or instance.id != former.instance:
+            return
         known = self._registry.replica(former.id)
         if (
             known is None
             or None in (instance.address, former.address)
             or (former.instance, former.address) != (known.instance, known.address)
-            or instance.id != former.instance
-            or instance.address == former.address
         ):
             return
         reason = f"it was started again by somebody else, at {instance.address}"

@@ -64,6 +64,14 @@ class Registry:
         service = self._service_of.get(replica)
         return self._records[service].replicas.get(replica) if service is not None else None
 
+    def known(self) -> dict[str, Replica]:
+        """All replicas of all services, by their id."""
+        return {
+            id: replica
+            for record in self._records.values()
+            for id, replica in record.replicas.items()
+        }
+
     def desired(self, service: str) -> Desired:
         record = self._records.get(service)
         return record.desired if record else ASLEEP
