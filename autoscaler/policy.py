@@ -114,7 +114,7 @@ class Policy:
         self._note_call(before)
         if self.timing:
             self.timing.record(report)
-        self._needs_ticks = True
+        self._needs_ticks |= not report.is_silent  # silence asks for nothing that is not asked for
 
     def serve(self, now: float) -> None:
         """One of its replicas is ready."""

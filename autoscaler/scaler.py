@@ -8,7 +8,6 @@ import asyncio
 import logging
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 
 from autoscaler import sparing
 from autoscaler.active import Active
@@ -354,7 +353,7 @@ class Scaler:
             self._agenda.plan(service, policy.next_change(now))
         self._chronicle.tell(service, former, wanted)
         # Another reason for the same wish is no news for those who act on it.
-        if replace(former, reason=wanted.reason) != wanted:
+        if not wanted.is_wish_of(former):
             self._registry.want(service, wanted)
         self._note_needs(service, now)
 

@@ -171,3 +171,12 @@ class Desired:
     reason: str = ""
     frozen: bool = False
     refusal: Trouble | None = None
+
+    def is_wish_of(self, other: "Desired") -> bool:
+        """The same is to be done for both, for whatever reason."""
+        return (
+            self.replicas == other.replicas
+            and self.frozen is other.frozen
+            and self.mode is other.mode
+            and self.refusal == other.refusal
+        )
