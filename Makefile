@@ -9,8 +9,11 @@ WITH_VENV := PATH="$(CURDIR)/$(BIN):$$PATH"
 # Some images forbid it; each of the hundreds of Tidegates that tests start would compile itself anew.
 KEEP_COMPILED := PYTHONDONTWRITEBYTECODE=
 
+# Public traces that are not part of this project: docs/benchmarks.md says which, and where they are.
+TRACES ?= traces
+
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check format loadtest bench-wake bench-sleeping bench-peers bench-pauses bench-knative bench-autoscaler agreement faults soak lock clean
+.PHONY: help setup run test check format loadtest bench-wake bench-sleeping bench-peers bench-pauses bench-knative bench-autoscaler bench-simulator agreement faults soak lock clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +63,10 @@ bench-knative: $(READY)  ## Knative's own performance suite as a scenario on rea
 
 bench-autoscaler: $(READY)  ## scaling policies beside each other in virtual time; cost of a round
 	@$(WITH_VENV) $(BIN)/python -m loadtests.autoscaler $(ARGS)
+
+bench-simulator: $(READY)  ## policies on recorded and generated traffic, 3 million requests, learned sleep; TRACES=folder
+	@$(BIN)/python -m loadtests.simulator --traces $(TRACES) $(ARGS)
+	@$(BIN)/python -m loadtests.learned $(if $(wildcard $(TRACES)),--traces $(TRACES))
 
 agreement: $(READY)  ## a simulated and a real run of one trace beside each other; real Docker and processes
 	@$(WITH_VENV) $(BIN)/python -m loadtests.agreement $(ARGS)

@@ -25,7 +25,7 @@ from simulation.distributions import distribution
 from simulation.result import Outcome
 from simulation.run import Story, simulate
 
-TRACES = Path("../shared/traces")
+TRACES = Path("traces")
 HEADER = (
     "traffic", "start", "policy", "replica-s", "wait p95", "p99", "max", "delayed", "cold",
     "failed", "actions", "beaten",
