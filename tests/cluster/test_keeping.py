@@ -177,7 +177,7 @@ def test_the_old_end_of_what_was_started_again_is_no_news() -> None:
     async def story() -> None:
         async with control_world(kept()) as world:
             name = await used_and_asleep(world)
-            before = world.discovery._known_replicas()
+            before = world.registry.known()
             listed = [specimen.instance for specimen in world.engine.owned("us")]
             assert [one.status for one in listed] == [InstanceStatus.EXITED]
             world.wake()
