@@ -44,6 +44,7 @@ from runtimes.simulated import SimulatedRuntime
 from simulation.replicas import AssumedEngine
 
 Clock = Callable[[], float]
+Levels = Callable[[], Awaitable[Mapping[str, int]]]
 _OWNER = "simulation"
 
 
@@ -94,7 +95,6 @@ class Plane:
     reconciler: Reconciler
     host: HostMemory
     messages: Messages
-    levels: dict[str, int]  # requests that keep a service awake now, by service
 
     async def begin(self, settings: Settings, tasks: Tasks) -> None:
         """As `tidegate run` does it."""
@@ -109,9 +109,11 @@ class Plane:
 
 @contextlib.asynccontextmanager
 async def plane_of(
-    settings: Settings, engine: AssumedEngine, tasks: Tasks, clock: Clock, wall: Clock, seed: int
-) -> AsyncIterator[Plane]:
-    """Wired, not yet begun. `clock` is loop time, `wall` seconds since 1970."""
+    settings: Settings, engine: AssumedEngine, tasks: Tasks, clock: Clock, wall: Clock, seed: int,
+    levels: Levels,
+) -> AsyncIterator[Plane]:  # fmt: skip
+    """Wired, not yet begun. `clock` is loop time, `wall` seconds since 1970. `levels`: requests in
+    flight and queued at this moment, by service."""
     collectors, rng = CollectorRegistry(), random.Random(seed)
     registry, events = Registry(), Events(wall)
     metrics = ClusterMetrics(collectors)
@@ -128,10 +130,9 @@ async def plane_of(
     rollouts.on_turn(scaler.relearn)
     leasing = Leasing(scaler, events, clock, wall, lambda: f"{rng.getrandbits(48):012x}", Blank())
     keeping = Keeping(registry, clock, can=runtime.capabilities.keep)
-    levels: dict[str, int] = {}
     host = HostMemory(
         registry, failures, events, metrics, clock, scaler.idle_since, scaler.put_to_sleep,
-        runtime.usage, _known(levels), tasks,
+        runtime.usage, levels, tasks,
     )  # fmt: skip
     memory = settings.host.memory  # a share of this machine is none of the simulated one
     host.configure(None if isinstance(memory, float) else memory)
@@ -153,20 +154,11 @@ async def plane_of(
     )  # fmt: skip
     messages = Messages(scaler, reconciler, ejector, host, pending)
     try:
-        yield Plane(
-            registry, events, collectors, scaler, discovery, reconciler, host, messages, levels
-        )
+        yield Plane(registry, events, collectors, scaler, discovery, reconciler, host, messages)
     finally:
         prober.close()
         ejector.close()
         reconciler.halt()
-
-
-def _known(levels: Mapping[str, int]) -> Callable[[], Awaitable[Mapping[str, int]]]:
-    async def told() -> Mapping[str, int]:
-        return levels
-
-    return told
 
 
 def _named(rng: random.Random) -> Callable[[str], str]:

@@ -66,7 +66,9 @@ async def _live(story: Story, loop: VirtualTimeLoop, progress: Progress) -> Outc
 
     async with Tasks() as tasks:
         engine = AssumedEngine(story.assumptions, story.seed, lambda replica: stage.ended(replica))
-        async with plane_of(settings, engine, tasks, loop.time, wall, story.seed) as plane:
+        async with plane_of(
+            settings, engine, tasks, loop.time, wall, story.seed, lambda: stage.levels()
+        ) as plane:
             meter = Meter(plane.registry, loop.time)
             stage = Stage(
                 settings.gateway, plane.messages, story.assumptions, ledger,
@@ -108,7 +110,6 @@ def _sample(
         in_flight += destination.counters.level - waiting
         queued += waiting
         total += destination.counters.requests
-        plane.levels[destination.name] = destination.counters.level
     for service in plane.registry.used_services():
         desired += plane.registry.desired(service).replicas
         ready += sum(one.state is State.READY for one in plane.registry.replicas(service))

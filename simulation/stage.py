@@ -72,6 +72,11 @@ class Stage:
         self._arrivals, self._begins = arrivals, now
         self._advance()
 
+    async def levels(self) -> dict[str, int]:
+        """Requests in flight and queued, by service."""
+        used = (route.destination for route in self._routes if route.destination is not None)
+        return {destination.name: destination.counters.level for destination in used}
+
     @property
     def is_over(self) -> bool:
         """Everybody has come, and has gone again."""

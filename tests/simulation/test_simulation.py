@@ -5,6 +5,8 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
+from config.service import Resources
+from config.settings import Host
 from simulation.assumptions import Assumptions, Cores
 from simulation.distributions import Constant
 from simulation.run import Story, Unknown, simulate
@@ -102,6 +104,23 @@ def test_a_herd_is_held_and_served_to_the_last() -> None:
     outcome = lived(traffic(*((10.0, 0.05, 0) for _ in range(1000))), {"queue": {"size": 2000}})
     assert outcome.statuses == {200: 1000}
     assert outcome.cold_starts == 1
+
+
+def test_on_a_full_host_the_idle_service_makes_room_and_the_busy_one_stays() -> None:
+    spec = {"scaling": {"idle": {"stop_after": "1h"}}, "timeouts": {"response": "200s"}}
+    full = settings(web=spec, api=spec, db=spec)
+    a_half = {"resources": Resources(memory=256 * 2**20)}
+    full = full.model_copy(
+        update={
+            "host": Host(memory=512 * 2**20),
+            "services": {n: one.model_copy(update=a_half) for n, one in full.services.items()},
+        }
+    )
+    busy, idle, third = (20.0, 100.0, 0), (40.0, 0.1, 1), (70.0, 0.1, 2)
+    of = traffic(busy, idle, third, services=("web", "api", "db"))
+    outcome = simulate(Story(full, of, Assumptions(start=Constant(1.0))))
+    assert outcome.statuses == {200: 3}
+    assert max(sample.present for sample in outcome.series) == 2
 
 
 def test_a_frozen_replica_costs_memory_and_is_no_cold_start() -> None:
