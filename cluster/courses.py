@@ -6,19 +6,18 @@ cannot be written is told once and kept in memory; what cannot be read is as if 
 
 import contextlib
 import logging
-import os
 from collections.abc import Collection
 from pathlib import Path
 
 import orjson
 from pydantic import TypeAdapter, ValidationError
 
+from cluster import private_file
 from cluster.events import Events
 from cluster.rollout import Course
 
 _COURSE = TypeAdapter(Course)
 _SUFFIX = ".json"
-_PRIVATE = 0o600
 
 
 class Courses:
@@ -53,7 +52,7 @@ class Courses:
             return
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _replace(
+            private_file.write(
                 self._folder / (service + _SUFFIX),
                 orjson.dumps(_COURSE.dump_python(course, mode="json")),
             )
@@ -88,15 +87,3 @@ def _present(folder: Path) -> set[str]:
         return {file.stem for file in folder.iterdir() if file.suffix == _SUFFIX}
     except OSError:
         return set()
-
-
-def _replace(file: Path, content: bytes) -> None:
-    beside = file.with_suffix(".new")
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _PRIVATE)
-    try:
-        with open(descriptor, "wb") as writer:
-            writer.write(content)
-        beside.replace(file)
-    except OSError:
-        beside.unlink(missing_ok=True)
-        raise

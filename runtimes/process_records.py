@@ -7,11 +7,12 @@ was started in are part of its name.
 import contextlib
 import json
 import logging
-import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from urllib.parse import quote
+
+from cluster import private_file
 
 log = logging.getLogger("tidegate.runtimes")
 
@@ -58,17 +59,8 @@ class Records:
 
     def write(self, record: Record) -> None:
         """All or nothing, readable by us alone: the environment may hold secrets."""
-        path = self._path(record.replica)
-        draft = path.with_suffix(".new")
-        try:
-            descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with open(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
-                json.dump(asdict(record), file)
-            # Not forced to the disk: it is of no use once the machine, and the process, went down.
-            draft.rename(path)
-        except OSError:
-            draft.unlink(missing_ok=True)
-            raise
+        content = json.dumps(asdict(record)).encode("utf-8", "surrogateescape")
+        private_file.write(self._path(record.replica), content)
 
     def remove(self, replica: str) -> None:
         self._path(replica).unlink(missing_ok=True)

@@ -11,6 +11,7 @@ import orjson
 from pydantic import TypeAdapter, ValidationError
 
 from autoscaler.habits import KeptHabits
+from cluster import private_file
 
 log = logging.getLogger("tidegate")
 
@@ -40,12 +41,9 @@ class HabitBook:
 
     def write(self, kept: KeptHabits) -> None:
         """All or nothing."""
-        draft = self._path.with_suffix(".new")
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            draft.touch(mode=0o600)
-            draft.write_bytes(orjson.dumps(kept, option=orjson.OPT_NON_STR_KEYS))
-            draft.replace(self._path)
+            private_file.write(self._path, orjson.dumps(kept, option=orjson.OPT_NON_STR_KEYS))
             self._is_failing = False
         except OSError as error:
             if not self._is_failing:

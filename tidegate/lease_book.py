@@ -11,6 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from autoscaler.leases import Kept
+from cluster import private_file
 
 log = logging.getLogger("tidegate")
 
@@ -34,11 +35,9 @@ class LeaseBook:
 
     def write(self, leases: Sequence[Kept]) -> None:
         """All or nothing."""
-        draft = self._path.with_suffix(".new")
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            draft.write_text(json.dumps([asdict(lease) for lease in leases]))
-            draft.chmod(0o600)
-            draft.rename(self._path)
+            content = json.dumps([asdict(lease) for lease in leases])
+            private_file.write(self._path, content.encode())
         except OSError as error:
             log.warning("a restart would end all leases, they cannot be written: %s", error)
