@@ -78,7 +78,12 @@ class Timeouts(Model):
 class Retries(Model):
     """How often a request may be tried again, and the share of requests that may be."""
 
-    attempts: Count = Field(2, ge=0, description="Tries after the first one; 0 turns it off.")
+    attempts: Count = Field(
+        2,
+        ge=0,
+        description="Tries after the first one that was sent; 0 turns it off. What no replica"
+        " accepts is tried as long as it may wait.",
+    )
     budget: Annotated[Ratio, at_most(1.0, format_ratio)] = Field(
         0.2, description="Share of all requests that may be tried again."
     )

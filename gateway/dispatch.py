@@ -294,6 +294,11 @@ class Dispatcher(Generic[W]):
     def is_shunned(self, slot: Slot) -> bool:
         return slot not in self._open
 
+    @property
+    def is_shut(self) -> bool:
+        """Whether there are endpoints and all of them refuse."""
+        return bool(self.slots) and not self._open
+
     def reopen(self) -> bool:
         """Take back all that were shunned. Returns whether there were any."""
         shunned = len(self._open) != len(self.slots)

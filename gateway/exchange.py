@@ -39,6 +39,8 @@ class Exchange:
     """One request. Made by the client's connection, which it tells when it has ended.
 
     `moved` has a bit for each who asks whether bytes of it have moved since they asked last.
+    `seeking_since`: since it came, or since it was sent in vain; however often it is refused, it
+    waits no longer in all than the queue's timeout.
     """
 
     keeps_awake = True
@@ -46,7 +48,7 @@ class Exchange:
     __slots__ = (
         "_asked_at", "_cold", "_continued", "_pending", "_queued_at", "_waited",
         "body_sent", "client", "destination", "moved", "number", "phase", "request", "retries",
-        "sent", "sent_at", "slot", "started", "status", "until_close", "upstream",
+        "seeking_since", "sent", "sent_at", "slot", "started", "status", "until_close", "upstream",
     )  # fmt: skip
 
     def __init__(
@@ -59,7 +61,7 @@ class Exchange:
         self.phase = _QUEUED
         self.slot: Slot | None = None
         self.upstream: Upstream | None = None
-        self.started = self._asked_at = now
+        self.started = self.seeking_since = self._asked_at = now
         self._waited = -1.0
         self._cold = False
         self.retries = 0
@@ -102,7 +104,7 @@ class Exchange:
             self.reject(replace(full, retry_after=destination.retry_after()), full.code)
             return
         self._queued_at = now
-        self.client.deadline = now + destination.queue_timeout
+        self.client.deadline = self.seeking_since + destination.queue_timeout
         if asleep:
             self._cold = True
             destination.counters.cold_start_waits += 1
@@ -147,7 +149,7 @@ class Exchange:
         assert self.slot is not None
         self.upstream = None
         self.slot.park(self)
-        self.client.deadline = self.started + self.destination.queue_timeout
+        self.client.deadline = self.seeking_since + self.destination.queue_timeout
 
     def requeue(self) -> None:
         """Its slot is no good any more and nothing was sent: back to the head of the queue."""

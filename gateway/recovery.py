@@ -98,10 +98,7 @@ def expired(exchange: "Exchange", now: float) -> None:
         return
     match exchange.phase:
         case Phase.CONNECTING | Phase.QUEUED if exchange.upstream is None:
-            problem = problems.queue_timeout(exchange.destination.retry_after())
-            if exchange.phase is Phase.QUEUED:
-                exchange.count_wait(now)
-            exchange.reject(problem, "queue-timeout")
+            _waited_in_vain(exchange, now)
         case Phase.CONNECTING:
             exchange.leave_queue()
             exchange.drop_upstream()
@@ -117,6 +114,15 @@ def expired(exchange: "Exchange", now: float) -> None:
             _renew_deadline(exchange, now)
         case _:
             cut(exchange, None)
+
+
+def _waited_in_vain(exchange: "Exchange", now: float) -> None:
+    problem = problems.queue_timeout(exchange.destination.retry_after())
+    if exchange.phase is Phase.QUEUED:
+        exchange.count_wait(now)
+        if exchange.destination.dispatcher.is_shut:
+            problem = problems.UNREACHABLE
+    exchange.reject(problem, problem.code)
 
 
 def _renew_deadline(exchange: "Exchange", now: float) -> None:
@@ -149,6 +155,8 @@ def _fail(exchange: "Exchange", reason: str, kind: OutcomeKind | None, problem: 
         context.tell(destination, slot, kind)
     now = context.loop.time()
     exchange.unbind()
+    if exchange.phase is not Phase.CONNECTING:
+        exchange.seeking_since = now
     if _may_retry(exchange, reason, now):
         destination.counters.retries[reason] += 1
         _again(exchange, slot, now, fresh=reason == "stale")
@@ -165,6 +173,8 @@ def _may_retry(exchange: "Exchange", reason: str, now: float) -> bool:
     if reason == "stale":
         return True
     retries = destination.service.retries
+    if not sent and retries.attempts and retries.budget:
+        return True  # it cost no replica anything: its time in the queue is the bound
     if exchange.retries >= retries.attempts:
         return False
     exchange.retries += 1

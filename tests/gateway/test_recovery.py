@@ -1,5 +1,7 @@
 """Replicas that refuse, reset, lie or break off, and what their clients see."""
 
+import asyncio
+
 import pytest
 
 from cluster.messages import Drained, Endpoint, Outcome, OutcomeKind, Wake
@@ -17,6 +19,8 @@ from tests.support.raw_http import (
     stage,
     until,
 )
+
+_REFUSED = OutcomeKind.REFUSED
 
 
 @pytest.mark.rule("RFC 9112 §8: replica gone", side="both")
@@ -68,6 +72,36 @@ async def test_a_request_outlives_the_moment_between_death_and_replacement() -> 
         client = await s.client()
         await client.send(post(b"x"))
         await until(lambda: s.events.of(Outcome))
+        s.publish(await s.replica("web-new"))
+        assert (await client.answer()).body == b"hello"
+
+
+@pytest.mark.rule("Tidegate: refused or reset", side="replica")
+@pytest.mark.parametrize("request_bytes", [get(), post(b"x")])
+async def test_however_often_it_is_refused_it_is_served_by_the_replacement(
+    request_bytes: bytes,
+) -> None:
+    """Nothing of it has reached a replica, so it costs no attempt; the death may be heard late."""
+    async with stage(queue=Queue(timeout=5.0), retries=Retries(attempts=1)) as s:
+        s.publish(Endpoint("web-dead", Address("127.0.0.1", free_port())))
+        client = await s.client()
+        await client.send(request_bytes)
+        await until(lambda: len(s.events.of(Outcome)) > 3)
+        s.publish(await s.replica("web-new"))
+        assert (await client.answer()).body == b"hello"
+
+
+async def test_one_sent_in_vain_has_the_whole_time_of_the_queue_again() -> None:
+    async def script(call: Call) -> None:
+        await call.request()
+        s.publish(Endpoint("web-0", Address("127.0.0.1", free_port())))
+        await asyncio.sleep(0.6)  # longer than the queue's timeout
+        call.reset()
+
+    async with stage(script, queue=Queue(timeout=0.5)) as s:
+        client = await s.client()
+        await client.send(get())
+        await until(lambda: [one.kind for one in s.events.of(Outcome)][-2:] == [_REFUSED] * 2)
         s.publish(await s.replica("web-new"))
         assert (await client.answer()).body == b"hello"
 
