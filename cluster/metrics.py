@@ -64,7 +64,8 @@ class ClusterMetrics:
         )
         self.cold_start_seconds = Histogram(
             "tidegate_cold_start_seconds",
-            "How long starts took: start = the engine, ready = until the replica could serve.",
+            "How long starts took: start = the engine, ready = from then until the replica could"
+            " serve, total = both and the wait for a place in the start budget.",
             ["service", "phase"],
             buckets=_SECONDS,
             registry=registry,

@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from cluster.calls import Calls
+from cluster.cold_starts import ColdStarts
 from cluster.events import Events
 from cluster.failures import Failures
 from cluster.gate import Gate
@@ -67,6 +68,7 @@ class Placing:
         self._given = given
         self._jitter = jitter
         self._starts = starts or Starts(registry, metrics)
+        self._cold_starts = ColdStarts(registry, metrics, clock)
         self._busy: dict[str, asyncio.Task[None]] = {}
         self._routed = Routed(registry)
 
@@ -161,7 +163,7 @@ class Placing:
             self._registry.advance(replica, Event.EXITED, failure.message, self._clock())
             return
         self._metrics.starts.labels(service, "started").inc()
-        self._metrics.cold_start_seconds.labels(service, "start").observe(self._clock() - begun)
+        self._cold_starts.made(replica, service, begun)
         self._events.emit(
             "replica-started",
             f"{replica} {verb} at {instance.address}",
