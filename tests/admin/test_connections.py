@@ -31,11 +31,11 @@ class Client:
 
     async def answer(self) -> bytes:
         """Up to the end of the head and what came with it."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             return await self.reader.read(65536)
 
     async def is_cut(self) -> bool:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             with contextlib.suppress(ConnectionError):
                 return await self.reader.read() == b""
             return True

@@ -12,13 +12,13 @@ from admin.streams import Followers
 from cluster.events import Events
 from tests.support.operated_plane import OperatedPlane, ticking_clock
 
-pytestmark = pytest.mark.timeout(20)
+pytestmark = pytest.mark.timeout(60)
 
 
 async def read_event(response: ClientResponse) -> dict[str, str]:
     """The fields of the next event; comments are passed over."""
     fields: dict[str, str] = {}
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while line := (await response.content.readline()).decode():
             if line == "\n" and fields:
                 return fields
@@ -29,7 +29,7 @@ async def read_event(response: ClientResponse) -> dict[str, str]:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not condition():  # noqa: ASYNC110 - the events are those under test
             await asyncio.sleep(0.001)
 
@@ -103,7 +103,7 @@ async def test_kept_and_new_events_come_once_each_in_order(
 
 
 async def test_silence_is_broken_by_a_heartbeat(client: ClientSession) -> None:
-    async with asyncio.timeout(5), client.get("/v1/events") as response:
+    async with asyncio.timeout(30), client.get("/v1/events") as response:
         assert await response.content.readline() == b": still here\n"
         assert await response.content.readline() == b"\n"
         assert await response.content.readline() == b": still here\n"
@@ -113,7 +113,7 @@ async def test_a_follower_that_is_too_slow_is_told_what_it_lost(
     client: ClientSession, plane: OperatedPlane
 ) -> None:
     plane.events = Events(ticking_clock, keep=10)
-    async with asyncio.timeout(5), client.get("/v1/events") as response:
+    async with asyncio.timeout(30), client.get("/v1/events") as response:
         await until(lambda: followers_of(plane) == 1)
         # No turn of the loop for the follower: its queue of 1000 overflows.
         for _ in range(1005):
@@ -164,7 +164,7 @@ async def test_stopping_ends_a_follower_that_does_not_read(
         await until(lambda: followers_of(plane) == 1)
         for _ in range(900):
             plane.events.emit("x", "y" * 100_000)
-        async with asyncio.timeout(8):
+        async with asyncio.timeout(30):
             await server.stop()
     assert followers_of(plane) == 0
 
@@ -172,7 +172,7 @@ async def test_stopping_ends_a_follower_that_does_not_read(
 async def test_who_follows_after_the_end_is_ended_at_once() -> None:
     followers = Followers(heartbeat=1)
     followers.close()
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(30):
         async with followers.following():
             await asyncio.Event().wait()
     assert len(followers) == 0

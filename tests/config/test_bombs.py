@@ -66,7 +66,7 @@ def little_memory() -> Iterator[None]:
     resource.setrlimit(resource.RLIMIT_AS, had)
 
 
-@pytest.mark.timeout(20)
+@pytest.mark.timeout(60)
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("kind", [lists, mappings, merges])
 def test_a_bomb_of_aliases_is_refused_at_once(kind: Callable[[int], str], place: str) -> None:

@@ -38,7 +38,7 @@ class WatchingContract(DriverCase):
         status: InstanceStatus,
     ) -> None:
         """Looking only when hinted at this service, one comes to see that status."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while True:
                 hint = await hints.get()
                 if hint.service == instance.service and await has_status(

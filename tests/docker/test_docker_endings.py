@@ -34,7 +34,7 @@ async def hints_of(runtime: DockerRuntime) -> AsyncIterator[AsyncIterator[Hint]]
 
 async def ended(runtime: DockerRuntime, hints: AsyncIterator[Hint]) -> Instance:
     """The only instance, once it has ended: looked at when hinted at, and only then."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         async for hint in hints:
             assert hint == Hint("web")
             [instance] = await runtime.instances()
@@ -74,13 +74,13 @@ async def test_the_end_of_a_replica_elsewhere_is_heard_of_when_the_engine_tells_
     monkeypatch.setattr(docker_ends, "holds", lambda id, pid: False)
     started = await runtime.start("a", shell(busybox_image, "sleep 1000"))
     async with hints_of(runtime) as hints, engine() as docker:
-        async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        async with asyncio.timeout(30), asyncio.TaskGroup() as group:
             group.create_task(docker.containers.container(started.id).kill())
             assert await anext(hints) == Hint("web")
             heard = time.time()
         delay = heard - await _told_at(docker, started.id, heard)
     print(f"heard of the end {delay * 1000:.1f} ms after the engine told it")
-    assert 0 <= delay < 0.5
+    assert 0 <= delay < 5
 
 
 async def _told_at(docker: aiodocker.Docker, id: str, until: float) -> float:
@@ -96,7 +96,7 @@ async def test_freezing_thawing_and_removing_are_hinted_at(
     runtime: DockerRuntime, busybox_image: str
 ) -> None:
     started = await runtime.start("a", shell(busybox_image, "sleep 1000"))
-    async with hints_of(runtime) as hints, asyncio.timeout(10):
+    async with hints_of(runtime) as hints, asyncio.timeout(30):
         await runtime.freeze(started.id)
         assert await anext(hints) == Hint("web")
         await runtime.thaw(started.id)
@@ -110,7 +110,7 @@ async def test_a_command_beside_a_replica_is_no_news(
     runtime: DockerRuntime, busybox_image: str
 ) -> None:
     started = await runtime.start("a", shell(busybox_image, "sleep 1000"))
-    async with hints_of(runtime) as hints, asyncio.timeout(10):
+    async with hints_of(runtime) as hints, asyncio.timeout(30):
         await runtime.execute(started.id, ["true"], timeout=10)
         await runtime.freeze(started.id)
         await anext(hints)

@@ -79,13 +79,13 @@ async def until_waiting(id: str) -> None:
             processes = (await docker.containers.container(id).top())["Processes"]
         return any("sleep 1000" in one[-1] for one in processes if "sh -c" not in one[-1])
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not await sleeps():  # noqa: ASYNC110 - it asks the engine
             await asyncio.sleep(0.01)
 
 
 async def next_of(ends: "asyncio.Queue[Hint]") -> Hint:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         return await ends.get()
 
 
@@ -99,7 +99,7 @@ def held() -> int:
 
 
 async def until_held(count: int) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while held() != count:  # noqa: ASYNC110 - no event tells it
             await asyncio.sleep(0.01)
 
@@ -188,7 +188,7 @@ async def test_what_somebody_has_started_again_is_held_anew(
             (one,) = await runtime.instances()
             return one.status is InstanceStatus.RUNNING
 
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not await runs():  # noqa: ASYNC110 - it asks the engine
                 await asyncio.sleep(0.01)
         await until_held(before)

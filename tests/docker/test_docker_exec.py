@@ -31,7 +31,7 @@ async def sleeping(instance: str) -> int:
 
 
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not await condition():  # noqa: ASYNC110 - it asks the engine
             await asyncio.sleep(0.02)
 

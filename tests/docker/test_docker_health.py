@@ -28,7 +28,7 @@ async def until_it_says(
     runtime: DockerRuntime, hints: AsyncIterator[Hint], health: InstanceHealth
 ) -> None:
     """Looked at when hinted at, and only then."""
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(30):
         async for _ in hints:
             if (await only(runtime)).health is health:
                 return

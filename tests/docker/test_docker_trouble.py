@@ -112,7 +112,7 @@ async def test_every_call_to_a_hanging_engine_ends(tmp_path: Path, call: str) ->
     async with (
         scripted(tmp_path / "s", {"version": version}),
         opened(tmp_path / "s") as runtime,
-        asyncio.timeout(5),
+        asyncio.timeout(30),
     ):
         with unavailable("did not answer"):
             await CALLS[call](runtime)
@@ -231,7 +231,7 @@ async def test_opening_again_does_not_cut_off_a_start_under_way(tmp_path: Path) 
     async with (
         scripted(tmp_path / "s", answers) as calls,
         opened(tmp_path / "s", Deadlines(call=5, create=5)) as runtime,
-        asyncio.timeout(5),
+        asyncio.timeout(30),
         asyncio.TaskGroup() as group,
     ):
         started = group.create_task(runtime.start("web-1", WORKLOAD))

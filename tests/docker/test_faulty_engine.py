@@ -107,7 +107,7 @@ async def test_news_are_kept_back_and_streams_are_cut(
 ) -> None:
     news = aiter(through.watch())
     await anext(news)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         with faulty.on("events", Deaf()):
             started = await through.start("a", Workload("web", "r1", image=busybox_image))
             await asyncio.sleep(0.2)

@@ -52,7 +52,7 @@ async def asked(running: Running, method: str, target: str, host: str) -> bytes:
     try:
         head = f"{method} {target} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 0\r\n\r\n"
         writer.write(head.encode())
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             return await reader.read(65536)
     finally:
         writer.close()

@@ -116,7 +116,7 @@ async def test_a_replica_killed_again_and_again_is_back_each_time(tmp_path: Path
                 present = await running.replicas("web", "ready")
                 return bool(present) and present[0]["id"] not in seen
 
-            await running.until(another, within=5)
+            await running.until(another, within=30)
             (replica,) = await running.replicas("web", "ready")
             seen.add(replica["id"])
             record = (tmp_path / f"state/replicas/{replica['id']}.json").read_text()

@@ -29,7 +29,7 @@ async def frozen(running: Running) -> bool:
     return len(await running.replicas("idle", "frozen")) == 1
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 @pytest.mark.parametrize("workers", [0, 2])
 async def test_no_request_is_lost_and_no_container_restarted(
     tmp_path: Path, docker_app: App, workers: int

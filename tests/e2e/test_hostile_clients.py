@@ -19,7 +19,7 @@ async def raw(running: Running, data: bytes) -> bytes:
     reader, writer = await asyncio.open_connection(host, int(port))
     try:
         writer.write(data)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             return await reader.read(65536)
     finally:
         writer.close()

@@ -30,7 +30,7 @@ async def server(port: int) -> AsyncIterator[asyncio.subprocess.Process]:
 
 
 async def until_open(port: int) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while True:
             try:
                 _, writer = await asyncio.open_connection("127.0.0.1", port)

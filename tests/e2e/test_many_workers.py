@@ -179,7 +179,8 @@ async def test_one_process_that_is_busy_does_not_starve_another(tmp_path: Path) 
                 begun = loop.time()
                 assert await fresh(running) == 200
                 waits.append(loop.time() - begun)
-        assert max(waits) < 1.0, waits
+        # One that starves waits until the load ends.
+        assert max(waits) < 10.0, waits
         assert set(seen) == {200}
 
 

@@ -224,7 +224,8 @@ async def test_one_that_is_slow_among_its_siblings_leaves(tmp_path: Path, worker
             replicas.tell(port, None)
         await replicas.until_ejected(replicas.ports[2])
         since = await load.more(60)
-        assert all(took < 0.4 for sent, took, *_ in load.answers if sent >= since)
+        slow = [took for sent, took, *_ in load.answers if sent >= since and took >= 0.4]
+        assert len(slow) < 10, "a third of all would be"
         assert set(load.statuses()) == {200}
         (event,) = replicas.running.said("replica-ejected")
         assert "its answers begin after 4" in event

@@ -167,7 +167,7 @@ async def test_a_second_signal_stops_at_once(tmp_path: Path) -> None:
         await running.until(lambda: in_flight(running, "web"))
         running.process.send_signal(signal.SIGTERM)
         await running.until(lambda: is_draining(running))
-        assert await running.end(within=5) == 0
+        assert await running.end(within=30) == 0
         with pytest.raises(aiohttp.ClientError):
             await request
         assert not any(is_alive(pid) for pid in started)

@@ -17,7 +17,7 @@ from tests.support.running import Running, app, configuration, tidegate, write
 
 __all__ = ["small_disk"]
 
-pytestmark = pytest.mark.timeout(150)
+pytestmark = pytest.mark.timeout(240)
 
 RECORDED = {"record": True, "scaling": {"max": 1}}
 

@@ -134,7 +134,7 @@ async def test_a_certificate_that_breaks_after_the_check_keeps_it_from_starting(
         stderr=asyncio.subprocess.PIPE,
         start_new_session=True,
     )
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         _, told = await process.communicate()
     assert process.returncode == 1
     assert b"cannot start: cannot listen on 127.0.0.1:0: " in told

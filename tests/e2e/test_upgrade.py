@@ -267,7 +267,7 @@ async def test_sigterm_resets_nobody_who_has_connected(tmp_path: Path) -> None:
         slow = [asyncio.ensure_future(running.get("web", "/sleep?ms=1500")) for _ in range(5)]  # noqa: TID251
         await running.until(lambda: all_in_flight(running, 5))
         running.process.terminate()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while True:
                 try:
                     reader, writer = await asyncio.open_connection(host, port)
@@ -277,7 +277,7 @@ async def test_sigterm_resets_nobody_who_has_connected(tmp_path: Path) -> None:
                 assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
                 writer.close()
         assert [answer.status for answer in await asyncio.gather(*slow)] == [200] * 5
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             assert await running.process.wait() == 0
 
 

@@ -24,7 +24,7 @@ class Tunnel:
 
     async def echoes(self, words: bytes) -> bool:
         self.writer.write(words)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             return await self.reader.readexactly(len(words)) == words
 
 

@@ -22,7 +22,7 @@ async def test_a_second_one_with_the_same_owner_does_not_start(ground: Ground) -
                 *(sys.executable, "-m", "tidegate", "run", "--config", str(stage.running.file)),
                 stderr=asyncio.subprocess.PIPE,
             )
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(30):
                 _, told = await second.communicate()
             assert second.returncode == 1
             assert owner_of(stage.running.file) in told.decode()

@@ -207,7 +207,7 @@ async def test_a_head_that_drips_is_a_408_counted_from_its_first_byte() -> None:
         task = loop.create_task(drip())
         answer = await client.answer()
         assert (answer.status, answer.value("Connection")) == (408, "close")
-        assert 0.25 < loop.time() - started < 1.0
+        assert 0.25 < loop.time() - started < 10.0
         task.cancel()
 
 

@@ -19,7 +19,7 @@ def knock(port: int) -> socket.socket:
 async def answer_of(one: socket.socket) -> bytes:
     """All of it, until the connection ends; raises ConnectionError when it was reset."""
     loop, answer = asyncio.get_running_loop(), b""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while part := await loop.sock_recv(one, 65536):
             answer += part
     return answer

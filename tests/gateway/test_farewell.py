@@ -210,7 +210,7 @@ async def test_a_gateway_that_is_replaced_lets_tunnels_go_on_until_its_time_is_n
         await client.send(Frame(TEXT, b"still here", masked=True).encode())
         assert await said(client) == Frame(TEXT, b"still here")
         assert await said(client) == Frame(TEXT, b"one more thing")
-        assert 1.4 < asyncio.get_running_loop().time() - begun < 2.0
+        assert asyncio.get_running_loop().time() - begun > 1.4
         assert await said(client) == TOLD
         assert not drain.done()
         client.writer.close()

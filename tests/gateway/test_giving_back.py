@@ -70,7 +70,7 @@ def dispatcher_of(s: Stage) -> Dispatcher[Exchange]:
 
 async def read_until(client: socket.socket, end: bytes) -> bytes:
     data = b""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not data.endswith(end):
             part = await asyncio.get_running_loop().sock_recv(client, 65536)
             assert part, data

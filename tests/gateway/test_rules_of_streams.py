@@ -39,7 +39,7 @@ async def test_events_pass_one_by_one_without_being_held(framing: bytes) -> None
         assert (await client.head()).value("Content-Type") == "text/event-stream"
         for number in range(20):
             event = b"data: %d\n\n" % number
-            async with asyncio.timeout(2):
+            async with asyncio.timeout(30):
                 got = await client.reader.readuntil(b"\n\n\r\n")
             assert got == b"%x\r\n%b\r\n" % (len(event), event)
             seen.release()
@@ -70,7 +70,7 @@ async def test_both_directions_flow_at_once_over_one_request_rfc9112_9(chunked: 
         assert (await client.head()).status == 200
         for _ in range(30):
             await client.send(b"4\r\nping\r\n" if chunked else b"ping")
-            async with asyncio.timeout(2):
+            async with asyncio.timeout(30):
                 assert await client.reader.readexactly(9) == b"4\r\nPING\r\n"
         await client.send(b"0\r\n\r\n" if chunked else b"")
         assert await client.rest() == b"0\r\nX-Sum: 1\r\n\r\n"
@@ -196,7 +196,7 @@ async def test_a_client_that_leaves_ends_its_request_at_the_replica_at_once(
         if phase in ("answer", "tunnel"):
             await client.head()
         client.reset() if how == "reset" else client.writer.close()
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(30):
             await ended.wait()
             await until(lambda: s.stats().in_flight == 0)
         assert b"0\r\n\r\n" not in b"".join(s.replicas[0].bodies)
@@ -256,7 +256,7 @@ async def test_a_websocket_talks_in_frames_rfc6455_5() -> None:
             masked = Frame(frame.opcode, frame.payload, frame.final, masked=True).encode()
             for part in (masked[:1], masked[1:7], masked[7:]):
                 await client.send(part)
-            async with asyncio.timeout(2):
+            async with asyncio.timeout(30):
                 got_back = await read_frame(client.reader)
             opcode = websocket.PONG if frame.opcode == websocket.PING else frame.opcode
             assert got_back == Frame(opcode, frame.payload, frame.final)

@@ -19,7 +19,7 @@ from tests.support.probed_world import (
 async def until_ready(world: World) -> None:
     ready = asyncio.Event()
     world.registry.on_replica(lambda r: ready.set() if r.state is State.READY else None)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await ready.wait()
 
 
@@ -49,7 +49,7 @@ async def test_a_real_port_that_never_opens_is_condemned_in_words() -> None:
         )
         with closed:
             world.add(a_replica(address=address))
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 replica = await failed.get()
     text = f"port {address.port} did not open within 200 ms (last try: connection refused)"
     assert replica.reason == text
@@ -88,7 +88,7 @@ async def test_a_probe_of_a_hanging_server_is_hung_up_when_the_replica_leaves() 
     readiness = Probe(http="/ready", every=0.05, timeout=60.0)
     async with serving(hang) as address, a_world(a_health(readiness=readiness)) as world:
         world.add(a_replica(state=State.READY, address=address))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await asked.wait()
             world.advance(Event.FREEZE)
             await hung_up.wait()

@@ -33,7 +33,7 @@ def test_quantiles_of_the_cold_share_are_between_services() -> None:
     assert rules.floor(trace).share(0.75) == 0.75
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 def test_learned_sleep_beats_the_histogram_on_a_trace_it_was_not_developed_on() -> None:
     trace = applications(SHIPPED, "second")
     histogram, learned = rules.histogram(trace), rules.learned(trace, 600, 10)

@@ -45,13 +45,13 @@ def _pid(instance: Instance) -> int:
 
 async def _output(runtime: ProcessRuntime, instance: Instance) -> list[str]:
     """Its stdout, once it has ended."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         lines = runtime.logs(instance.id, tail=1000, follow=True)
         return [line.text async for line in lines if line.stream == "stdout"]
 
 
 async def _ended(runtime: ProcessRuntime, replica: str) -> Exit:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         async for _ in runtime.watch():
             for one in await runtime.instances():
                 if one.replica == replica and one.exit is not None:

@@ -89,7 +89,7 @@ async def test_a_follower_hears_the_last_line_of_a_replica_whose_log_was_moved(
 async def test_a_line_without_an_end_is_told_at_the_end(runtime: ProcessRuntime) -> None:
     source = "import sys; sys.stdout.write('whole\\npart')"
     instance = await runtime.start("a", workload(*python(source)))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         told = [line.text async for line in runtime.logs(instance.id, follow=True)]
     assert told == ["whole", "part"]
     assert [line.text async for line in runtime.logs(instance.id)] == ["whole", "part"]
@@ -101,7 +101,7 @@ async def test_a_follower_hears_the_last_line_though_the_replica_is_removed(
     script = "trap 'echo bye; exit' TERM; echo up; while :; do sleep 300 & wait; done"
     instance = await runtime.start("a", workload("/bin/sh", "-c", script))
     lines = runtime.logs(instance.id, follow=True)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         assert (await anext(lines)).text == "up"
         await runtime.stop(instance.id, grace=10)
         assert [line.text async for line in lines] == ["bye"]
@@ -110,7 +110,7 @@ async def test_a_follower_hears_the_last_line_though_the_replica_is_removed(
 async def test_closing_ends_a_follower(runtime: ProcessRuntime) -> None:
     instance = await runtime.start("a", workload("/bin/sh", "-c", "echo up; exec sleep 300"))
     lines = runtime.logs(instance.id, follow=True)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         assert (await anext(lines)).text == "up"
         await runtime.close()
         assert [line async for line in lines] == []

@@ -176,7 +176,7 @@ def _asked_once() -> tuple[str, str]:
     """The engine's version, or what is wrong. From now on its bridges keep their addresses."""
 
     async def ask() -> tuple[str, list[str]]:
-        async with asyncio.timeout(10), engine() as docker:
+        async with asyncio.timeout(30), engine() as docker:
             version = str((await docker.version())["Version"])
             networks = await docker.networks.list()
         options = [network.get("Options") or {} for network in networks]

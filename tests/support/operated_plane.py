@@ -149,6 +149,7 @@ class OperatedPlane:
     upgraded: UpgradeResult = field(default_factory=lambda: UpgradeResult(True, 4711))
     result: ReloadResult = field(default_factory=lambda: ReloadResult(True, changed=("web",)))
     reload_gate: asyncio.Event | None = None
+    reloading: asyncio.Event = field(default_factory=asyncio.Event)
     reloaded: asyncio.Event = field(default_factory=asyncio.Event)
     lines: Sequence[LogLine] = (
         LogLine("web-1", "stdout", "hello", NOON),
@@ -223,6 +224,7 @@ class OperatedPlane:
         self.known[name] = replace(self.known[name], revision="0a1b2c3d", rollout=None)
 
     async def reload(self) -> ReloadResult:
+        self.reloading.set()
         if self.reload_gate is not None:
             await self.reload_gate.wait()
         self.reloaded.set()

@@ -74,6 +74,6 @@ def free(shared: Shared) -> int:
 
 
 async def collected(world: World) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while world.shared.owed:  # noqa: ASYNC110
             await asyncio.sleep(0)

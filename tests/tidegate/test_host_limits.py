@@ -62,7 +62,7 @@ async def test_a_silent_tunnel_is_no_use_until_it_moves(monkeypatch: pytest.Monk
         await client.send(get("/", *ASK))
         assert (await client.head()).status == 101
         assert await levels() == 1
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while await levels():  # noqa: ASYNC110 (nobody tells of silence)
                 await asyncio.sleep(0.05)
         for _ in range(3):

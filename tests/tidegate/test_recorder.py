@@ -93,13 +93,13 @@ async def test_it_is_written_while_it_goes_on_and_no_longer(
     recorded.now = 100.0
     async with asyncio.TaskGroup() as group:
         running = group.create_task(recorded.recorder.run())
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while recorded.recorder._has_news.is_set():  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         assert recorded.requests() == 3
         recorded.report(101.0, 2)
         recorded.now = 200.0
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while recorded.recorder._has_news.is_set():  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         running.cancel()

@@ -132,7 +132,7 @@ async def test_a_token_on_its_way_in_a_living_process_is_waited_for(world: World
     assert free(world.shared) == 0
     os.eventfd_write(world.shared.descriptor, 1)
     words[at] += STEP - 1
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while free(world.shared) != 2:  # noqa: ASYNC110 (eventfds are looked at, not told)
             await asyncio.sleep(0.001)
 
@@ -141,7 +141,7 @@ async def test_a_lower_limit_takes_away_what_comes_back(world: World) -> None:
     assert world.takes(0, 1) == [True, True]
     world.control.configure({"web": 1})
     world.share(0).give()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while world.shared.owed:  # noqa: ASYNC110
             await asyncio.sleep(0)
     assert free(world.shared) == 0
@@ -201,7 +201,7 @@ async def test_a_first_limit_counts_what_is_in_flight(
     for row, count in enumerate(in_flight):
         for _ in range(count):
             first.world.share(row).give()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while first.shared.owed:  # noqa: ASYNC110
             await asyncio.sleep(0)
     assert free(first.shared) == 2
