@@ -78,7 +78,7 @@ async def agree(running: Running, owner: str, name: str, count: int) -> None:
         names = {one.removeprefix(f"/tidegate-{owner}-") for one in await containers_of(owner)}
         return names == believed and len(believed) == count
 
-    await running.until(same, within=20)
+    await running.until(same, within=60)
 
 
 async def test_a_create_whose_answer_is_lost_leaves_exactly_one(
