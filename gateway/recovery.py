@@ -174,7 +174,8 @@ def _may_retry(exchange: "Exchange", reason: str, now: float) -> bool:
         return True
     retries = destination.service.retries
     if not sent and retries.attempts and retries.budget:
-        return True  # it cost no replica anything: its time in the queue is the bound
+        # It cost no replica anything: its time in the queue is the bound.
+        return now < exchange.seeking_since + destination.queue_timeout
     if exchange.retries >= retries.attempts:
         return False
     exchange.retries += 1

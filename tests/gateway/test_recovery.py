@@ -91,6 +91,17 @@ async def test_however_often_it_is_refused_it_is_served_by_the_replacement(
         assert (await client.answer()).body == b"hello"
 
 
+async def test_one_that_nobody_lets_in_is_answered_when_its_time_is_over() -> None:
+    with deaf_port() as address:
+        async with stage(queue=Queue(timeout=0.5), timeouts=Timeouts(connect=0.1)) as s:
+            s.publish(Endpoint("web-deaf", address))
+            answer = await (await s.client()).ask(post(b"x"))
+            assert answer.status == 502
+            assert b"replica-unreachable" in answer.body
+            assert len(s.events.of(Outcome)) > 2
+            assert s.stats().in_flight == 0
+
+
 async def test_one_sent_in_vain_has_the_whole_time_of_the_queue_again() -> None:
     async def script(call: Call) -> None:
         await call.request()
