@@ -138,6 +138,14 @@ class Counts:
     stats: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Shedding:
+    """Clients are refused because memory is short, or no longer, and why."""
+
+    sheds: bool
+    why: str
+
+
 Message = (
     EndpointSnapshot
     | LoadReport
@@ -159,6 +167,7 @@ Message = (
     | Pong
     | Count
     | Counts
+    | Shedding
 )
 
 _KINDS: dict[str, TypeAdapter[Any]] = {
@@ -184,6 +193,7 @@ _KINDS: dict[str, TypeAdapter[Any]] = {
         Pong,
         Count,
         Counts,
+        Shedding,
     )
 }
 

@@ -31,7 +31,9 @@ from config.units import (
     MEMORY_SCHEMA,
     Duration,
     Positive,
+    Ratio,
     Size,
+    at_most,
     format_ratio,
     format_size,
     parse_ratio,
@@ -63,6 +65,13 @@ class Limits(Model):
         None,
         description="Requests that wait for replicas of all services together, at most four "
         "fifths of them of one; more are answered with 503. Default: four fifths of `connections`.",
+    )
+
+    memory: Annotated[Ratio, at_most(1.0, format_ratio)] = Field(
+        0.8,
+        description="Of the memory limit that Tidegate's container or unit has, if any: when so "
+        "much is used, and a good part of it for clients, new ones are answered with 503 and idle "
+        "ones closed; 0% is off.",
     )
 
     @property

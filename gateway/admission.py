@@ -40,6 +40,7 @@ class Admission:
         self._context.crowd.look()
         count = self._counts[peer.ip] = self._counts.get(peer.ip, 0) + 1
         limits = self._context.limits
+        refusal = problems.MEMORY_PRESSURE if self._context.crowd.is_shedding else None
         present, everyone = len(self._context.connections), self._context.everyone
         if everyone is not None:
             everyone.connections.tell(present)
@@ -55,7 +56,7 @@ class Admission:
             return problems.TOO_MANY_OF_CLIENT
         if connection is not None and connection.fileno() >= self._descriptors:
             return problems.NO_DESCRIPTOR
-        return None
+        return refusal
 
     def leave(self, peer: "Peer") -> None:
         self._context.crowd.look()

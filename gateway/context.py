@@ -22,6 +22,7 @@ from gateway.fields import Peer
 from gateway.held import Held
 from gateway.ignored import Network
 from gateway.peers import Everyone
+from gateway.pressure import Pressure
 from gateway.problems import Problem
 from gateway.routing import Table
 from gateway.silence import Silence
@@ -53,6 +54,7 @@ class Connection(Protocol):
 
     def expired(self, now: float) -> None: ...
     def drain(self) -> None: ...
+    def give_way(self, now: float) -> None: ...
     def abort(self) -> None: ...
 
 
@@ -72,8 +74,8 @@ class Context:
     __slots__ = (
         "access_log", "admission", "connections", "crowd", "date", "draining", "emptied", "ending",
         "events", "everyone", "held", "id_line", "id_prefix", "idle_timeout", "ids", "limits",
-        "loop", "patience", "paused", "read_buffer", "rng", "routes", "silence", "source", "sweep",
-        "table", "tasks", "trusted", "unrouted",
+        "loop", "patience", "paused", "pressure", "read_buffer", "rng", "routes", "silence",
+        "source", "sweep", "table", "tasks", "trusted", "unrouted",
     )  # fmt: skip
 
     loop: asyncio.AbstractEventLoop
@@ -103,6 +105,7 @@ class Context:
         self.routes: Mapping[str, Route] = {}  # by the service's name
         self.trusted: tuple[Network, ...] = ()
         self.access_log: AccessLog | None = access_log(settings.access_log)
+        self.pressure: Pressure | None = None  # where memory has a limit
         self.paused: set[Downstream] = set()  # those that are not read now
         self.emptied = asyncio.Event()
         self.silence = Silence()

@@ -87,6 +87,8 @@ class Downstream(asyncio.Protocol):
                 return
             if self._held or len(data) > _WINDOW:
                 self._later += data
+                if self.context.pressure is not None:
+                    self.context.pressure.took(len(data))
             else:
                 self._held = data
             self._serve()
@@ -125,8 +127,9 @@ class Downstream(asyncio.Protocol):
         held, context = self._held, self.context
         if self._drips is not None:
             self._held = b""
-            held = self._drips.add(held)
+            came, held = len(held), self._drips.add(held)
             if not held:
+                self._keep(came)
                 return False
         try:
             request = parse_request(held, self._scanned, context.limits, self.peer, self._former)
@@ -150,6 +153,13 @@ class Downstream(asyncio.Protocol):
             self._drips = Drips(held, *incomplete_limits(limits))
         self._held = b""
         self._scanned = len(held)
+        self._keep(len(held))
+
+    def _keep(self, size: int) -> None:
+        """So much more of a head that is not complete, unless memory is short."""
+        pressure = self.context.pressure
+        if pressure is not None and pressure.took(size):
+            own_answers.head_is_late(self)
 
     def _begin(self, request: Request) -> None:
         context, fields = self.context, request.fields
@@ -169,7 +179,11 @@ class Downstream(asyncio.Protocol):
         if route is None:
             own_answers.no_route(self, request, now)
             return
-        destination = route.destination or context.destination(route)
+        destination, crowd = route.destination or context.destination(route), context.crowd
+        is_dense = crowd.is_dense
+        if is_dense and crowd.is_shedding:
+            crowd.turn_away(Exchange(self, destination, request, now), now)
+            return
         if destination.door is None:
             exchange = self.exchange = Exchange(self, destination, request, now)
         elif (opened := destination.door.open(self, destination, request, now)) is not None:
@@ -178,8 +192,7 @@ class Downstream(asyncio.Protocol):
             return
         if uploaded:
             exchange.upload(uploaded)
-        crowd = context.crowd
-        if crowd.is_dense and type(exchange) is Exchange and crowd.refuses(exchange, now):
+        if is_dense and type(exchange) is Exchange and crowd.refuses(exchange, now):
             return
         exchange.begin(now)
 
@@ -221,6 +234,8 @@ class Downstream(asyncio.Protocol):
             self.body, self.received = None, body.size
             self._later = body.rest
         exchange.upload(passed)
+        if exchange.upstream is None and self.context.pressure is not None:
+            self.context.pressure.took(len(passed))
 
     def open_tunnel(self, follower: Follower) -> None:
         """From now on everything that is read belongs to the exchange."""
@@ -262,6 +277,7 @@ class Downstream(asyncio.Protocol):
     def linger(self) -> None:
         """RFC 9112 §9.6: read on for a while, or the client may lose the answer to a reset."""
         self._held = self._later = b""
+        self._drips = None
         self._lingered = 0
         self.deadline = self.context.loop.time() + _LINGER
         if self.transport.is_closing():
@@ -323,6 +339,14 @@ class Downstream(asyncio.Protocol):
         else:
             self.close()
 
+    def give_way(self, now: float) -> None:
+        """Leave after the present answer, or soon when nothing is under way. A request that is on
+        its way is better refused than lost."""
+        if self.exchange is not None:
+            self.keep_alive = False
+        elif self._lingered < 0:
+            self.deadline = min(self.deadline, now + (0.0 if self._scanned else FRESH))
+
     def abort(self) -> None:
         self.transport.abort()
 
@@ -336,6 +360,8 @@ class Downstream(asyncio.Protocol):
     def pause_writing(self) -> None:
         self.writable = False
         self._unread = self.transport.get_write_buffer_size()
+        if self.context.pressure is not None:
+            self.context.pressure.took(self._unread)
         if self.exchange is not None:
             self.exchange.pause_upstream()
 

@@ -9,6 +9,7 @@ import socket
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 
+from cluster.cgroup import Group
 from cluster.messages import Drained, EndpointSnapshot
 from cluster.model import Address
 from cluster.room import IDLE_FOR
@@ -31,6 +32,7 @@ from gateway.listener import (
     wanted,
 )
 from gateway.peers import Everyone
+from gateway.pressure import OnShedding, Pressure
 from gateway.routed import Routed
 from gateway.routing import Table
 from gateway.stats import GatewayStats
@@ -55,12 +57,18 @@ class Gateway:
         source: str = "gateway",
         everyone: Everyone | None = None,
         on_sweep: OnSweep | None = None,
+        memory: Group | None = None,
+        on_shedding: OnShedding | None = None,
     ) -> None:
         """`everyone`: the gateway processes that limits are shared with; None when alone.
-        `on_sweep` is told the time, and whether there is traffic, while clients are connected."""
+        `on_sweep` is told the time, and whether there is traffic, while clients are connected.
+        `memory` has the limit of this process, None when there is none; `on_shedding` is told when
+        it is nearly reached, and when no longer, and why."""
         self._settings = settings
         self._context = Context(settings, events, rng, source, everyone)
         self._context.sweep = Sweep(self._context, on_sweep)
+        if memory is not None:
+            self._context.pressure = Pressure(self._context, memory, on_shedding)
         self._routes: dict[str, Route] = {}
         self._listeners: list[Listener] = []
 
@@ -129,6 +137,8 @@ class Gateway:
         self._context.loop = asyncio.get_running_loop()
         trusted = trusted_networks(self._settings.trusted_proxies)
         listeners = list(self._made(trusted))
+        if self._context.pressure is not None:
+            self._context.pressure.begin()
         bound = sockets or bind_all(wanted(self._settings), given)
         for listening, listener in zip(bound, listeners, strict=True):
             self._listeners.append(listener)
@@ -214,6 +224,7 @@ class Gateway:
             services=services,
             unrouted=dict(self._context.unrouted),
             connections={str(one.address): one.connections for one in self._listeners},
+            shedding=int(context.crowd.is_shedding),
         )
 
     def _made(self, trusted: tuple[Network, ...]) -> Iterator[Listener]:

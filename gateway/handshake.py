@@ -155,6 +155,9 @@ class Handshake:
         patience = self._context.patience or FRESH
         self.deadline = min(self.deadline, self._context.loop.time() + patience)
 
+    def give_way(self, _: float) -> None:
+        """It is refused when it is through, by its first request."""
+
     def abort(self) -> None:
         """As if the client had left; the task notices and leaves."""
         self.deadline = math.inf

@@ -55,7 +55,8 @@ def refuse(client: "Downstream", malformed: Malformed, *, head: bool) -> None:
 
 
 def head_is_late(client: "Downstream") -> None:
-    _refuse(client, problems.HEAD_TIMEOUT, head=False)
+    is_shed = client.context.crowd.is_shedding
+    _refuse(client, problems.MEMORY_PRESSURE if is_shed else problems.HEAD_TIMEOUT, head=False)
 
 
 def _refuse(client: "Downstream", problem: Problem, *, head: bool) -> None:

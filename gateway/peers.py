@@ -60,6 +60,9 @@ class Everyone(Protocol):
     """All of it. Connections are counted in `connections` and `clients`."""
 
     @property
+    def processes(self) -> int: ...
+
+    @property
     def connections(self) -> Count: ...
 
     @property

@@ -39,6 +39,7 @@ TOO_MANY_OF_CLIENT = Problem(
 NO_DESCRIPTOR = Problem(
     503, "too-many-connections", "The gateway has no room for another connection.", retry_after=1
 )
+MEMORY_PRESSURE = Problem(503, "memory-pressure", "The gateway is short of memory.", retry_after=1)
 QUEUE_FULL = Problem(503, "queue-full", "Too many requests wait for a replica.")
 TOO_MANY_HELD = Problem(
     503, "too-many-held", "Too many requests wait for replicas of all services together."

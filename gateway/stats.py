@@ -65,13 +65,15 @@ class ServiceStats:
 
 @dataclass(frozen=True, slots=True)
 class GatewayStats:
-    """A copy of all counts. `bounds` are the upper bounds of the histograms' buckets."""
+    """A copy of all counts. `bounds` are the upper bounds of the histograms' buckets; `shedding`
+    is how many processes refuse clients because memory is short."""
 
     at: float
     services: dict[str, ServiceStats]
     unrouted: dict[int, int]
     connections: dict[str, int]
     bounds: tuple[float, ...] = BOUNDS
+    shedding: int = 0
 
 
 @dataclass(slots=True)

@@ -71,6 +71,9 @@ class Sweep:
         now = self._context.loop.time()
         self._context.refresh_date()
         self._context.crowd.look()
+        pressure = self._context.pressure
+        if pressure is not None:
+            pressure.sweep(now)
         late = [one for one in self._context.connections if one.deadline <= now]
         for connection in late[:AT_ONCE]:
             connection.expired(now)
@@ -80,8 +83,11 @@ class Sweep:
             self._look_after(destination, now)
         if self._on_sweep is not None:
             self._on_sweep(now, bool(self.destinations))
-        if self._context.connections or self.destinations:
-            pause = self.interval if len(late) <= AT_ONCE else 0.0
+        is_unsettled = pressure is not None and pressure.is_unsettled
+        if self._context.connections or self.destinations or is_unsettled:
+            pause = self.interval if pressure is None else min(self.interval, pressure.pause)
+            if len(late) > AT_ONCE:
+                pause = 0.0
             self._timer = self._context.loop.call_later(pause, self._run)
 
     def close_one_idle(self) -> None:

@@ -8,9 +8,9 @@ elsewhere, or on another machine, is not found here and is left to the engine.
 from collections.abc import Iterable
 from pathlib import Path
 
+from cluster.cgroup import ROOT, table
 from cluster.model import Usage
 
-ROOT = Path("/sys/fs/cgroup")
 # By the engine's own driver, and by systemd's.
 _PLACES = ("docker/{id}", "system.slice/docker-{id}.scope")
 _PROC = Path("/proc")
@@ -29,7 +29,7 @@ def holds(id: str, pid: int) -> bool:
 def kills_of_all(proc: Path = _PROC) -> int | None:
     """How many processes of this machine were killed for lack of memory, in whatever group."""
     try:
-        return _table(proc / "vmstat")["oom_kill"]
+        return table(proc / "vmstat")["oom_kill"]
     except (OSError, ValueError, LookupError):
         return None
 
@@ -40,7 +40,7 @@ def out_of_memory(id: str, root: Path = ROOT) -> bool | None:
     for place in _PLACES if id.isalnum() else ():
         for controller, file in _KILLS:
             try:
-                return _table(root / controller / place.format(id=id) / file)["oom_kill"] > 0
+                return table(root / controller / place.format(id=id) / file)["oom_kill"] > 0
             except (OSError, ValueError, LookupError):
                 continue
     return None
@@ -73,16 +73,11 @@ def _version_1(cpu: Path, memory: Path) -> Usage:
 
 
 def _version_2(group: Path) -> Usage:
-    microseconds = _table(group / "cpu.stat")["usage_usec"]
+    microseconds = table(group / "cpu.stat")["usage_usec"]
     used = int((group / "memory.current").read_text())
     return Usage(microseconds / 1e6, _without(used, group, "inactive_file"))
 
 
 def _without(used: int, group: Path, idle: str) -> int:
     """As `docker stats` reckons: without the file pages that nobody used lately."""
-    return max(0, used - _table(group / "memory.stat").get(idle, 0))
-
-
-def _table(file: Path) -> dict[str, int]:
-    pairs = (line.split() for line in file.read_text().splitlines())
-    return {name: int(value) for name, value in pairs}
+    return max(0, used - table(group / "memory.stat").get(idle, 0))

@@ -78,6 +78,9 @@ class Visit(Exchange):
     def drain(self) -> None:
         """Nobody drains a simulated gateway: it ends when nobody is in it."""
 
+    def give_way(self, now: float) -> None:
+        """Likewise: no simulated gateway is short of memory."""
+
     def abort(self) -> None:
         """Likewise."""
 

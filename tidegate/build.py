@@ -16,6 +16,7 @@ from autoscaler.metrics import AutoscalerMetrics
 from autoscaler.scaler import Scaler
 from autoscaler.source_metrics import SourceMetrics
 from cluster.calls import Calls
+from cluster.cgroup import Group
 from cluster.courses import Courses
 from cluster.discovery import Discovery
 from cluster.endpoints import StaticEndpoints
@@ -47,6 +48,7 @@ from tidegate.lease_book import LeaseBook
 from tidegate.lease_key import LeaseKey
 from tidegate.metrics import GatewayCollector, TidegateMetrics
 from tidegate.recorder import Measure, Recorder, RecorderMetrics
+from tidegate.shedding import Shedding
 from tidegate.spine import Spine
 from tidegate.succession import Succession
 from tidegate.token_file import TokenFile
@@ -260,7 +262,11 @@ def front_of(
     on_sweep: OnSweep | None,
 ) -> Front:
     if settings.gateway.workers == 0:
-        return Inside(Gateway(settings.gateway, told, rng, on_sweep=on_sweep))
+        inside = Gateway(
+            settings.gateway, told, rng,
+            on_sweep=on_sweep, memory=Group.limited(), on_shedding=Shedding(events).tell,
+        )  # fmt: skip
+        return Inside(inside)
     return Workers(
         settings.gateway, told, events, tasks, log_arguments, offers_of(settings),
         settings.orphan_timeout,

@@ -139,7 +139,12 @@ def _gauges(stats: GatewayStats) -> Iterator[Metric]:
         queued.add_metric([name], service.queued)
     for listener, count in stats.connections.items():
         connections.add_metric([listener], count)
-    yield from (in_flight, queued, connections)
+    shedding = GaugeMetricFamily(
+        "tidegate_shedding",
+        "Gateway processes that refuse clients because memory is short.",
+        value=stats.shedding,
+    )
+    yield from (in_flight, queued, connections, shedding)
 
 
 def _by_reason(name: str, help_text: str, values: Mapping[str, Mapping[str, int]]) -> Metric:

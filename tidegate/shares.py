@@ -36,6 +36,7 @@ class Shares:
         self.connections = Count(board, row, [board.connections(one) for one in range(board.rows)])
         self.held = Count(board, row, [board.held(one) for one in range(board.rows)])
         self.clients = Clients(board, row)
+        self.processes = board.rows
         self._lines: dict[str, Line] = {}
         self._numbers: Mapping[str, int] = {}
         self._expected: dict[int, Share] = {}

@@ -26,6 +26,7 @@ def merged(parts: Sequence[GatewayStats], now: float) -> GatewayStats:
         },
         unrouted=_add([part.unrouted for part in parts]),
         connections=_add([part.connections for part in parts]),
+        shedding=sum(part.shedding for part in parts),
     )
 
 
@@ -38,6 +39,7 @@ def of_the_dead(stats: GatewayStats) -> GatewayStats:
             for name, service in stats.services.items()
         },
         connections={},
+        shedding=0,
     )
 
 

@@ -20,6 +20,7 @@ from typing import assert_never
 import uvloop
 
 from cluster import descriptors, wire
+from cluster.cgroup import Group
 from cluster.messages import Drained, EndpointSnapshot, LoadReport, Outcome, Wake
 from cluster.tasks import Tasks
 from config.service import Service
@@ -236,6 +237,7 @@ class Worker:
                 | wire.Taken()
                 | wire.Pong()
                 | wire.Counts()
+                | wire.Shedding()
             ):
                 raise wire.Malformed(f"{message} goes the other way")
             case _:
@@ -256,6 +258,8 @@ class Worker:
             source=self._name,
             everyone=self._shares,
             on_sweep=self._swept,
+            memory=Group.limited(),
+            on_shedding=lambda sheds, why: self._tell(wire.Shedding(sheds, why)),
         )
 
     def _swept(self, now: float, busy: bool) -> None:

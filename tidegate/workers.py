@@ -33,6 +33,7 @@ from tidegate.descriptors import Passing
 from tidegate.link import Link
 from tidegate.living import Living
 from tidegate.sharing import Sharing
+from tidegate.shedding import Shedding
 from tidegate.tally import merged, of_the_dead
 
 log = logging.getLogger("tidegate.workers")
@@ -85,6 +86,7 @@ class Workers:
         self._workers: dict[str, Living] = {}
         self._before = GatewayStats(0.0, {}, {}, {})
         self._draining = False
+        self._shedding = Shedding(happenings)
 
     def configure(self, services: Mapping[str, Service], settings: Settings) -> None:
         # A gateway process that is started later has the sockets that we have now.
@@ -337,6 +339,8 @@ class Workers:
             case wire.Joined(number):
                 if self._sharing:
                     self._sharing.joined(worker.row, number)
+            case wire.Shedding(sheds, why):
+                self._shedding.tell(sheds, why, worker.name)
             case wire.Pong():
                 pass
             case _:
@@ -360,6 +364,7 @@ class Workers:
     def _bury(self, worker: Living) -> None:
         """What was in flight there is over; what it counted counts on."""
         worker.gone()
+        self._shedding.tell(False, f"{worker.name} has ended", worker.name)
         self._before = merged([self._before, of_the_dead(worker.stats)], worker.stats.at)
         for report in worker.silenced():
             self._events.report(report)

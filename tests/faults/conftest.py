@@ -54,6 +54,7 @@ ONLY_LONG = {
         "a_replica_that_hangs",
         "descriptors",
         "kill_9_of_a_gateway",
+        "memory_runs_short",
         "kill_9_of_the_control",
         "scaling_loses",
         "services_that_cannot_run",

@@ -72,10 +72,14 @@ def _nothing(record: Record, ledger: Ledger) -> str:
     return ""
 
 
+def _had(record: Record, ledger: Ledger) -> bool:
+    return bool(ledger.of(record.asked.probe))
+
+
 def _only_unsafe(record: Record, ledger: Ledger) -> str:
     if record.began:
         return "its answer had begun"
-    had_it = record.code in SENT or bool(ledger.of(record.asked.probe))
+    had_it = record.code in SENT or _had(record, ledger)
     if record.asked.size and had_it:
         return "its body had been sent"
     return ""
@@ -89,9 +93,15 @@ def _any_visible(record: Record, ledger: Ledger) -> str:
     return str(record.outcome)
 
 
+def _never_reached(record: Record, ledger: Ledger) -> str:
+    lost = record.outcome is Outcome.LOST and not record.asked.fresh
+    return "its connection was idle, and closed" if lost and not _had(record, ledger) else ""
+
+
 NOTHING = Bar("no failed request", _nothing)
 ONLY_UNSAFE = Bar("only what had begun to be answered, or had a body", _only_unsafe)
 ONLY_REFUSALS = Bar("503 with a reason", _refusals)
+CLOSED_WHILE_IDLE = Bar("sent as its idle connection was closed", _never_reached)
 ANY_VISIBLE = Bar("any visible error", _any_visible)
 
 

@@ -53,7 +53,8 @@ class Connection:
 
 
 class Load:
-    """Clients of one gateway. `records` has all that has ended."""
+    """Clients of one gateway. `records` has all that has ended; no answer is read before
+    `may_read`."""
 
     def __init__(self, gateway: str, host: str, name: str = "p") -> None:
         where, _, port = gateway.rpartition(":")
@@ -61,6 +62,8 @@ class Load:
         self.host = host
         self.records: list[Record] = []
         self.sent = 0
+        self.may_read = asyncio.Event()
+        self.may_read.set()
         self._name = name
         self._numbers = itertools.count()
         self._idle: list[Connection] = []
@@ -126,6 +129,7 @@ class Load:
         kept = False
         try:
             connection.writer.write(request_of(asked))
+            await self.may_read.wait()
             kept = await _answer(connection.reader, asked, record)
         finally:
             if kept and not asked.fresh:

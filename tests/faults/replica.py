@@ -4,8 +4,9 @@ Standard library only, and only what loads fast: it runs in containers and must 
 thread for each connection.
 
 A request has `X-Probe: <id>`; `?ms=N` is how long it takes, `?parts=N` in how many pieces its
-answer comes. The answer is `<id> <replica> <bytes of the body> <checksum of the body>`. In the
-ledger (LEDGER/<replica>.txt, one line for each fact, written before anybody can know of it):
+answer comes, `&size=N` of so many bytes. The answer is `<id> <replica> <bytes of the body>
+<checksum of the body>`. In the ledger (LEDGER/<replica>.txt, one line for each fact, written before
+anybody can know of it):
 
     got <id> <method> <bytes> <seconds>      the whole request is here
     did <id> <method> <bytes> <seconds>      its side effect has happened; POST, PUT, DELETE
@@ -30,7 +31,6 @@ import time
 import zlib
 
 _EFFECTS = (b"POST", b"PUT", b"DELETE")
-_PIECE = b"x" * 64
 
 
 class Ledger:
@@ -131,7 +131,8 @@ class Connection:
         elif parts == 1:
             self.answer(b"200 OK", text if method != b"HEAD" else b"")
         else:
-            self.stream(text, parts, float(asked.get("pause", "10")) / 1000)
+            size, pause = int(asked.get("size", "64")), float(asked.get("pause", "10"))
+            self.stream(text, parts, b"x" * size, pause / 1000)
 
     def head(self, status: bytes, length: int, extra: bytes = b"") -> None:
         self.peer.sendall(b"HTTP/1.1 %b\r\nContent-Length: %d\r\n%b\r\n" % (status, length, extra))
@@ -141,11 +142,11 @@ class Connection:
             b"HTTP/1.1 %b\r\nContent-Length: %d\r\n\r\n%b" % (status, len(body), body)
         )
 
-    def stream(self, text: bytes, parts: int, pause: float) -> None:
+    def stream(self, text: bytes, parts: int, filling: bytes, pause: float) -> None:
         """The text, then filling, in chunks."""
         self.peer.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
         for number in range(parts):
-            piece = text if number == 0 else _PIECE
+            piece = text if number == 0 else filling
             self.peer.sendall(b"%x\r\n%b\r\n" % (len(piece), piece))
             time.sleep(pause)
         self.peer.sendall(b"0\r\n\r\n")

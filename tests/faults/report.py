@@ -58,6 +58,7 @@ CATALOGUE = (
     Fault("kill-9-gateway", "kill -9 of a gateway process", "only what was in flight in it"),
     Fault("reload", "100 reloads, every tenth wrong", NONE),
     Fault("herd-on-zero", "{} requests on zero, beside it", NONE, unknown="many"),
+    Fault("memory-short", "large heads and slow readers at a memory limit", "503 with the reason"),
     Fault("no-descriptors", "400 idle clients with 128 descriptors", "503 with the reason"),
     Fault("disk-full", "the disk for state and logs is full", NONE),
     Fault("same-owner", "a second Tidegate with the same owner", NONE),

@@ -102,6 +102,7 @@ async def staged(
     *,
     env: Mapping[str, str] | None = None,
     descriptors: int | None = None,
+    control_group: Path | None = None,
     **top: Any,
 ) -> AsyncIterator[Stage]:
     """A Tidegate with these services, the load's being `web`. Afterwards: nothing has leaked, what
@@ -111,7 +112,9 @@ async def staged(
     stage = None
     try:
         async with (
-            tidegate(file, env=env, descriptors=descriptors) as running,
+            tidegate(
+                file, env=env, descriptors=descriptors, control_group=control_group
+            ) as running,
             watching(running) as watch,
         ):
             stage = Stage(ground, fault, running, watch, Load(running.gateway, "web.localhost"))

@@ -177,6 +177,7 @@ _LIMITS: _Table = [
     ("RFC 9110 §15.6.5: silent replicas", "504 before the answer, a cut within", REPLICA),
     ("RFC 9110 §15.6.3: replicas that do not accept", "502 after `timeouts.connect`", REPLICA),
     ("Tidegate: connections", "503 beyond `limits.connections`", CLIENT),
+    ("Tidegate: memory pressure", "clients are refused before the kernel kills", CLIENT),
     ("Tidegate: shares of connections", "no service gets all that are left", BOTH),
     ("Tidegate: held requests", "one service may hold four fifths, others find room", CLIENT),
     ("Tidegate: connections per address", "503 beyond `connections_per_client`", CLIENT),

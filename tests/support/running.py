@@ -106,16 +106,19 @@ async def tidegate(
     *arguments: str,
     env: Mapping[str, str] | None = None,
     descriptors: int | None = None,
+    control_group: Path | None = None,
 ) -> AsyncIterator[Running]:
     """`tidegate run` on a configuration file. `env` comes on top of our own environment;
-    `descriptors` is how many each of its processes may have."""
+    `descriptors` is how many each of its processes may have, `control_group` theirs."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "tidegate", "run", "--config", str(file)),
         *("--log-format", "json", *arguments),
         stderr=asyncio.subprocess.PIPE,
         limit=2**20,
         env={**os.environ, **(env or {})},
-        preexec_fn=functools.partial(_may_open, descriptors) if descriptors else None,
+        preexec_fn=functools.partial(_confined, descriptors, control_group)
+        if descriptors or control_group
+        else None,
     )
     connector = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(connector=connector, auto_decompress=False) as client:
@@ -132,8 +135,11 @@ async def tidegate(
                 await _end_for_good(process)
 
 
-def _may_open(descriptors: int) -> None:
-    resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
+def _confined(descriptors: int | None, control_group: Path | None) -> None:
+    if descriptors:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
+    if control_group:
+        (control_group / "cgroup.procs").write_text("0")
 
 
 async def _read_log(running: Running, ready: asyncio.Event) -> None:

@@ -19,7 +19,8 @@ def counted(seen: list[Request], in_flight: int = 0) -> GatewayStats:
     for _ in range(in_flight):
         counters.enter(0.0)
     services = {"web": counters.copy(0, (("web-1", in_flight),), silent=in_flight // 2)}
-    return GatewayStats(1.0, services, {404: len(seen)}, {"127.0.0.1:80": in_flight})
+    connections = {"127.0.0.1:80": in_flight}
+    return GatewayStats(1.0, services, {404: len(seen)}, connections, shedding=in_flight)
 
 
 @given(requests, requests)
@@ -33,6 +34,7 @@ def test_two_halves_are_the_whole(first: list[Request], second: list[Request]) -
     assert both.services["web"].quiet == 1
     assert both.unrouted == whole.unrouted
     assert both.connections == whole.connections
+    assert both.shedding == whole.shedding
     assert len(both.services["web"].duration.buckets) == len(BOUNDS) + 1
 
 
@@ -43,6 +45,7 @@ def test_the_dead_keep_their_counts_and_lose_their_presence(seen: list[Request])
     assert (remains.services["web"].in_flight, remains.services["web"].quiet) == (0, 0)
     assert remains.services["web"].endpoints == {}
     assert remains.connections == {}
+    assert remains.shedding == 0
     assert remains.unrouted == {404: len(seen)}
 
 

@@ -51,8 +51,9 @@ class Told:
 class World:
     """Two gateway processes, a replica that answers when it is told to, and clients."""
 
-    def __init__(self, workers: Workers, told: Told, address: Address) -> None:
+    def __init__(self, workers: Workers, told: Told, events: Events, address: Address) -> None:
         self.workers = workers
+        self.events = events
         self.told = told
         self.address = address
         self.clients: list[Client] = []
@@ -92,14 +93,14 @@ class World:
 async def world(
     count: int = 2, concurrency: int = 0, offers: Path | None = None
 ) -> AsyncIterator[World]:
-    told = Told()
+    told, events = Told(), Events(time.time)
     settings = Settings(listen=("127.0.0.1:0",), workers=count)
     web = Service(name="web", endpoints=("127.0.0.1:9",), concurrency=concurrency)
     async with Tasks() as tasks:
-        workers = Workers(settings, told, Events(time.time), tasks, (), offers, DEADLINE)
+        workers = Workers(settings, told, events, tasks, (), offers, DEADLINE)
         workers.configure({"web": web}, settings)
         (address,) = await workers.start()
-        made = World(workers, told, address)
+        made = World(workers, told, events, address)
         replica = await asyncio.start_server(made.serve, "127.0.0.1", 0)
         async with replica:
             there = Address("127.0.0.1", replica.sockets[0].getsockname()[1])
@@ -223,6 +224,24 @@ async def test_gauges_and_load_lose_the_share_of_a_killed_process() -> None:
             return sum(report.in_flight for report in w.told.reports.values()) == left
 
         await until(load_is_right)
+
+
+async def test_memory_is_no_longer_short_when_the_process_is_gone_that_said_so() -> None:
+    async with world() as w:
+        assert await w.gauge("tidegate_shedding") == 0
+        (row, pid), *_ = w.workers._pids.items()
+        worker = w.workers._workers[f"gateway-{row}"]
+        short = wire.decode(wire.encode(wire.Shedding(True, "420MiB of 512MiB are used")))
+        w.workers._hear(worker, short, asyncio.get_running_loop().create_future())
+        os.kill(pid, signal.SIGKILL)
+
+        async def replaced() -> bool:
+            present = w.workers._workers
+            return len(present) == 2 and worker not in present.values()
+
+        await until(replaced)
+        kinds = [one.kind for one in w.events.since()]
+        assert kinds == ["memory-pressure", "memory-pressure-over", "gateway-died"]
 
 
 async def test_one_that_was_taken_keeps_its_places_and_is_no_more_ours(tmp_path: Path) -> None:
