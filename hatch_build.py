@@ -11,6 +11,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 FLAT_PACKAGES = (
     "simulation",
     "admin",
+    "control",
     "gateway",
     "autoscaler",
     "health",

@@ -7,7 +7,6 @@ from cluster.gate import Gate
 from cluster.metrics import ClusterMetrics
 from cluster.runtime import RuntimeFailure
 
-A = TypeVar("A")
 T = TypeVar("T")
 
 
@@ -40,9 +39,3 @@ class Calls:
             raise
         finally:
             self._metrics.call_seconds.labels(name).observe(self._clock() - begun)
-
-    def around(
-        self, name: str, call: Callable[[A], Coroutine[Any, Any, T]]
-    ) -> Callable[[A], Awaitable[T]]:
-        """The call itself, measured whenever it is made."""
-        return lambda argument: self(name, call(argument))

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from cluster.calls import Calls
 from cluster.events import Events
 from cluster.failures import Failures
+from cluster.gate import Gate
 from cluster.lifecycle import Event, State
 from cluster.messages import Drained
 from cluster.metrics import ClusterMetrics
@@ -44,7 +45,8 @@ class Counting:
         self._tasks = tasks
         self._failures = failures
         self._events = events
-        self._calls = Calls(metrics, clock)
+        self.gate = Gate()
+        self._calls = Calls(metrics, clock, self.gate)
         self._clock = clock
         self._workload = workload
         self._routed = Routed(registry)

@@ -34,6 +34,8 @@ THAW_AGAIN_AFTER = (0.1, 0.5, 1.0, 2.0, 5.0)
 FREEZE_AGAIN_AFTER = 5.0
 DISCARD_GRACE = 10.0
 
+Given = Callable[[str], Mapping[str, str]]
+
 
 class Placing:
     def __init__(
@@ -47,7 +49,7 @@ class Placing:
         clock: Callable[[], float],
         wall: Callable[[], float],
         new_id: Callable[[str], str],
-        given: Callable[[str], Mapping[str, str]] = lambda service: {},
+        given: Given = lambda service: {},
         jitter: Callable[[], float] = lambda: 1.0,
         starts: Starts | None = None,
     ) -> None:

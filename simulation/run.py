@@ -15,11 +15,12 @@ from prometheus_client import CollectorRegistry
 from cluster.lifecycle import State
 from cluster.tasks import Tasks
 from config.settings import Settings
+from control.plane import Plane
 from simulation.assumptions import USUAL, Assumptions
 from simulation.clock import VirtualTimeLoop
 from simulation.ledger import Ledger
 from simulation.meter import Meter
-from simulation.plane import Plane, plane_of
+from simulation.plane import plane_of
 from simulation.replicas import AssumedEngine
 from simulation.result import Outcome, Sample, gigabytes, wait_of
 from simulation.stage import Stage
@@ -66,16 +67,16 @@ async def _live(story: Story, loop: VirtualTimeLoop, progress: Progress) -> Outc
 
     async with Tasks() as tasks:
         engine = AssumedEngine(story.assumptions, story.seed, lambda replica: stage.ended(replica))
-        async with plane_of(
+        with plane_of(
             settings, engine, tasks, loop.time, wall, story.seed, lambda: stage.levels()
         ) as plane:
             meter = Meter(plane.registry, loop.time)
             stage = Stage(
-                settings.gateway, plane.messages, story.assumptions, ledger,
+                settings.gateway, plane.spine, story.assumptions, ledger,
                 random.Random(story.seed),
             )  # fmt: skip
             plane.registry.on_snapshot(stage.gateway.apply)
-            await plane.begin(settings, tasks)
+            await plane.begin(settings.services, tasks)
             await stage.open(settings.services, traffic.services, traffic.arrivals(), loop.now)
             loop.player = stage
             series = await _watched(plane, stage, meter, ledger, traffic.seconds, progress)

@@ -14,7 +14,7 @@ import typer
 from config import location
 from tidegate import __version__, cli_record, cli_remote, cli_rollout, cli_simulate, cli_tune
 from tidegate.cli_follow import StreamFailed
-from tidegate.cli_options import AsJson, Config
+from tidegate.cli_options import AsJson, Config, with_options
 from tidegate.cli_print import print_json, print_problems
 from tidegate.cli_target import WrongUse
 from tidegate.cli_words import count
@@ -148,7 +148,7 @@ for _command in (
     cli_simulate.simulate,
     cli_tune.tune,
 ):
-    app.command()(_command)
+    app.command()(with_options(_command))
 
 
 app.add_typer(cli_record.app, name="record")

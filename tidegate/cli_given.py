@@ -1,12 +1,10 @@
-"""What `simulate` and `tune` are given on the command line, and what they suppose without it.
+"""What the options of `simulate` and `tune` come to, and what is supposed without them.
 
 Pure: texts in, a Demand and Assumptions out. Every error names its option.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import TypeVar
 
 from config.units import parse_duration, parse_ratio, parse_size
@@ -14,7 +12,9 @@ from simulation.assumptions import USUAL, Assumptions, Cores, Slowdown, unhurrie
 from simulation.demand import USUAL_WORK, Demand
 from simulation.distributions import distribution
 from simulation.known import NOTHING, Known
+from simulation.report import Prices
 from simulation.slowdown import slowdown
+from tidegate.cli_given_options import Given
 from tidegate.cli_words import span
 
 T = TypeVar("T")
@@ -24,31 +24,9 @@ class WrongOption(ValueError):
     """The text names the option and what to write instead."""
 
 
-@dataclass(frozen=True, slots=True)
-class Given:
-    """As written; None was not."""
-
-    traces: tuple[Path, ...] = ()
-    shapes: tuple[str, ...] = ()
-    duration: str = "1h"
-    evenly: bool = False
-    begin: str | None = None
-    end: str | None = None
-    seed: int = 1
-    clock: str | None = None
-    service_time: str | None = None
-    start_time: str | None = None
-    cores: float | None = None
-    slowdown: str | None = None
-    start_failures: str | None = None
-    answer_failures: str | None = None
-    crash: str | None = None
-    memory: str | None = None
-
-
 def demand(given: Given, service: str) -> Demand:
     """`service` gets the requests for which nothing names one. Raises WrongOption."""
-    if not given.traces and not given.shapes:
+    if not given.sources():
         raise WrongOption('there is no traffic: name a trace, or --shape "steady(rate=5)"')
     begin = _read("--from", given.begin, _moment) or 0.0
     end = _read("--to", given.end, _moment)
@@ -58,8 +36,8 @@ def demand(given: Given, service: str) -> Demand:
     if duration <= 0:
         raise WrongOption(f"--duration must be more than 0, got {given.duration}")
     return Demand(
-        given.traces,
-        given.shapes,
+        tuple(given.traces or ()),
+        tuple(given.shapes or ()),
         duration,
         service,
         _read("--service-time", given.service_time, distribution),
@@ -86,6 +64,10 @@ def assumptions(given: Given, known: Known = NOTHING) -> Assumptions:
         crash=_read("--crash", given.crash, distribution),
         memory=USUAL.memory if memory is None else memory,
     )
+
+
+def prices_of(given: Given) -> Prices:
+    return Prices(given.price_replica_hour, given.price_gib_hour)
 
 
 def begins(given: Given) -> float | None:

@@ -26,7 +26,8 @@ from simulation.mapping import UNNAMED, Mapped, Unmappable, mapped, template_of,
 from simulation.reading import Read, read, recorded
 from simulation.run import Progress as Telling
 from simulation.trials import Result, Task
-from tidegate.cli_given import Given, WrongOption, assumptions, begins, demand
+from tidegate.cli_given import WrongOption, assumptions, begins, demand
+from tidegate.cli_given_options import Given
 from tidegate.cli_print import print_problems
 from tidegate.cli_simulate import SimulationFailed
 from tidegate.cli_target import WrongUse
@@ -56,10 +57,10 @@ def prepare(
     given: Given,
     configs: Sequence[str],
     policies: Sequence[PolicyName],
-    service: str | None,
     as_json: bool = False,
 ) -> Rehearsal:
     """Raises WrongUse, or typer.Exit after telling what is wrong with a configuration."""
+    service = given.service
     with telling_what_is_wrong():
         loaded = [(name, settings_of(name, as_json)) for name in configs]
         if not loaded:
@@ -85,10 +86,10 @@ def prepare(
     )
 
 
-def run(rehearsal: Rehearsal, jobs: int) -> list[Result]:
-    """All variants, at once in so many processes; 0 is one for each core. Raises
+def run(rehearsal: Rehearsal) -> list[Result]:
+    """All variants, at once in as many processes as were asked for. Raises
     SimulationFailed."""
-    crew = Crew(rehearsal.ground, rehearsal.here, processes(jobs))
+    crew = Crew(rehearsal.ground, rehearsal.here, processes(rehearsal))
     try:
         with bar("simulating") as progress:
             return crew.run(rehearsal.tasks, progress)
@@ -98,8 +99,9 @@ def run(rehearsal: Rehearsal, jobs: int) -> list[Result]:
         crew.close()
 
 
-def processes(jobs: int) -> int:
+def processes(rehearsal: Rehearsal) -> int:
     """As many as asked for, 0: as many as this process may use cores."""
+    jobs = rehearsal.given.jobs
     if jobs or not hasattr(os, "sched_getaffinity"):
         return jobs or os.cpu_count() or 1
     return len(os.sched_getaffinity(0))

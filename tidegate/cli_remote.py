@@ -1,19 +1,18 @@
 """The commands that talk to a running Tidegate."""
 
 import contextlib
-import os
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from tidegate.cli_options import Admin, AsJson, Config, Follow, ServiceName, TokenFile
+from tidegate.cli_options import Follow, ServiceName
 from tidegate.cli_print import print_json, print_problems
-from tidegate.cli_target import WrongUse, find_target
+from tidegate.cli_running import Running
+from tidegate.cli_target import WrongUse
 from tidegate.cli_words import clock, count, moment_in_words, reload_in_words
 from tidegate.client import AdminClient, Refused, Unreachable
 
@@ -30,23 +29,21 @@ def status(
     everything: Annotated[
         bool, typer.Option("--all", help="Also those asleep, where there are very many.")
     ] = False,
-    admin: Admin = None,
-    token_file: TokenFile = None,
-    config: Config = None,
-    as_json: AsJson = False,
+    *,
+    running: Running,
 ) -> None:
     """Show services, replicas, load and the last decision."""
     from tidegate import cli_status
 
-    client = connect(admin, token_file, config)
+    client = running.connect()
     # Programs get everything: what is worth a line is for them to say.
-    load = partial(cli_status.fetch, client, service, everything or as_json)
-    show = print_json if as_json else cli_status.show
+    load = partial(cli_status.fetch, client, service, everything or running.as_json)
+    show = print_json if running.as_json else cli_status.show
     if not watch:
         show(load())
         return
     with _until_interrupted():
-        if as_json or not sys.stdout.isatty():
+        if running.as_json or not sys.stdout.isatty():
             cli_status.repeat(load, show)
         else:
             cli_status.watch(load)
@@ -58,27 +55,22 @@ def explain(
         str | None,
         typer.Option("--at", metavar="TIME", help='As 14:05, "10m ago" or 2026-11-23T14:05:00.'),
     ] = None,
-    admin: Admin = None,
-    token_file: TokenFile = None,
-    config: Config = None,
-    as_json: AsJson = False,
+    *,
+    running: Running,
 ) -> None:
     """Tell why a service has as many replicas as it has, or had at a time of the past."""
     from tidegate.cli_explain import past_story, story
 
     now = datetime.now(UTC)
     moment = _moment(at, now) if at is not None else None
-    client = connect(admin, token_file, config)
+    client = running.connect()
     if moment is None:
         told = client.get("v1", "services", service, "explain")
         lines = story(told, now)
     else:
         told = _decision_at(client, service, moment)
         lines = past_story(service, told, now)
-    if as_json:
-        print_json(told)
-    else:
-        typer.echo("\n".join(lines))
+    running.show(told, "\n".join(lines))
 
 
 def scale(
@@ -87,23 +79,19 @@ def scale(
     duration: Annotated[
         str | None, typer.Option("--for", metavar="DURATION", help="Such as 10m; then automatic.")
     ] = None,
-    admin: Admin = None,
-    token_file: TokenFile = None,
-    config: Config = None,
-    as_json: AsJson = False,
+    *,
+    running: Running,
 ) -> None:
     """Set the number of replicas by hand, or go back to automatic scaling."""
     path = ("v1", "services", service, "scale")
     wish = _wish(replicas, duration)
-    client = connect(admin, token_file, config)
+    client = running.connect()
     answer = client.post(*path, body=wish) if wish else client.delete(*path)
-    if as_json:
-        print_json(answer)
-    elif wish:
+    how = "scaled automatically"
+    if wish:
         end = f"for {duration}" if duration else f"until `tidegate scale {service} auto`"
-        typer.echo(f"{service}: {count(wish['replicas'], 'replica')} by hand, {end}")
-    else:
-        typer.echo(f"{service}: scaled automatically")
+        how = f"{count(wish['replicas'], 'replica')} by hand, {end}"
+    running.show(answer, f"{service}: {how}")
 
 
 def lease(
@@ -115,71 +103,48 @@ def lease(
     release: Annotated[
         str | None, typer.Option("--release", metavar="ID", help="Give a lease back.")
     ] = None,
-    admin: Admin = None,
-    token_file: TokenFile = None,
-    config: Config = None,
-    as_json: AsJson = False,
+    *,
+    running: Running,
 ) -> None:
     """Keep a service from freezing and stopping for a while."""
     if (duration is None) is (release is None) or (release is not None and wake):
         raise WrongUse("say how long with --for, or give a lease back with --release")
-    client = connect(admin, token_file, config)
+    client = running.connect()
     path = ("v1", "services", service, "lease")
     if release is not None:
         answer = client.delete(*path, release)
+        text = f"gave back the lease {answer['id']}"
     else:
         answer = client.post(*path, body={"for": duration, "wake": wake})
-    if as_json:
-        print_json(answer)
-    elif release is not None:
-        typer.echo(f"{service}: gave back the lease {answer['id']}")
-    else:
         end = f"tidegate lease {service} --release {answer['id']}"
-        typer.echo(f"{service}: leased until {clock(answer['until'])}; to end it before: {end}")
+        text = f"leased until {clock(answer['until'])}; to end it before: {end}"
+    running.show(answer, f"{service}: {text}")
 
 
-def reload(
-    admin: Admin = None,
-    token_file: TokenFile = None,
-    config: Config = None,
-    as_json: AsJson = False,
-) -> None:
+def reload(running: Running) -> None:
     """Read the configuration file again. A wrong one changes nothing; exit code 2."""
-    client = connect(admin, token_file, config, timeout=60.0)
+    client = running.connect(timeout=60.0)
     try:
         result = client.post("v1", "reload")
     except Refused as error:
         if error.code != "invalid-config":
             raise
-        print_problems(error.problems, as_json)
+        print_problems(error.problems, running.as_json)
         raise typer.Exit(WRONG_CONFIG) from None
-    if as_json:
-        print_json(result)
-    else:
-        typer.echo("\n".join(reload_in_words(result)))
+    running.show(result, "\n".join(reload_in_words(result)))
 
 
-def upgrade(
-    admin: Admin = None,
-    token_file: TokenFile = None,
-    config: Config = None,
-    as_json: AsJson = False,
-) -> None:
+def upgrade(running: Running) -> None:
     """Put a new process, with the code and the file of now, in place of the running one."""
-    answer = connect(admin, token_file, config, timeout=300.0).post("v1", "upgrade")
-    if as_json:
-        print_json(answer)
-    else:
-        typer.echo(f"process {answer['pid']} has taken over; no connection was refused")
+    answer = running.connect(timeout=300.0).post("v1", "upgrade")
+    running.show(answer, f"process {answer['pid']} has taken over; no connection was refused")
 
 
 def events(
     service: Annotated[str | None, typer.Argument(show_default=False)] = None,
     follow: Follow = False,
-    admin: Admin = None,
-    token_file: TokenFile = None,
-    config: Config = None,
-    as_json: AsJson = False,
+    *,
+    running: Running,
 ) -> None:
     """Show what happened, the newest last."""
     from tidegate.cli_follow import event_line, events_of
@@ -187,10 +152,10 @@ def events(
     query: dict[str, str | int] = {"follow": str(follow).lower()}
     if service is not None:
         query["service"] = service
-    client = connect(admin, token_file, config)
+    client = running.connect()
     with _until_interrupted():
         for event in events_of(client.lines("v1", "events", **query)):
-            print_json(event) if as_json else typer.echo(event_line(event))
+            running.show(event, event_line(event))
         if follow:
             raise Unreachable(f"Tidegate at {client.url} has stopped")
 
@@ -199,29 +164,17 @@ def logs(
     service: ServiceName,
     follow: Follow = False,
     tail: Annotated[int, typer.Option(min=0, help="Last lines of each replica.")] = 100,
-    admin: Admin = None,
-    token_file: TokenFile = None,
-    config: Config = None,
-    as_json: AsJson = False,
+    *,
+    running: Running,
 ) -> None:
     """Show the output of the replicas of a service."""
     from tidegate.cli_follow import log_line, log_lines_of
 
     query: dict[str, str | int] = {"follow": str(follow).lower(), "tail": tail}
-    lines = connect(admin, token_file, config).lines("v1", "services", service, "logs", **query)
+    lines = running.connect().lines("v1", "services", service, "logs", **query)
     with _until_interrupted():
         for line in log_lines_of(lines):
-            print_json(line) if as_json else typer.echo(log_line(line))
-
-
-def connect(
-    admin: str | None, token_file: Path | None, config: str | None, timeout: float = 10.0
-) -> AdminClient:
-    target = find_target(admin, token_file, config, os.environ)
-    try:
-        return AdminClient(target.url, target.token(), timeout)
-    except ValueError as error:
-        raise WrongUse(f"--admin: {error}") from error
+            running.show(line, log_line(line))
 
 
 def _moment(text: str, now: datetime) -> datetime:

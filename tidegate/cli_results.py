@@ -85,7 +85,7 @@ def premises(rehearsal: Rehearsal, first: Result) -> Iterator[tuple[str, str]]:
     """What was replayed, and what of it is measured or supposed."""
     given, traffic = rehearsal.given, rehearsal.here.traffic
     requests = first.outcome.requests
-    yield "traffic", ", ".join([*map(str, given.traces), *given.shapes])
+    yield "traffic", ", ".join(given.sources())
     yield "replayed", f"{_amount(requests, traffic.seconds)} to {_services(rehearsal)}"
     if len(rehearsal.files) == 1:
         yield "configuration", rehearsal.files[0]

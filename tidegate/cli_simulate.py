@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from tidegate import cli_given_options as given
+from tidegate.cli_given_options import Given
 from tidegate.cli_options import AsJson
 from tidegate.cli_target import WrongUse
 
@@ -46,50 +46,26 @@ PicturesTo = Annotated[
 
 
 def simulate(
-    traces: given.Traces = None,
+    *,
     config: Configs = None,
     policy: Policies = None,
-    service: given.StandsFor = None,
-    shape: given.Shapes = None,
-    duration: given.Duration = "1h",
-    evenly: given.Evenly = False,
-    begin: given.From = None,
-    end: given.To = None,
-    service_time: given.ServiceTime = None,
-    start_time: given.StartTime = None,
-    cores: given.CoresOf = None,
-    slowdown: given.SlowdownOf = None,
-    start_failures: given.StartFailures = None,
-    answer_failures: given.AnswerFailures = None,
-    crash: given.Crash = None,
-    memory: given.MemoryOf = None,
-    price_replica_hour: given.PriceReplica = None,
-    price_gib_hour: given.PriceGib = None,
-    seed: given.Seed = 1,
-    clock: given.Clock = None,
+    given: Given,
     csv: CsvTo = None,
     pictures: PicturesTo = None,
-    jobs: given.Jobs = 0,
     as_json: AsJson = False,
 ) -> None:
     """Replay traffic against configurations in virtual time: waits, cold starts, cost."""
     from config.scaling import PolicyName
-    from simulation.report import Prices
     from tidegate import cli_rehearsal, cli_results
-    from tidegate.cli_given import Given
+    from tidegate.cli_given import prices_of
 
     if pictures is not None:
         _can_draw()
-    asked = Given(
-        tuple(traces or ()), tuple(shape or ()), duration, evenly, begin, end, seed, clock,
-        service_time, start_time, cores, slowdown, start_failures, answer_failures, crash, memory,
-    )  # fmt: skip
     names: list[PolicyName] = [one.value for one in policy or ()]
-    rehearsal = cli_rehearsal.prepare(asked, config or (), names, service, as_json)
+    rehearsal = cli_rehearsal.prepare(given, config or (), names, as_json)
     for warning in rehearsal.warnings:
         typer.echo(f"warning: {warning}", err=True)
-    results = cli_rehearsal.run(rehearsal, jobs)
-    prices = Prices(price_replica_hour, price_gib_hour)
+    results, prices = cli_rehearsal.run(rehearsal), prices_of(given)
     if csv is not None:
         cli_results.write_tables(csv, results, prices)
     if pictures is not None:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from tidegate import cli_given_options as given
+from tidegate.cli_given_options import Given
 from tidegate.cli_options import AsJson
 
 Configuration = Annotated[
@@ -32,53 +32,27 @@ OutTo = Annotated[
 
 
 def tune(
-    traces: given.Traces = None,
+    *,
     config: Configuration = None,
-    service: given.StandsFor = None,
     objective: ObjectiveOf = "p99 wait <= present, least cost",
     tries: Tries = 120,
     hold_out: HoldOut = "30%",
     policies: AlsoPolicies = False,
     out: OutTo = None,
-    shape: given.Shapes = None,
-    duration: given.Duration = "1h",
-    evenly: given.Evenly = False,
-    begin: given.From = None,
-    end: given.To = None,
-    service_time: given.ServiceTime = None,
-    start_time: given.StartTime = None,
-    cores: given.CoresOf = None,
-    slowdown: given.SlowdownOf = None,
-    start_failures: given.StartFailures = None,
-    answer_failures: given.AnswerFailures = None,
-    crash: given.Crash = None,
-    memory: given.MemoryOf = None,
-    price_replica_hour: given.PriceReplica = None,
-    price_gib_hour: given.PriceGib = None,
-    seed: given.Seed = 1,
-    clock: given.Clock = None,
-    jobs: given.Jobs = 0,
+    given: Given,
     as_json: AsJson = False,
 ) -> None:
     """Search for the rules that reach an objective on traffic, and try them on what they never saw.
 
     Exit code 0 also when the present rules are best: that is an answer.
     """
-    from simulation.report import Prices
     from tidegate import cli_tuned, cli_tuning
-    from tidegate.cli_given import Given
 
-    asked = Given(
-        tuple(traces or ()), tuple(shape or ()), duration, evenly, begin, end, seed, clock,
-        service_time, start_time, cores, slowdown, start_failures, answer_failures, crash, memory,
-    )  # fmt: skip
-    wish = cli_tuning.Wish(
-        objective, tries, hold_out, policies, Prices(price_replica_hour, price_gib_hour)
-    )
-    session = cli_tuning.prepare(asked, wish, config, service, as_json)
+    wish = cli_tuning.Wish(objective, tries, hold_out, policies)
+    session = cli_tuning.prepare(given, wish, config, as_json)
     for warning in session.rehearsal.warnings:
         typer.echo(f"warning: {warning}", err=True)
-    tuned = cli_tuning.run(session, jobs)
+    tuned = cli_tuning.run(session)
     if as_json:
         cli_tuned.print_as_json(session, tuned)
     else:

@@ -84,7 +84,7 @@ def _premises(session: Session) -> Iterator[tuple[str, str]]:
     rehearsal, plan = session.rehearsal, session.plan
     given, traffic = rehearsal.given, rehearsal.here.traffic
     yield "objective", str(plan.objective)
-    yield "traffic", ", ".join([*map(str, given.traces), *given.shapes])
+    yield "traffic", ", ".join(given.sources())
     yield "training", f"the first {span(plan.training[1])} of {span(traffic.seconds)}"
     yield "held out", f"the last {span(plan.held_out[1] - plan.held_out[0])}"
     yield "service", f"{session.service} of {rehearsal.files[0]}"

@@ -17,7 +17,8 @@ from simulation.report import Prices
 from simulation.space import space
 from simulation.tuning import Plan, Tuned, tune
 from tidegate import cli_rehearsal
-from tidegate.cli_given import Given, WrongOption
+from tidegate.cli_given import WrongOption, prices_of
+from tidegate.cli_given_options import Given
 from tidegate.cli_rehearsal import Rehearsal, telling_what_is_wrong
 from tidegate.cli_simulate import SimulationFailed
 
@@ -33,7 +34,6 @@ class Wish:
     tries: int
     hold_out: str
     policies: bool
-    prices: Prices
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,20 +43,18 @@ class Session:
     service: str
 
 
-def prepare(
-    given: Given, wish: Wish, config: str | None, service: str | None, as_json: bool
-) -> Session:
+def prepare(given: Given, wish: Wish, config: str | None, as_json: bool) -> Session:
     """Raises WrongUse, or typer.Exit after telling what is wrong with the configuration."""
     with telling_what_is_wrong():
         aim, share = _objective(wish.objective), _held_out(wish.hold_out)
-        rehearsal = cli_rehearsal.prepare(given, [config] if config else (), (), service, as_json)
+        rehearsal = cli_rehearsal.prepare(given, [config] if config else (), (), as_json)
         name = rehearsal.template
         if name is None:
             raise WrongOption("--service NAME says which service of the file is to be tuned")
         rehearsal = _only(rehearsal, name)
         seconds = rehearsal.here.traffic.seconds
         middle = round(seconds * (1 - share), 3)
-        settings, prices = rehearsal.tasks[0].settings, wish.prices
+        settings, prices = rehearsal.tasks[0].settings, prices_of(given)
         names = rehearsal.here.traffic.services
         plan = Plan(
             space(settings.services[names[0]].scaling, wish.policies),
@@ -71,10 +69,10 @@ def prepare(
     return Session(rehearsal, plan, name)
 
 
-def run(session: Session, jobs: int) -> Tuned:
+def run(session: Session) -> Tuned:
     """Raises SimulationFailed."""
     rehearsal = session.rehearsal
-    crew = Crew(rehearsal.ground, rehearsal.here, cli_rehearsal.processes(jobs))
+    crew = Crew(rehearsal.ground, rehearsal.here, cli_rehearsal.processes(rehearsal))
     try:
         with cli_rehearsal.bar("tuning") as progress:
             return tune(session.plan, crew, progress)

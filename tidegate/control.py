@@ -8,24 +8,20 @@ from pathlib import Path
 from admin.ports import ReloadResult, UpgradeResult
 from admin.views import LeaseView, ReplicaView, RolloutView, ServiceView, TroubleView, moment
 from autoscaler.leases import Lease
-from autoscaler.leasing import Leasing
 from autoscaler.measuring import Measuring
-from autoscaler.scaler import Scaler
-from cluster.events import Events
 from cluster.lifecycle import State
 from cluster.messages import EndpointSnapshot
 from cluster.model import Replica, Trouble
-from cluster.reconciler import Reconciler
-from cluster.registry import Registry
 from cluster.rollout import Phase
-from cluster.rollouts import NothingToReturnTo, Rollouts, Status
-from cluster.runtime import LogLine, Runtime
+from cluster.rollouts import NothingToReturnTo, Status
+from cluster.runtime import LogLine
 from config import stability
 from config.changes import diff
 from config.errors import ConfigError, dotted
 from config.loader import load
 from config.service import Service
 from config.settings import Settings
+from control.plane import Plane
 from gateway.stats import GatewayStats
 from tidegate.follow import merged
 from tidegate.front import Front
@@ -41,32 +37,27 @@ class Control:
         self,
         file: Path,
         settings: Settings,
-        registry: Registry,
-        runtime: Runtime,
-        events: Events,
-        scaler: Scaler,
+        plane: Plane,
         measuring: Measuring,
-        reconciler: Reconciler,
-        rollouts: Rollouts,
         gateway: Front,
-        leasing: Leasing,
         clock: Callable[[], float],
         wall: Callable[[], float],
         limits: HostLimits,
     ) -> None:
         self._limits = limits
-        self.events = events
+        self.events = plane.events
         self.settings = settings  # as taken over last
         self._file = file
-        self._registry = registry
-        self._runtime = runtime
-        self._scaler = scaler
+        self._plane = plane
+        self._registry = plane.registry
+        self._runtime = plane.runtime
+        self._scaler = plane.scaler
+        self._reconciler = plane.reconciler
+        self._rollouts = plane.rollouts
+        self._leasing = plane.leasing
         self._measuring = measuring
-        self._reconciler = reconciler
-        self._rollouts = rollouts
         self._gateway = gateway
         self._clock = clock
-        self._leasing = leasing
         self._wall = wall
         self._phase: str | None = "starting"
         self._problems: tuple[str, ...] = ()
@@ -225,11 +216,8 @@ class Control:
         self.settings = settings
         self._problems = ()
         self._limits.configure(settings.host)
-        self._registry.configure(settings.services)
-        self._reconciler.configure(settings.services)
-        self._scaler.configure(settings.services)
+        self._plane.reconfigure(settings.services)
         self._measuring.configure(settings.services)
-        self._leasing.configure(settings.services)
         self.open_routes(settings)
 
     def open_routes(self, settings: Settings) -> None:

@@ -16,12 +16,12 @@ class HostLimits:
     """Takes the settings over, at the start and on reload."""
 
     def __init__(self, starts: Starts, memory: HostMemory) -> None:
-        self.memory = memory
+        self._memory = memory
         self._starts = starts
 
     def configure(self, host: Host) -> None:
         self._starts.configure(starts_of(host, len(os.sched_getaffinity(0))))
-        self.memory.configure(budget_of(host))
+        self._memory.configure(budget_of(host))
 
 
 async def levels_of(gateway: Front, clock: Callable[[], float]) -> Mapping[str, int]:

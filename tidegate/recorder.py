@@ -8,7 +8,7 @@ the file, nothing else suffers.
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter
@@ -19,6 +19,7 @@ from cluster.messages import LoadReport
 from cluster.model import Replica, Usage
 from cluster.registry import Registry
 from config.settings import Settings
+from control.ground import Measure
 from recording.accumulation import Accumulation
 from recording.rows import Batch, Outcome, Start
 from recording.schema import NAME, Unusable
@@ -32,8 +33,6 @@ _ENDS: Mapping[State, Outcome] = {
     State.UNHEALTHY: "failed",
     State.DRAINING: "given up",
 }  # what runs once has STOPPED
-
-Measure = Callable[[Sequence[str]], Awaitable[Mapping[str, Usage]]]
 
 
 class RecorderMetrics:

@@ -8,6 +8,7 @@ import contextlib
 import logging
 import os
 import socket
+from collections.abc import Iterable
 from pathlib import Path
 
 from cluster.runtime import RuntimeFailure
@@ -41,11 +42,11 @@ class Resting:
     def discover(self) -> None:
         """From now on, but not at rest."""
         if self._discovering is None:
-            self._discovering = self._tasks.start(self._system.discovery.run(), "discovery")
+            self._discovering = self._tasks.start(self._system.plane.discovery.run(), "discovery")
 
-    def decides(self, task: asyncio.Task[None]) -> None:
-        """One that ends when another one decides."""
-        self._deciding.append(task)
+    def decides(self, tasks: Iterable[asyncio.Task[None]]) -> None:
+        """Those that end when another one decides."""
+        self._deciding.extend(tasks)
 
     async def rest(self) -> list[socket.socket]:
         """The sockets of the admin API, whose clients wait from now on. Whatever it raises, all
@@ -73,8 +74,7 @@ class Resting:
             task.cancel()
         await system.measuring.close()
         await system.recorder.flush(last=True)
-        system.prober.close()
-        system.ejector.close()
+        system.plane.close()
         await system.admin.stop()
         if self._serving is not None:
             await asyncio.wait([self._serving])
@@ -82,12 +82,12 @@ class Resting:
     async def _come_to_rest(self) -> list[socket.socket]:
         system = self._system
         admin = system.admin.pause()
-        system.reconciler.halt()
-        if not await system.placing.gate.close(PATIENCE):
+        system.plane.reconciler.halt()
+        if not await system.plane.performer.gate.close(PATIENCE):
             raise Refused("a replica is being started or stopped for long: try again later")
         await self._stop_discovery()
         with contextlib.suppress(RuntimeFailure):
-            await system.runtime.close()
+            await system.plane.runtime.close()
         system.gateway.let_go(True)
         self._offer_ours()
         return admin
@@ -100,22 +100,22 @@ class Resting:
                 await self._look_anew()
         finally:
             self.discover()
-            system.placing.gate.open()
-            system.reconciler.begin()
+            system.plane.performer.gate.open()
+            system.plane.reconciler.begin()
             await system.admin.proceed()
 
     async def _look_anew(self) -> None:
         system = self._system
         await self._withdraw_ours()
         try:
-            await system.runtime.open()
+            await system.plane.runtime.open()
         except RuntimeFailure as failure:
             log.error("%s; services wait until it answers", failure.message)
         # What the other one had begun already may serve somebody.
         if await system.gateway.look(offers_of(system.settings)):
             await system.gateway.take_over(system.control.snapshots(), self._drain)
         system.gateway.let_go(False)
-        await system.discovery.sync()
+        await system.plane.discovery.sync()
 
     async def _stop_discovery(self) -> None:
         """Before the engine is let go, or all would look lost."""

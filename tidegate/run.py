@@ -187,7 +187,7 @@ async def _start(
     supervisor: Supervisor,
     stopping: "Stopping",
 ) -> None:
-    settings = system.settings
+    settings, plane = system.settings, system.plane
     given = supervisor.take([settings.admin.listen, *wanted(settings.gateway)])
     of_admin = given.pop(settings.admin.listen, [])
     admin = await system.admin.start(
@@ -197,24 +197,23 @@ async def _start(
     )
     system.equipment.admin_is_at(admin)
     try:
-        await system.runtime.open()
+        await plane.runtime.open()
     except RuntimeFailure as failure:
         log.error("%s; services wait until it answers", failure.message)
     system.control.warn()
     succeeds = await system.gateway.look(offers_of(settings))
-    system.registry.configure(settings.services)
-    system.scaler.configure(settings.services)
+    plane.configure(settings.services)
     system.limits.configure(settings.host)
-    if not await system.discovery.sync() and any(
+    if not await plane.discovery.sync() and any(
         not one.endpoints for one in settings.services.values()
     ):
         if predecessor:
             raise Abandoned("the engine does not answer, and so nobody knows what runs")
         if succeeds:
             await _ask_again(system, stopping)
-    system.leasing.restore(settings.services)
+    plane.leasing.restore(settings.services)
     if not succeeds:
-        system.reconciler.begin()
+        plane.reconciler.begin()
     system.measuring.configure(settings.services)
     system.control.open_routes(settings)
     addresses = await system.gateway.start(given)
@@ -223,11 +222,9 @@ async def _start(
     if succeeds:
         # Only now is it known what is in flight, so that no replica is stopped under it.
         await system.gateway.take_over(system.control.snapshots(), longest_drain(settings))
-        system.reconciler.begin()
+        plane.reconciler.begin()
     resting.discover()
-    resting.decides(tasks.start(system.scaler.run(), "autoscaler"))
-    measure = system.limits.memory.run()
-    resting.decides(tasks.start(measure, "measure replicas without a limit of memory"))
+    resting.decides(plane.decide(tasks))
     _look_on(system, tasks)
     system.control.is_now(None)
     await system.admin.proceed()
@@ -264,8 +261,8 @@ async def _ask_again(system: System, stopping: Stopping) -> None:
             while not stopping.asked.is_set() and any(offers.glob("*.sock")):
                 await asyncio.sleep(pause)
                 with contextlib.suppress(RuntimeFailure):
-                    await system.runtime.open()
-                if await system.discovery.sync():
+                    await system.plane.runtime.open()
+                if await system.plane.discovery.sync():
                     return
                 pause = min(AGAIN_LONGEST, pause * 2)
 
@@ -279,15 +276,14 @@ async def _stop(system: System, stopping: Stopping, keep_replicas: bool) -> None
         log.info("stopping: requests in flight may finish; a second signal stops at once")
     await _unless(stopping.at_once, system.gateway.drain(longest_drain(system.control.settings)))
     if keep_replicas:
-        system.reconciler.halt()
+        system.plane.reconciler.halt()
     else:
-        await _unless(stopping.at_once, system.reconciler.stop())
+        await _unless(stopping.at_once, system.plane.reconciler.stop())
         await _kill(system, stopping)
     await system.gateway.drain(0)
     await system.recorder.close()
-    system.prober.close()
-    system.ejector.close()
-    await system.runtime.close()
+    system.plane.close()
+    await system.plane.runtime.close()
     await system.admin.stop()
 
 
@@ -299,7 +295,7 @@ def longest_drain(settings: Settings) -> float:
 async def _kill(system: System, stopping: Stopping) -> None:
     try:
         async with asyncio.timeout(KILL_DEADLINE if stopping.at_once.is_set() else None):
-            await system.reconciler.kill()
+            await system.plane.reconciler.kill()
     except TimeoutError:
         log.error("the engine has not killed all replicas; the next Tidegate finds them")
 

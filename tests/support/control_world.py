@@ -8,37 +8,16 @@ import asyncio
 import contextlib
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
-from prometheus_client import CollectorRegistry
-
-from autoscaler.leasing import Leasing
-from autoscaler.metrics import AutoscalerMetrics
-from autoscaler.scaler import Scaler
-from cluster.counting import Counting
-from cluster.courses import Courses
-from cluster.discovery import Discovery
-from cluster.endpoints import StaticEndpoints
-from cluster.events import Events
-from cluster.failures import Failures
-from cluster.host import HostMemory
-from cluster.keeping import Keeping
 from cluster.lifecycle import State
 from cluster.messages import Drained, EndpointSnapshot, LoadReport, Wake
-from cluster.metrics import ClusterMetrics, ReplicaLedger
 from cluster.model import Replica
-from cluster.placing import Placing
-from cluster.reconciler import Reconciler
-from cluster.registry import Registry
-from cluster.rollouts import Rollouts
-from cluster.starts import Starts
 from cluster.tasks import Tasks
 from config.service import Service
+from control.ground import Clock, Ground
+from control.plane import Plane, plane_on
 from health.duties import Check
-from health.metrics import HealthMetrics
-from health.prober import Prober
 from health.verdict import Finding, Result
 from runtimes.simulated import SimulatedRuntime
 from runtimes.simulated_count import SimulatedCountRuntime
@@ -46,22 +25,16 @@ from runtimes.simulated_engine import SimulatedEngine
 from tests.support.scaling_facts import Page
 
 
-@dataclass(slots=True)
 class ControlWorld:
-    registry: Registry
-    engine: SimulatedEngine
-    scaler: Scaler
-    reconciler: Reconciler
-    discovery: Discovery
-    events: Events
-    collectors: CollectorRegistry
-    leasing: Leasing
-    rollouts: Rollouts
-    host: HostMemory
-    starts: Starts
-    busy: dict[str, int]  # requests that no report has told of yet, by service
-    holding: set[str] = field(default_factory=set)
-    _seen: dict[str, set[str]] = field(default_factory=dict)
+    """`busy`: requests that no report has told of yet, by service."""
+
+    def __init__(self, plane: Plane, engine: SimulatedEngine, busy: dict[str, int]) -> None:
+        self.plane, self.engine, self.busy = plane, engine, busy
+        self.registry, self.events, self.collectors = plane.registry, plane.events, plane.collectors
+        self.scaler, self.leasing, self.rollouts = plane.scaler, plane.leasing, plane.rollouts
+        self.discovery, self.host, self.starts = plane.discovery, plane.host, plane.starts
+        self.holding: set[str] = set()
+        self._seen: dict[str, set[str]] = {}
 
     # A gateway of sorts
 
@@ -69,25 +42,23 @@ class ControlWorld:
         present = {endpoint.replica for endpoint in snapshot.endpoints}
         for replica in self._seen.get(snapshot.service, set()) - present:
             if replica not in self.holding:
-                self.reconciler.drained(Drained(snapshot.service, replica))
+                self.plane.spine.drained(Drained(snapshot.service, replica))
         self._seen[snapshot.service] = present
 
     def release(self, service: str, replica: str) -> None:
         """The last request of a replica that left has ended."""
         self.holding.discard(replica)
-        self.reconciler.drained(Drained(service, replica))
+        self.plane.spine.drained(Drained(service, replica))
 
     def wake(self, service: str = "web") -> None:
-        self.scaler.wake(Wake(service))
+        self.plane.spine.wake(Wake(service))
 
     def load(self, concurrency: float, service: str = "web") -> None:
         """One second with that many requests in flight on average, just over."""
         now = asyncio.get_running_loop().time()
-        self.scaler.report(
+        self.plane.spine.report(
             LoadReport(service, now, 1.0, concurrency, round(concurrency), 0, round(concurrency), 0)
         )
-        if not concurrency:
-            self.host.fell_idle()
 
     # Looking
 
@@ -122,84 +93,34 @@ async def control_world(
     seed: int = 7,
     starts: int = 0,
     memory: int | None = None,
+    wall: Clock | None = None,
 ) -> AsyncIterator[ControlWorld]:
     """Started, with everything on the engine already discovered.
 
     `passes` says what a probe of a replica that answers comes to. `state`: what is remembered of
-    revisions lies there; `seed`: a second one on the same engine needs names of its own.
+    revisions lies there; `seed`: a second one on the same engine needs names of its own. Without a
+    `wall` clock, time began when the loop did.
     """
-    engine = engine or SimulatedEngine()
+    engine, busy = engine or SimulatedEngine(), dict[str, int]()
     clock = asyncio.get_running_loop().time
-    collectors = CollectorRegistry()
-    registry, events = Registry(), Events(clock)
-    metrics = ClusterMetrics(collectors)
-    uneven = partial(random.Random(11).uniform, 0.7, 1.3)
-    failures = Failures(registry, events, metrics, clock, engine_owns_count=counted, jitter=uneven)
-    collectors.register(ReplicaLedger(registry, clock))
-    rollouts = Rollouts(registry, events, metrics, failures, Courses(state, events), clock)
-    rng, busy = random.Random(seed), dict[str, int]()
-
-    budget = Starts(registry, metrics, starts)
+    runtime: SimulatedRuntime | SimulatedCountRuntime = SimulatedRuntime("us", engine)
+    if counted:
+        runtime = SimulatedCountRuntime("us", engine, choose_victim=choose_victim)
     async with Tasks() as tasks:
-        runtime: SimulatedRuntime | SimulatedCountRuntime
-        performer: Placing | Counting
-        if counted:
-            runtime = SimulatedCountRuntime("us", engine, choose_victim=choose_victim)
-            performer = Counting(
-                registry, runtime, tasks, failures, events, metrics, clock, rollouts.target
-            )
-        else:
-            runtime = SimulatedRuntime("us", engine)
-            performer = Placing(
-                registry, runtime, tasks, failures, events, metrics, clock, clock, _named(rng),
-                jitter=uneven, starts=budget,
-            )  # fmt: skip
-        scaler = Scaler(registry, events, clock, clock, AutoscalerMetrics(collectors))
-        rollouts.on_turn(scaler.relearn)
-        leasing = Leasing(
-            scaler, events, clock, clock, lambda: f"{rng.getrandbits(24):06x}", Page()
-        )
-        keeping = Keeping(registry, clock, can=runtime.capabilities.keep)
-        host = HostMemory(
-            registry, failures, events, metrics, clock,
-            scaler.idle_since, scaler.put_to_sleep, runtime.usage, _known(busy), tasks,
+        plane = plane_on(
+            Ground.of(runtime, tasks, clock, wall or clock, random.Random(seed)),
+            levels=_known(busy), leases=Page(), courses=state, attempt=_asking(engine, passes),
         )  # fmt: skip
-        host.configure(memory)
-        reconciler = Reconciler(
-            registry, performer, StaticEndpoints(registry, clock, clock), failures,
-            lambda service: {}, rollouts, leasing.replicas, keeping=keeping, host=host,
-        )  # fmt: skip
-        prober = Prober(
-            registry, runtime.execute, tasks, events, clock, rng, HealthMetrics(collectors),
-            attempt=_asking(engine, passes), evicted=failures.evicted, may_run=host.may_run,
-        )  # fmt: skip
-        discovery = Discovery(
-            registry, runtime, failures, events, metrics, clock,
-            adopt=scaler.adopt, discard=performer.discard, keeping=keeping,
-            jitter=uneven,
-        )  # fmt: skip
-        world = ControlWorld(
-            registry, engine, scaler, reconciler, discovery, events, collectors, leasing,
-            rollouts, host, budget, busy,
-        )  # fmt: skip
-        await _begin(world, tasks, {service.name: service for service in services})
+        plane.starts.configure(starts)
+        plane.host.configure(memory)
+        world = ControlWorld(plane, engine, busy)
+        plane.registry.on_snapshot(world.follow)
+        await plane.begin({service.name: service for service in services}, tasks)
         try:
             yield world
         finally:
-            prober.close()
-            reconciler.halt()
-
-
-async def _begin(world: ControlWorld, tasks: Tasks, specs: Mapping[str, Service]) -> None:
-    """As `run` does it."""
-    world.registry.on_snapshot(world.follow)
-    world.registry.configure(specs)
-    world.scaler.configure(specs)
-    await world.discovery.sync()
-    world.reconciler.begin()
-    tasks.start(world.discovery.run(), "discovery")
-    tasks.start(world.scaler.run(), "autoscaler")
-    tasks.start(world.host.run(), "measure memory")
+            plane.reconciler.halt()
+            plane.close()
 
 
 def _known(busy: Mapping[str, int]) -> Callable[[], Awaitable[Mapping[str, int]]]:
@@ -207,10 +128,6 @@ def _known(busy: Mapping[str, int]) -> Callable[[], Awaitable[Mapping[str, int]]
         return busy
 
     return levels
-
-
-def _named(rng: random.Random) -> Callable[[str], str]:
-    return lambda service: f"{service}-{rng.getrandbits(24):06x}"
 
 
 def _asking(
@@ -225,7 +142,4 @@ def _asking(
 
 def reconfigure(world: ControlWorld, *services: Service) -> None:
     """As a reload does it."""
-    specs = {service.name: service for service in services}
-    world.registry.configure(specs)
-    world.reconciler.configure(specs)
-    world.scaler.configure(specs)
+    world.plane.reconfigure({service.name: service for service in services})

@@ -91,7 +91,7 @@ def test_a_bug_is_told_without_a_trace_unless_asked_for(
     def fail(*_: object) -> None:
         raise RuntimeError("oops")
 
-    monkeypatch.setattr("tidegate.cli_remote.find_target", fail)
+    monkeypatch.setattr("tidegate.cli_running.find_target", fail)
     assert tidegate("status") == 1
     assert "internal error: RuntimeError: oops" in tidegate.err
     assert "Traceback" not in tidegate.err

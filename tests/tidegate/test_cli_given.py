@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from simulation.assumptions import USUAL, Cores, unhurried
-from tidegate.cli_given import Given, WrongOption, assumptions, begins, demand, supposed
+from tidegate.cli_given import WrongOption, assumptions, begins, demand, supposed
+from tidegate.cli_given_options import Given
 
-SHAPE = ("steady(rate=1)",)
+SHAPE = ["steady(rate=1)"]
 
 
 def test_nothing_given_is_what_is_usual() -> None:
@@ -47,7 +48,8 @@ def test_it_is_told_what_was_measured(drawn: int, told: str) -> None:
 
 
 def test_a_demand() -> None:
-    made = demand(Given((Path("a"),), SHAPE, "30m", True, "10m", "1h", 7), "web")
+    given = Given([Path("a")], None, SHAPE, "30m", begin="10m", end="1h", seed=7)
+    made = demand(given, "web")
     assert (made.duration, made.begin, made.end, made.seed) == (1800, 600, 3600, 7)
     assert made.knows_memory
     assert not demand(Given(shapes=SHAPE, memory="1GiB"), "web").knows_memory
