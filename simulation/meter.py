@@ -48,7 +48,7 @@ class Meter:
         now, spent = self._clock(), self._spent.copy()
         for service, since, frozen in self._since.values():
             spent[service, frozen] += now - since
-        services = {service for service, _ in spent}
+        services = dict.fromkeys(service for service, _ in spent)  # sums follow their order
         return {
             name: Cost(spent.get((name, False), 0.0), spent.get((name, True), 0.0))
             for name in services
