@@ -79,6 +79,7 @@ class System:
     equipment: Equipment
     limits: HostLimits
     recorder: Recorder
+    habits: Habits
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +127,7 @@ class Ground:
 
 @dataclass(frozen=True, slots=True)
 class Autoscaling:
+    habits: Habits
     scaler: Scaler
     measuring: Measuring
     leasing: Leasing
@@ -187,13 +189,13 @@ def build(
     return System(
         settings, registry, runtime, events, scaling.scaler, scaling.measuring, scaling.leasing,
         reconciler, placing, discovery, gateway, prober, ejector, control, admin, metrics, expiry,
-        equipment, limits, ground.recorder,
+        equipment, limits, ground.recorder, scaling.habits,
     )  # fmt: skip
 
 
 def autoscaling_on(ground: Ground) -> Autoscaling:
     registry, events, clock = ground.registry, ground.events, ground.clock
-    habits = Habits(clock, ground.wall, HabitBook(ground.state))
+    habits = Habits(clock, ground.wall, HabitBook(ground.state, events))
     metrics = AutoscalerMetrics(ground.collectors)
     scaler = Scaler(registry, events, clock, ground.wall, metrics, habits)
     measuring = Measuring(
@@ -204,7 +206,7 @@ def autoscaling_on(ground: Ground) -> Autoscaling:
         scaler, events, clock, ground.wall, lambda: f"{ground.rng.getrandbits(48):012x}",
         LeaseBook(ground.state),
     )  # fmt: skip
-    return Autoscaling(scaler, measuring, leasing)
+    return Autoscaling(habits, scaler, measuring, leasing)
 
 
 def host_on(ground: Ground, failures: Failures, scaler: Scaler, gateway: Succession) -> HostMemory:

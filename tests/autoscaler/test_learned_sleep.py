@@ -1,51 +1,15 @@
 """Learned sleep as the scaler acts on it: put to sleep, woken before a call, remembered."""
 
 import asyncio
-from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
 
-from autoscaler.habits import Habits, KeptHabits
-from autoscaler.scaler import Scaler
-from tests.support.scaling_facts import report, service
+from tests.support.learned_services import LEARNED, PERIOD, Shelf, remembering, timer
+from tests.support.scaling_facts import service
 from tests.support.scaling_plane import Plane, in_time, with_loop
 
-PERIOD = 900.0
 TEN_HOURS = 36000.0
-LEARNED = {"idle": {"policy": "learned", "stop_after": 600.0, "wake_cost": 600.0}}
-
-
-class Shelf:
-    """A book in memory."""
-
-    def __init__(self) -> None:
-        self.kept = KeptHabits()
-
-    def read(self) -> KeptHabits:
-        return self.kept
-
-    def write(self, kept: KeptHabits) -> None:
-        self.kept = kept
-
-
-async def call(plane: Plane, name: str = "web") -> bool:
-    """One request, answered within two seconds. Whether it found a replica wanted."""
-    found = plane.desired(name).replicas > 0
-    plane.wake(name)
-    await asyncio.sleep(1)
-    plane.scaler.report(report(plane.loop.time(), 1, in_flight=1, requests=1, name=name))
-    await asyncio.sleep(1)
-    plane.scaler.report(report(plane.loop.time(), 0, in_flight=0, requests=0, name=name))
-    return found
-
-
-async def timer(plane: Plane, times: int, period: float = PERIOD) -> list[bool]:
-    found = []
-    for _ in range(times):
-        found.append(await call(plane))
-        await asyncio.sleep(period - 2)
-    return found
 
 
 def test_a_service_called_by_a_timer_sleeps_between_and_is_awake_when_called() -> None:
@@ -89,35 +53,25 @@ def test_nobody_calls_after_a_wake_and_it_sleeps_again() -> None:
 def test_a_restart_forgets_nothing() -> None:
     shelf = Shelf()
 
-    def plane_with(shelf: Shelf, began: float) -> Plane:
-        plane = Plane()
-        plane.wall += began
-        clock: Callable[[], float] = plane.loop.time
-        habits = Habits(clock, lambda: plane.wall + clock(), shelf)
-        plane.scaler = Scaler(
-            plane.registry, plane.events, clock, lambda: plane.wall + clock(),
-            plane.scaler._metrics, habits,
-        )  # fmt: skip
-        plane.configure({"web": service("web", **LEARNED)})
-        return plane
-
     async def first() -> None:
-        plane = plane_with(shelf, 0.0)
+        plane = Plane()
+        habits = remembering(plane, shelf)
+        plane.configure({"web": service("web", **LEARNED)})
         await with_loop(plane, timer(plane, 20))
+        await habits.halt()
 
     async def second() -> list[tuple[float, int]]:
         # The process before ended when the timer was due for the 21st time, and was away until
         # ten minutes before the 22nd.
-        plane = plane_with(shelf, 20 * PERIOD + 300.0)
-
-        async def whole() -> None:
-            await asyncio.sleep(700)
-
-        await with_loop(plane, whole())
+        plane = Plane()
+        plane.wall += 20 * PERIOD + 300.0
+        remembering(plane, shelf)
+        plane.configure({"web": service("web", **LEARNED)})
+        await with_loop(plane, asyncio.sleep(700))
         return plane.wanted
 
     in_time(first)
-    assert shelf.kept.services["web"].habit.calls == 20
+    assert shelf.kept["web"].habit.calls == 20
     assert any(number for _, number in in_time(second))
 
 
