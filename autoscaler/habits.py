@@ -18,7 +18,11 @@ from autoscaler.ledger import Prices
 from autoscaler.write_behind import WriteBehind
 from config.service import Service
 
-_COUNT_EVERY = 60.0  # seconds; so often are the silences of those who sleep counted
+# Seconds; so often are the silences of those who sleep counted. As a turn of the loop has only a
+# millisecond or two for it, many services take more than one.
+_COUNT_EVERY = 60.0
+_COUNT_ON = 0.1
+_COUNT_AT_ONCE = 250
 _KIN = ""  # among those that are written; no service has this name
 
 
@@ -63,7 +67,7 @@ class Habits:
     ) -> None:
         self._clock, self._wall, self._book = clock, wall, book
         self._learner = Learner()
-        self._counted = -math.inf
+        self._counted, self._count_after = -math.inf, _COUNT_EVERY
         self._behind = WriteBehind(self._write)
         self._unread = set(book.services) if book else set()
         self._since_written: dict[str, float | None] = {}
@@ -137,9 +141,10 @@ class Habits:
         self._since_written[service] = self._learner.since(service)
 
     def _changed(self, service: str, now: float) -> None:
-        if now - self._counted >= _COUNT_EVERY:
+        if now - self._counted >= self._count_after:
             self._counted = now
-            self._learner.advance(now)
+            are_all = self._learner.advance(now, _COUNT_AT_ONCE)
+            self._count_after = _COUNT_EVERY if are_all else _COUNT_ON
         self._to_be_written(service)
         self._to_be_written(_KIN)
 

@@ -226,3 +226,53 @@ def test_without_a_book_nothing_is_to_be_written() -> None:
         await habits.halt()
 
     run(whole())
+
+
+def test_the_silences_of_many_are_counted_a_few_at_a_time() -> None:
+    """Each change gives a turn to some, also when many come at the same moment."""
+
+    async def whole() -> None:
+        loop = asyncio.get_running_loop()
+        habits = Habits(loop.time, loop.time)
+        many = [habits.of(service(f"s{number}", **LEARNED)) for number in range(1000)]
+
+        def counted() -> float:
+            return sum(habits._learner.kin.silent.values())
+
+        for one in many:
+            assert one is not None
+            one.called(0.0)
+        await asyncio.sleep(61)
+        before = counted()
+        for one in many[:20]:
+            assert one is not None
+            one.why_asleep(loop.time())
+        some = counted() - before
+        assert 0 < some < 1000
+        assert many[0] is not None
+        while (former := counted()) < 9000:
+            await asyncio.sleep(0.11)
+            many[0].why_asleep(loop.time())
+            assert 0 < counted() - former < 1000
+
+    run(whole())
+
+
+def test_the_silences_of_few_are_counted_once_a_minute() -> None:
+    async def whole() -> None:
+        loop = asyncio.get_running_loop()
+        habits = Habits(loop.time, loop.time)
+        quiet = habits.of(SLEEPERS["web"])
+        assert quiet is not None
+        quiet.called(0.0)
+        counted = []
+        for second in range(1, 500):
+            await asyncio.sleep(1)
+            before = dict(habits._learner.kin.silent)
+            habits._changed("api", loop.time())
+            if habits._learner.kin.silent != before:
+                counted.append(second)
+        assert counted == [61 + 60 * minute for minute in range(len(counted))]
+        assert len(counted) > 6
+
+    run(whole())
