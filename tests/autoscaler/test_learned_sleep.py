@@ -1,12 +1,13 @@
 """Learned sleep as the scaler acts on it: put to sleep, woken before a call, remembered."""
 
 import asyncio
+import math
 from itertools import pairwise
 
 import pytest
 
-from tests.support.learned_services import LEARNED, PERIOD, Shelf, remembering, timer
-from tests.support.scaling_facts import service
+from tests.support.learned_services import LEARNED, PERIOD, Shelf, call, remembering, timer
+from tests.support.scaling_facts import report, service
 from tests.support.scaling_plane import Plane, in_time, with_loop
 
 TEN_HOURS = 36000.0
@@ -73,6 +74,78 @@ def test_a_restart_forgets_nothing() -> None:
     in_time(first)
     assert shelf.kept["web"].habit.calls == 20
     assert any(number for _, number in in_time(second))
+
+
+def test_a_start_with_many_that_sleep_holds_up_nobody_and_a_reload_looks_at_none_again() -> None:
+    shelf = Shelf()
+    many = {name: service(name, **LEARNED) for name in (f"s{number}" for number in range(50))}
+
+    async def before() -> None:
+        plane = Plane()
+        habits = remembering(plane, shelf)
+        plane.configure(many)
+
+        async def all_called() -> None:
+            for _ in range(8):
+                for name in many:
+                    plane.wake(name)
+                    plane.scaler.report(
+                        report(plane.loop.time(), 1, in_flight=0, requests=1, name=name)
+                    )
+                await asyncio.sleep(PERIOD)
+
+        await with_loop(plane, all_called())
+        await habits.halt()
+
+    async def after() -> None:
+        plane = Plane()
+        plane.wall += 7 * PERIOD + 300.0
+        remembering(plane, shelf)
+        plane.configure(many)
+        assert shelf.read_of == []
+
+        async def story() -> None:
+            for turn in range(1000):
+                assert len(shelf.read_of) <= turn + 1, "one in a turn of the loop"
+                if len(shelf.read_of) == len(many):
+                    break
+                await asyncio.sleep(0)
+            assert sorted(shelf.read_of) == sorted(many)
+            assert plane.loop.time() == 0
+            await asyncio.sleep(1)
+            planned = [plane.scaler._agenda.moment(name) for name in many]
+            plane.configure(many)
+            assert [plane.scaler._agenda.moment(name) for name in many] == planned
+            await asyncio.sleep(PERIOD)
+            for name in many:
+                reasons = [one.reason for one in plane.scaler.decisions(name)]
+                assert any("woken by learned sleep" in reason for reason in reasons)
+
+        await with_loop(plane, story())
+
+    in_time(before)
+    in_time(after)
+
+
+def test_one_that_sleeps_is_woken_before_a_call_as_soon_as_its_rules_say_so() -> None:
+    async def steps() -> None:
+        plane = Plane(service("web", **LEARNED))
+
+        async def story() -> None:
+            await timer(plane, 20)
+            await call(plane)
+            await plane.loop_until_asleep()
+            plane.configure({"web": service("web", idle={"stop_after": 600.0})})
+            await asyncio.sleep(2 * PERIOD)
+            assert plane.desired().replicas == 0
+            assert plane.scaler._agenda.moment("web") == math.inf
+            plane.configure({"web": service("web", **LEARNED)})
+            await asyncio.sleep(1)
+            assert plane.scaler._agenda.moment("web") < math.inf
+
+        await with_loop(plane, story())
+
+    in_time(steps)
 
 
 def test_what_is_explained_names_what_was_learned() -> None:
