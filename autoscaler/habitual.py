@@ -22,8 +22,8 @@ _HABIT = 0.5  # of its silences are as long as the usual one: that is told as a 
 
 
 class Habitual:
-    """`clock_time` tells a moment of loop time as people read it; `changed` is told what is worth
-    keeping: that a call, or a sleep, is known now."""
+    """`clock_time` tells a moment of loop time as people read it; `changed` is told of what service
+    something worth keeping is known now: a call, or a sleep."""
 
     __slots__ = (
         "_changed", "_clock_time", "_learner", "_least", "_plan", "_planned", "_prices", "_service",
@@ -35,7 +35,7 @@ class Habitual:
         learner: Learner,
         prices: Prices,
         clock_time: Callable[[float], str],
-        changed: Callable[[float], None],
+        changed: Callable[[str, float], None],
     ) -> None:
         self._service, self._learner, self._prices = service, learner, prices
         self._clock_time, self._changed = clock_time, changed
@@ -56,7 +56,7 @@ class Habitual:
         since = self._learner.since(self._service)
         if since is not None and now - since >= self._least:
             self._learner.called(self._service, now)
-            self._changed(now)
+            self._changed(self._service, now)
         self._learner.silent(self._service, self._prices, now, grid.bin_of(self._least))
 
     # Reading
@@ -97,7 +97,7 @@ class Habitual:
         since = self._learner.since(self._service)
         if since is None:
             return ""
-        self._changed(now)
+        self._changed(self._service, now)
         silent = format_duration(max(0, round(now - since)))
         return f"no request for {silent}, learned: {self._habit(now)}"
 

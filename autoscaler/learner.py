@@ -39,6 +39,7 @@ class Learner:
         self.kin = Kin()
         self.habits: dict[str, Habit] = {}
         self._open: dict[str, _Open] = {}
+        self._uncounted: list[str] = []  # of the present round, the next one last
 
     def silent(self, service: str, prices: Prices, since: float, place: int = 0) -> None:
         """Nothing is in flight any more; the silence so far, if any, is over or never was."""
@@ -88,10 +89,17 @@ class Learner:
     def is_silent(self, service: str) -> bool:
         return service in self._open
 
-    def advance(self, now: float) -> None:
-        """Counts all silences up to now."""
-        for service in self._open:
-            self.verdict(service, now)
+    def advance(self, now: float, most: float = math.inf) -> bool:
+        """Counts silences up to now, in about `most` steps; the next call goes on with the others.
+        Whether this was the last of them."""
+        self._uncounted = self._uncounted or list(reversed(self._open))
+        while self._uncounted and most > 0:
+            known = self._open.get(service := self._uncounted.pop())
+            if known is not None:
+                before = known.silence.place
+                self.verdict(service, now)
+                most -= 1 + known.silence.place - before
+        return not self._uncounted
 
     def spans(self, service: str, now: float) -> Iterator[Span]:
         """When it is to be awake from now on if nobody calls, as far as is known now."""

@@ -35,7 +35,7 @@ from config.service import Service
 
 log = logging.getLogger("tidegate.autoscaler")
 
-_AT_ONCE = 100  # looks in a row: then it is the turn of the rest of the process
+_AT_ONCE = 100  # looks in a row, or one at who sleeps: then it is the turn of the rest of us
 _CLOCKS = ""  # in the agenda; no service has this name
 # Seconds after which a decision that was only confirmed is made at length again: one in so many of
 # a round, and at least one.
@@ -89,8 +89,8 @@ class Scaler:
         self._scheduled = {name for name, spec in specs.items() if spec.scaling.schedules}
         self._agenda.plan(_CLOCKS, now + COMPARE_EVERY if self._scheduled else math.inf)
         for service, spec in specs.items():
-            if service not in self._active and self._is_due(service, spec, former.get(service)):
-                self._decide(service, now)
+            if service not in self._active and not spec.endpoints:
+                self._begin(spec, former.get(service), now)
         for service in self._active:
             self._note_needs(service, now)
             if not self._links.company(service):
@@ -240,7 +240,7 @@ class Scaler:
         due = self._agenda.take(now)
         self._at_length = 1 + len(due) // AT_LENGTH
         for count, service in enumerate(due, 1):
-            if count % _AT_ONCE == 0:
+            if count % _AT_ONCE == 0 or service not in self._active:
                 yield
             if service == _CLOCKS:
                 self._compare_clocks(now)
@@ -331,6 +331,16 @@ class Scaler:
             policy.need(None, now)
             self._agenda.hasten(service, now)
 
+    def _begin(self, spec: Service, former: Service | None, now: float) -> None:
+        """Decides what has to be, though nobody asks; what takes long for many, in the loop."""
+        may_wake = spec.name in self._scheduled or self._active.has_habit(spec)
+        is_new = may_wake and (former is None or former.scaling != spec.scaling)
+        must_be = spec.scaling.min > 0 or self._registry.desired(spec.name).refusal
+        if must_be or (is_new and spec.name in self._scheduled):
+            self._decide(spec.name, now)
+        elif is_new:
+            self._agenda.hasten(spec.name, now)
+
     def _decide(self, service: str, now: float) -> None:
         self._note_needs(service, now)
         decision = self._policy(service).decide(self._active.counts(service), now)
@@ -378,15 +388,6 @@ class Scaler:
     def _is_scaled(self, service: str) -> bool:
         spec = self._specs.get(service)
         return spec is not None and not spec.endpoints
-
-    def _is_due(self, service: str, spec: Service, former: Service | None) -> bool:
-        """Something has to be decided about it, even if nobody ever asks for it."""
-        if spec.endpoints:
-            return False
-        refused = self._registry.desired(service).refusal
-        if spec.scaling.min > 0 or refused or self._active.has_habit(spec):
-            return True
-        return service in self._scheduled and (not former or former.scaling != spec.scaling)
 
     def _policy(self, service: str) -> Policy:
         """Told what time it is."""

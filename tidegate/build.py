@@ -53,6 +53,7 @@ class System:
     equipment: Equipment
     limits: HostLimits
     recorder: Recorder
+    habits: Habits
 
 
 def build(
@@ -74,12 +75,13 @@ def build(
     recorder = recorder_on(ground, settings)
     key = LeaseKey.of(state)
     equipment = Equipment(key, settings.runtime)
+    habits = Habits(clock, wall, HabitBook(state, ground.events))
     plane = plane_on(
         ground,
         levels=lambda: levels_of(gateway, clock),
         leases=LeaseBook(state),
         courses=state / "revisions",
-        habits=Habits(clock, wall, HabitBook(state)),
+        habits=habits,
         usage=recorder.noting(ground.usage),
         given=equipment.of,
     )
@@ -98,7 +100,7 @@ def build(
     follow_reloads(control, metrics, expiry, TokenFile(admin, plane.events), recorder)
     return System(
         settings, plane, measuring, gateway, control, admin, metrics, expiry, equipment, limits,
-        recorder,
+        recorder, habits,
     )  # fmt: skip
 
 

@@ -1,51 +1,67 @@
-"""What learned sleep knows, as one file in the state folder: a restart of Tidegate forgets nothing.
+"""What learned sleep knows, in the state folder: a restart of Tidegate forgets nothing.
 
-Written whole, for the owner alone. What cannot be read, or is of another version, is told and
-ignored: all is learned anew.
+A small file for each service, and one for what is known of all of them together. What cannot be
+read, or is of another version, is told and ignored: that is learned anew.
 """
 
 import logging
+from collections.abc import Collection
 from pathlib import Path
 
-import orjson
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
-from autoscaler.habits import KeptHabits
-from cluster import private_file
+from autoscaler.habits import KeptHabit, KeptKin
+from cluster.events import Events
+from cluster.state_folder import StateFolder, Unreadable, Wording, load, save
 
-log = logging.getLogger("tidegate")
+FOLDER = "habits"
+KIN = "kin.json"
 
-NAME = "habits.json"
-_KEPT = TypeAdapter(KeptHabits)
-_LARGEST = 64 * 2**20  # bytes; what is larger was not written by us
+_HABIT, _KIN = TypeAdapter(KeptHabit), TypeAdapter(KeptKin)
+_WORDING = Wording(
+    content="what sleep has learned of",
+    lost="it is learned anew",
+    forgets="what sleep has learned",
+)
 
 
 class HabitBook:
     """Implements autoscaler.habits.Book."""
 
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / NAME
+    def __init__(self, state: Path, events: Events) -> None:
+        self._habits = StateFolder(state / FOLDER, _HABIT, _WORDING, events)
+        self._kin, self._events = state / KIN, events
         self._is_failing = False
+        self.read = self._habits.load
+        self.write = self._habits.save
+        self.remove = self._habits.remove
 
-    def read(self) -> KeptHabits:
-        try:
-            if self._path.stat().st_size > _LARGEST:
-                raise ValueError("it is too large")
-            return _KEPT.validate_json(self._path.read_bytes())
-        except FileNotFoundError:
-            return KeptHabits()
-        except (OSError, ValueError) as error:
-            why = "it is damaged" if isinstance(error, ValidationError) else error
-            log.warning("%s cannot be read, sleep is learned anew: %s", self._path, why)
-            return KeptHabits()
+    @property
+    def services(self) -> Collection[str]:
+        return self._habits.services
 
-    def write(self, kept: KeptHabits) -> None:
-        """All or nothing."""
+    def read_kin(self) -> KeptKin | None:
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            private_file.write(self._path, orjson.dumps(kept, option=orjson.OPT_NON_STR_KEYS))
+            return load(self._kin, _KIN)
+        except Unreadable as error:
+            self._events.emit(
+                "state-unreadable",
+                f"what sleep has learned of all services together ({KIN}) cannot be read, {error}; "
+                "it is learned anew",
+                level=logging.WARNING,
+            )
+            return None
+
+    def write_kin(self, kept: KeptKin) -> None:
+        try:
+            save(self._kin, _KIN, kept)
             self._is_failing = False
         except OSError as error:
             if not self._is_failing:
-                log.warning("a restart would forget what sleep has learned: %s", error)
+                self._events.emit(
+                    "state-not-written",
+                    f"cannot write {self._kin}: {error}; a restart of Tidegate would forget "
+                    "what sleep has learned of all services together",
+                    level=logging.ERROR,
+                )
             self._is_failing = True

@@ -90,6 +90,8 @@ class Resting:
             await system.plane.runtime.close()
         system.gateway.let_go(True)
         self._offer_ours()
+        # Before the lock is free: whoever takes it reads this.
+        await system.habits.halt()
         return admin
 
     async def _act(self) -> None:
@@ -100,6 +102,7 @@ class Resting:
                 await self._look_anew()
         finally:
             self.discover()
+            system.habits.begin()
             system.plane.performer.gate.open()
             system.plane.reconciler.begin()
             await system.admin.proceed()

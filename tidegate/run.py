@@ -249,6 +249,7 @@ def _look_on(system: System, tasks: Tasks) -> None:
     tasks.start(system.expiry.run(), "warn of certificates that end")
     tasks.start(_watch_lag(system), "watch the loop's lag")
     tasks.start(system.recorder.run(), "write the recording")
+    tasks.start(system.habits.run(), "write what sleep has learned")
 
 
 async def _ask_again(system: System, stopping: Stopping) -> None:
@@ -282,6 +283,7 @@ async def _stop(system: System, stopping: Stopping, keep_replicas: bool) -> None
         await _kill(system, stopping)
     await system.gateway.drain(0)
     await system.recorder.close()
+    await system.habits.halt()
     system.plane.close()
     await system.plane.runtime.close()
     await system.admin.stop()

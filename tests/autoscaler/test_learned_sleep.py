@@ -1,51 +1,16 @@
 """Learned sleep as the scaler acts on it: put to sleep, woken before a call, remembered."""
 
 import asyncio
-from collections.abc import Callable
+import math
 from itertools import pairwise
 
 import pytest
 
-from autoscaler.habits import Habits, KeptHabits
-from autoscaler.scaler import Scaler
+from tests.support.learned_services import LEARNED, PERIOD, Shelf, call, remembering, timer
 from tests.support.scaling_facts import report, service
 from tests.support.scaling_plane import Plane, in_time, with_loop
 
-PERIOD = 900.0
 TEN_HOURS = 36000.0
-LEARNED = {"idle": {"policy": "learned", "stop_after": 600.0, "wake_cost": 600.0}}
-
-
-class Shelf:
-    """A book in memory."""
-
-    def __init__(self) -> None:
-        self.kept = KeptHabits()
-
-    def read(self) -> KeptHabits:
-        return self.kept
-
-    def write(self, kept: KeptHabits) -> None:
-        self.kept = kept
-
-
-async def call(plane: Plane, name: str = "web") -> bool:
-    """One request, answered within two seconds. Whether it found a replica wanted."""
-    found = plane.desired(name).replicas > 0
-    plane.wake(name)
-    await asyncio.sleep(1)
-    plane.scaler.report(report(plane.loop.time(), 1, in_flight=1, requests=1, name=name))
-    await asyncio.sleep(1)
-    plane.scaler.report(report(plane.loop.time(), 0, in_flight=0, requests=0, name=name))
-    return found
-
-
-async def timer(plane: Plane, times: int, period: float = PERIOD) -> list[bool]:
-    found = []
-    for _ in range(times):
-        found.append(await call(plane))
-        await asyncio.sleep(period - 2)
-    return found
 
 
 def test_a_service_called_by_a_timer_sleeps_between_and_is_awake_when_called() -> None:
@@ -89,36 +54,98 @@ def test_nobody_calls_after_a_wake_and_it_sleeps_again() -> None:
 def test_a_restart_forgets_nothing() -> None:
     shelf = Shelf()
 
-    def plane_with(shelf: Shelf, began: float) -> Plane:
-        plane = Plane()
-        plane.wall += began
-        clock: Callable[[], float] = plane.loop.time
-        habits = Habits(clock, lambda: plane.wall + clock(), shelf)
-        plane.scaler = Scaler(
-            plane.registry, plane.events, clock, lambda: plane.wall + clock(),
-            plane.scaler._metrics, habits,
-        )  # fmt: skip
-        plane.configure({"web": service("web", **LEARNED)})
-        return plane
-
     async def first() -> None:
-        plane = plane_with(shelf, 0.0)
+        plane = Plane()
+        habits = remembering(plane, shelf)
+        plane.configure({"web": service("web", **LEARNED)})
         await with_loop(plane, timer(plane, 20))
+        await habits.halt()
 
     async def second() -> list[tuple[float, int]]:
         # The process before ended when the timer was due for the 21st time, and was away until
         # ten minutes before the 22nd.
-        plane = plane_with(shelf, 20 * PERIOD + 300.0)
-
-        async def whole() -> None:
-            await asyncio.sleep(700)
-
-        await with_loop(plane, whole())
+        plane = Plane()
+        plane.wall += 20 * PERIOD + 300.0
+        remembering(plane, shelf)
+        plane.configure({"web": service("web", **LEARNED)})
+        await with_loop(plane, asyncio.sleep(700))
         return plane.wanted
 
     in_time(first)
-    assert shelf.kept.services["web"].habit.calls == 20
+    assert shelf.kept["web"].habit.calls == 20
     assert any(number for _, number in in_time(second))
+
+
+def test_a_start_with_many_that_sleep_holds_up_nobody_and_a_reload_looks_at_none_again() -> None:
+    shelf = Shelf()
+    many = {name: service(name, **LEARNED) for name in (f"s{number}" for number in range(50))}
+
+    async def before() -> None:
+        plane = Plane()
+        habits = remembering(plane, shelf)
+        plane.configure(many)
+
+        async def all_called() -> None:
+            for _ in range(8):
+                for name in many:
+                    plane.wake(name)
+                    plane.scaler.report(
+                        report(plane.loop.time(), 1, in_flight=0, requests=1, name=name)
+                    )
+                await asyncio.sleep(PERIOD)
+
+        await with_loop(plane, all_called())
+        await habits.halt()
+
+    async def after() -> None:
+        plane = Plane()
+        plane.wall += 7 * PERIOD + 300.0
+        remembering(plane, shelf)
+        plane.configure(many)
+        assert shelf.read_of == []
+
+        async def story() -> None:
+            for turn in range(1000):
+                assert len(shelf.read_of) <= turn + 1, "one in a turn of the loop"
+                if len(shelf.read_of) == len(many):
+                    break
+                await asyncio.sleep(0)
+            assert sorted(shelf.read_of) == sorted(many)
+            assert plane.loop.time() == 0
+            await asyncio.sleep(1)
+            planned = [plane.scaler._agenda.moment(name) for name in many]
+            plane.configure(many)
+            assert [plane.scaler._agenda.moment(name) for name in many] == planned
+            await asyncio.sleep(PERIOD)
+            for name in many:
+                reasons = [one.reason for one in plane.scaler.decisions(name)]
+                assert any("woken by learned sleep" in reason for reason in reasons)
+
+        await with_loop(plane, story())
+
+    in_time(before)
+    in_time(after)
+
+
+def test_one_that_sleeps_is_woken_before_a_call_as_soon_as_its_rules_say_so() -> None:
+    async def steps() -> None:
+        plane = Plane(service("web", **LEARNED))
+
+        async def story() -> None:
+            await timer(plane, 20)
+            await call(plane)
+            await plane.loop_until_asleep()
+            plane.configure({"web": service("web", idle={"stop_after": 600.0})})
+            await asyncio.sleep(2 * PERIOD)
+            assert plane.desired().replicas == 0
+            assert plane.scaler._agenda.moment("web") == math.inf
+            plane.configure({"web": service("web", **LEARNED)})
+            await asyncio.sleep(1)
+            assert plane.scaler._agenda.moment("web") < math.inf
+
+        await with_loop(plane, story())
+
+    in_time(steps)
 
 
 def test_what_is_explained_names_what_was_learned() -> None:

@@ -129,3 +129,34 @@ def test_what_is_kept_of_a_service_has_a_bound(gaps: Sequence[float]) -> None:
     assert len(habit.all) <= MOST_BINS + 3
     assert len(habit.after) <= MOST_KINDS
     assert all(len(weights) <= MOST_BINS + 3 for weights in habit.after.values())
+
+
+def sleepers(number: int) -> Learner:
+    learner = Learner()
+    for one in range(number):
+        learner.silent(f"s{one}", Prices(600.0, 36000.0), one / 100)
+    return learner
+
+
+def test_the_silences_of_many_are_counted_in_several_steps_and_each_once() -> None:
+    whole, parts = sleepers(100), sleepers(100)
+    assert whole.advance(200.0)
+    steps = 1
+    while not parts.advance(200.0, 100):
+        steps += 1
+    bins = grid.bin_of(200.0)
+    assert steps > 10
+    assert sum(whole.kin.silent.values()) == pytest.approx(100 * bins, rel=0.05)
+    assert parts.kin == whole.kin
+    assert parts.advance(200.0, 1000), "another round finds nothing new"
+    assert parts.kin == whole.kin
+
+
+def test_one_that_is_forgotten_before_its_turn_is_not_counted() -> None:
+    learner = sleepers(10)
+    assert not learner.advance(200.0, 1)
+    for one in range(1, 10):
+        learner.forget(f"s{one}")
+    counted = dict(learner.kin.silent)
+    assert learner.advance(200.0, 1)
+    assert learner.kin.silent == counted
