@@ -38,7 +38,7 @@ class Ground(Protocol):
     def service(self, **changes: Any) -> dict[str, Any]: ...
     def file(self, services: dict[str, Any], **top: Any) -> Path: ...
     async def pid(self, running: Running, replica: str) -> int: ...
-    async def hang(self, running: Running, replica: str) -> None: ...
+    async def hang(self, running: Running, replica: str) -> float: ...
     async def present(self, owner: str) -> list[str]: ...
     async def start_alone(self) -> float: ...
 
@@ -59,8 +59,12 @@ class Processes:
     async def pid(self, running: Running, replica: str) -> int:
         return int(await tell(running, replica, "/facts"))
 
-    async def hang(self, running: Running, replica: str) -> None:
-        os.kill(await self.pid(running, replica), signal.SIGSTOP)
+    async def hang(self, running: Running, replica: str) -> float:
+        """Since when."""
+        pid = await self.pid(running, replica)
+        at = asyncio.get_running_loop().time()
+        os.kill(pid, signal.SIGSTOP)
+        return at
 
     async def present(self, owner: str) -> list[str]:
         """The processes of an owner's replicas that live."""
@@ -123,9 +127,13 @@ class Containers:
             raise LookupError(f"{replica} has ended")
         return pid
 
-    async def hang(self, running: Running, replica: str) -> None:
+    async def hang(self, running: Running, replica: str) -> float:
+        """From the call that pauses it; what it takes to find the container is no part of that."""
         async with engine(self.url) as docker:
-            await (await _container(docker, replica)).pause()
+            container = await _container(docker, replica)
+            at = asyncio.get_running_loop().time()
+            await container.pause()
+        return at
 
     async def present(self, owner: str) -> list[str]:
         return await containers_of(owner, self.url)

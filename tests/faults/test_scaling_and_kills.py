@@ -65,11 +65,9 @@ async def test_a_replica_that_hangs(ground: Ground) -> None:
     drain = {} if LONG else {"drain": "5s"}
     web = ground.service(scaling=THREE, health=health, stop_grace="1s", **drain)
     async with staged(ground, "hang", ONLY_UNSAFE, {"web": web}) as stage:
-        loop = asyncio.get_running_loop()
         async with stage.loaded():
             victim = (await until_some(stage.running))[0]
-            at = loop.time()
-            await ground.hang(stage.running, victim)
+            at = await ground.hang(stage.running, victim)
             await stage.times_of(victim, at, ("replica-evicted",))
             await stage.watch.first("replica-stopped", since=at, replica=victim)
             await until_ready(stage.running, 3)
