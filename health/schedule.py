@@ -66,7 +66,11 @@ def first_due(every: float, rng: "Random", now: float) -> float:
 
 
 def next_due(due: float, every: float, rng: "Random", now: float) -> float:
-    """One period after the former due time, within 10 %. After missed rounds (a loop that stood
-    still) anywhere in the next period: what was missed is not made up for in one burst."""
-    following = due + every * rng.uniform(1 - JITTER, 1 + JITTER)
-    return following if following > now else now + max(SHORTEST_PERIOD, rng.uniform(0, every))
+    """A period after the former due time, or up to a tenth of it less: a hang is noticed within
+    period x failures and the timeout, so no round is late by choice. One that the former probe has
+    held up is made at once. After missed rounds (a loop that stood still) anywhere in the next
+    period: what was missed is not made up for in one burst."""
+    following = due + every * rng.uniform(1 - JITTER, 1)
+    if now - following < every:
+        return max(following, now)
+    return now + max(SHORTEST_PERIOD, rng.uniform(0, every))

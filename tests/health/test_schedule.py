@@ -70,9 +70,23 @@ def test_the_first_round_falls_anywhere_in_the_first_period(
 
 
 @given(st.floats(0.1, 3600), st.integers(), st.floats(0, 1e6))
-def test_rounds_keep_their_period_within_a_tenth(every: float, seed: int, due: float) -> None:
+def test_rounds_come_up_to_a_tenth_early_and_never_late(
+    every: float, seed: int, due: float
+) -> None:
     following = next_due(due, every, Random(seed), due + every / 4)
-    assert due + 0.9 * every - 1e-6 <= following <= due + 1.1 * every + 1e-6
+    assert due + 0.9 * every - 1e-6 <= following <= due + every + 1e-6
+
+
+@given(st.floats(0.1, 60), st.floats(0.01, 1), st.integers(1, 10), st.floats(0, 1), st.integers())
+def test_a_hang_is_noticed_within_period_x_failures_and_the_timeout(
+    every: float, share: float, failures: int, phase: float, seed: int
+) -> None:
+    """Whenever it begins; also where the timeout is as long as the period."""
+    rng, timeout = Random(seed), share * every
+    due = every * phase  # of the first probe that meets it
+    for _ in range(failures - 1):
+        due = next_due(due, every, rng, due + timeout)
+    assert due + timeout <= every * failures + timeout + 1e-6
 
 
 def test_missed_rounds_are_skipped_and_their_replicas_spread_anew() -> None:
