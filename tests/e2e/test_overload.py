@@ -247,7 +247,9 @@ async def test_no_service_gets_all_connections(
 
                 await running.until(is_settled)
                 stays = await metric(running, 'tidegate_in_flight{service="sick"}')
-                assert places * 0.7 < stays <= places * 0.8 + 1
+                # Who is refused keeps a descriptor for a moment, and so the door may be shut to
+                # some of those who come all at once and would have had a place.
+                assert places * 0.5 < stays <= places * 0.8 + 1
                 assert await metric(running, 'tidegate_rejected_total{reason="over-share"') > 100
                 async with bystander(running, "other") as other:
                     await is_calm(running, other, 100)
