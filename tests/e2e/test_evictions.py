@@ -1,6 +1,7 @@
 """Replicas that fail their liveness under load, on local processes."""
 
 import asyncio
+import contextlib
 import os
 import signal
 from collections import Counter
@@ -95,8 +96,12 @@ async def test_a_liveness_that_asks_a_broken_dependency_does_not_end_the_service
 def process_of(running: Running, replica: str) -> int:
     """Its command: the process that was told its name and listens, so not the shell before it."""
     told = f"TIDEGATE_REPLICA={replica}".encode()
-    pids = descendants(running.process.pid)
-    [pid] = [one for one in pids if told in Path(f"/proc/{one}/environ").read_bytes().split(b"\0")]
+    found = []
+    for pid in descendants(running.process.pid):
+        with contextlib.suppress(OSError):  # it has just ended
+            if told in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
+                found.append(pid)
+    [pid] = found
     return pid
 
 

@@ -5,6 +5,7 @@ Sources: Envoy's overload manager stops accepting requests and disables keep-ali
 reckons the working set.
 """
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,6 @@ from tests.support.raw_http import (
     Call,
     Client,
     Stage,
-    always,
     get,
     post,
     say_hello,
@@ -182,13 +182,21 @@ async def test_slow_readers_and_bodies_that_wait_are_noticed_too(
 ) -> None:
     monkeypatch.setattr(pressure, "_LOOK_AFTER", 20_000)
     large = b"HTTP/1.1 200 OK\r\nContent-Length: 9000000\r\n\r\n" + b"x" * 9_000_000
-    async with stage(always(large)) as s:
+    may_answer = asyncio.Event()
+
+    async def script(call: Call) -> None:
+        await call.request()
+        await may_answer.wait()
+        await call.send(large)
+
+    async with stage(script) as s:
         told.under(s)
         reader = await s.client(receive_buffer=4096)
         await reader.send(get())
         await until(lambda: s.stats().in_flight == 1)
         s.gateway.context.sweep.stop()
         told.uses(850 * MIB, grown=400 * MIB)
+        may_answer.set()
         await until(lambda: told.kinds == [True], "a slow reader is noticed")
         s.gateway.context.sweep.start()
         await until_over(s, told)
