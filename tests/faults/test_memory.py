@@ -17,9 +17,7 @@ MIB = 2**20
 PLENTY = 512 * MIB
 ROOM = 64 * MIB  # above what it has at rest
 GREEDY = 400 if LONG else 300  # clients
-HEAD = (
-    512 * 1024
-)  # bytes that each of them sends of a head without an end: more than twice the room
+HEAD = 512 * 1024  # bytes of a head without an end, of each of them: more than twice the room
 PIECE, PAUSE = 16 * 1024, 0.05  # bytes and seconds: they are slow
 READERS = 50 if LONG else 20  # clients that read nothing of their answer until all is over
 LENGTH = "parts=32&size=32768&pause=0"  # of such an answer, far more than what the sockets take
