@@ -7,6 +7,7 @@ or do in a task of its own (events) is read raw from its session.
 import asyncio
 import contextlib
 import math
+import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,9 @@ from aiodocker.containers import DockerContainer
 from aiodocker.execs import Exec
 
 from runtimes.docker_errors import (
+    IS_BEING_REMOVED,
+    IS_NOT_PAUSED,
+    IS_PAUSED,
     NO_CONNECTION,
     failure_of,
     garbled,
@@ -114,11 +118,11 @@ class Engine:
             return dict(orjson.loads(await response.read()))
 
     async def pause(self, id: str) -> None:
-        async with self.call("pause", self.deadlines.call, done="is already paused"):
+        async with self.call("pause", self.deadlines.call, done=IS_PAUSED):
             await self._container(id).pause()
 
     async def unpause(self, id: str) -> None:
-        async with self.call("unpause", self.deadlines.call, done="is not paused"):
+        async with self.call("unpause", self.deadlines.call, done=IS_NOT_PAUSED):
             await self._container(id).unpause()
 
     async def stop(self, id: str, grace: float) -> None:
@@ -128,7 +132,7 @@ class Engine:
 
     async def remove(self, id: str) -> None:
         """Kill it if it runs, and take its anonymous volumes away too."""
-        async with self.call("remove", self.deadlines.remove, done="is already in progress"):
+        async with self.call("remove", self.deadlines.remove, done=IS_BEING_REMOVED):
             await self._container(id).delete(force=True, v=True)
 
     async def prepare(self, id: str, command: Sequence[str]) -> Exec:
@@ -159,11 +163,15 @@ class Engine:
 
     @contextlib.asynccontextmanager
     async def call(
-        self, call: str, timeout: float | None, image: str | None = None, done: str | None = None
+        self,
+        call: str,
+        timeout: float | None,
+        image: str | None = None,
+        done: re.Pattern[str] | None = None,
     ) -> AsyncIterator[None]:
         """Whatever goes wrong inside becomes a RuntimeFailure, also taking longer than allowed.
 
-        An error with the words `done` says that there was nothing left to do.
+        An error whose words match `done` says that there was nothing left to do.
         """
         try:
             async with asyncio.timeout(timeout):
@@ -171,7 +179,7 @@ class Engine:
         except aiodocker.DockerError as error:
             if error.status == NO_CONNECTION:
                 raise unreachable(self.address, error) from error
-            if not (done and done in error.message):
+            if not (done and done.search(error.message)):
                 words = message_of(error.message)
                 raise failure_of(call, error.status, words, image) from error
         except TimeoutError as error:

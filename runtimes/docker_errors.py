@@ -16,6 +16,13 @@ from cluster.runtime import RuntimeFailure
 # aiodocker's status for "no connection at all".
 NO_CONNECTION = 900
 
+# That there is nothing left to do, in the engine's words or in those of the shim below it. The
+# engine's own belief lags while it works off older events of the container (a HEALTHCHECK's, say):
+# it then passes on what the shim, which knows, refuses.
+IS_PAUSED = re.compile(r"is already paused|cannot pause a paused container", re.IGNORECASE)
+IS_NOT_PAUSED = re.compile(r"is not paused|cannot resume a running process", re.IGNORECASE)
+IS_BEING_REMOVED = re.compile(r"is already in progress", re.IGNORECASE)
+
 _NO_IMAGE = re.compile(r"no such image:? *(?P<name>[^\s:]\S*)?", re.IGNORECASE)
 _PORT_TAKEN = re.compile(
     r"port is already allocated|address already in use|ports are not available", re.IGNORECASE
@@ -34,7 +41,9 @@ _NOT_WELL = re.compile(
     re.IGNORECASE,
 )
 _NO_CONTAINER = re.compile(r"no such (?:container|exec)", re.IGNORECASE)
-_NOT_RUNNING = re.compile(r"is not running|is restarting", re.IGNORECASE)
+_NOT_RUNNING = re.compile(
+    r"is not running|is restarting|cannot (?:pause|resume) a (?:stopped|deleted)", re.IGNORECASE
+)
 _FROZEN = re.compile(r"is paused", re.IGNORECASE)
 
 

@@ -27,6 +27,7 @@ WORDS = [
     ("start", 500, "no space left on device", "start-failed", True),
     ("pause", 404, "No such container: x", "unknown-instance", False),
     ("pause", 409, "Container x is not running", "unknown-instance", False),
+    ("unpause", 500, "cannot resume a stopped container: unknown", "unknown-instance", False),
     ("exec", 409, "Container x is paused, unpause the container before exec", "unsupported", True),
     ("start", 500, "transport is closing: unavailable", "engine-unavailable", True),
     (

@@ -139,6 +139,36 @@ async def test_an_engine_that_answers_500_is_unavailable(tmp_path: Path, call: s
             await CALLS[call](runtime)
 
 
+# The engine worked off older events of the container and did not know yet what its shim knows.
+BEHIND = {
+    "freeze": ("pause", "Cannot pause container x: cannot pause a paused container: unknown"),
+    "thaw": ("unpause", "Cannot unpause container x: cannot resume a running process: unknown"),
+}
+
+
+@pytest.mark.parametrize("call", BEHIND)
+async def test_what_the_shim_has_done_already_is_done(tmp_path: Path, call: str) -> None:
+    verb, words = BEHIND[call]
+    answers = {"version": version, verb: failing(500, words)}
+    async with scripted(tmp_path / "s", answers) as calls, opened(tmp_path / "s") as runtime:
+        await CALLS[call](runtime)
+    assert calls[-1] == f"POST /containers/x/{verb}"
+
+
+async def test_one_that_the_engine_still_believes_paused_is_stopped(tmp_path: Path) -> None:
+    async def paused(_: web.Request) -> web.Response:
+        state = {"Status": "paused", "Running": True, "Paused": True}
+        config = {"Labels": LABELS}
+        return web.json_response({"Id": "x", "Name": NAME, "State": state, "Config": config})
+
+    verb, words = BEHIND["thaw"]
+    done = {"stop": failing(204, ""), "x": failing(204, "")}
+    answers = {"version": version, "json": paused, verb: failing(500, words), **done}
+    async with scripted(tmp_path / "s", answers) as calls, opened(tmp_path / "s") as runtime:
+        await runtime.stop("x", grace=0)
+    assert calls[-2:] == ["POST /containers/x/stop", "DELETE /containers/x"]
+
+
 async def test_a_start_that_answers_500_failed_and_may_be_tried_again(tmp_path: Path) -> None:
     async def made(_: web.Request) -> web.Response:
         return web.json_response({"Id": "c1", "Warnings": []}, status=201)
