@@ -23,7 +23,7 @@ from config.service import Service
 from config.settings import Settings
 from control.plane import Plane
 from gateway.stats import GatewayStats
-from tidegate.follow import merged
+from tidegate.follow import merged, while_there
 from tidegate.front import Front
 from tidegate.host_limits import HostLimits
 
@@ -107,9 +107,8 @@ class Control:
 
     def logs(self, name: str, tail: int, follow: bool) -> AsyncIterator[LogLine]:
         instances = [r.instance for r in self._registry.replicas(name) if r.instance is not None]
-        return merged(
-            [self._runtime.logs(instance, tail=tail, follow=follow) for instance in instances]
-        )
+        logs = self._runtime.logs
+        return merged([while_there(logs(one, tail=tail, follow=follow)) for one in instances])
 
     # Doing
 
