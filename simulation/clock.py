@@ -39,6 +39,8 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         self.horizon = math.inf
         self.stirred = False
         self.player: Player | None = None
+        self._until_settled: list[asyncio.Future[None]] = []
+        self._until_jumped: list[asyncio.Future[None]] = []
         super().__init__(_JumpingSelector(self))
 
     def time(self) -> float:
@@ -46,6 +48,16 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
     def jump(self, seconds: float) -> None:
         self.now += seconds
+
+    def settled(self) -> asyncio.Future[None]:
+        """Done when all that happens at this moment has happened."""
+        self._until_settled.append(settled := self.create_future())
+        return settled
+
+    def jumped(self) -> asyncio.Future[None]:
+        """Done when the clock has gone on."""
+        self._until_jumped.append(jumped := self.create_future())
+        return jumped
 
     def call_soon(
         self, callback: Callable[[*Ts], object], *args: *Ts,
@@ -63,15 +75,19 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
     def wait(self, timeout: float | None) -> None:
         """Until the next timer, or until the player stirs the loop. Raises Deadlock."""
+        if self._until_settled:
+            _finish(self._until_settled)
+            return
         self.horizon = math.inf if timeout is None else self.now + timeout
         self.stirred = False
         if self.player is not None:
             self.player.play(self)
-        if self.stirred:
-            return
-        if self.horizon == math.inf:
-            raise Deadlock(f"nothing can ever wake: {_waiting(self) or 'no task'}")
-        self.now = self.horizon
+        if not self.stirred:
+            if self.horizon == math.inf:
+                raise Deadlock(f"nothing can ever wake: {_waiting(self) or 'no task'}")
+            self.now = self.horizon
+        if self._until_jumped:
+            _finish(self._until_jumped)
 
 
 class _JumpingSelector(selectors.DefaultSelector):
@@ -92,6 +108,13 @@ def run(work: Coroutine[Any, Any, T], *, start: float = 0.0) -> T:
     """Runs it to its end in virtual time. Raises Deadlock."""
     with asyncio.Runner(loop_factory=lambda: VirtualTimeLoop(start)) as runner:
         return runner.run(work)
+
+
+def _finish(futures: list[asyncio.Future[None]]) -> None:
+    for future in futures:
+        if not future.done():
+            future.set_result(None)
+    futures.clear()
 
 
 def _waiting(loop: VirtualTimeLoop) -> str:

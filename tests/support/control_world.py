@@ -22,6 +22,7 @@ from health.verdict import Finding, Result
 from runtimes.simulated import SimulatedRuntime
 from runtimes.simulated_count import SimulatedCountRuntime
 from runtimes.simulated_engine import SimulatedEngine
+from simulation.clock import VirtualTimeLoop
 from tests.support.scaling_facts import Page
 
 
@@ -76,10 +77,15 @@ class ControlWorld:
         return [one.message for one in self.events.since() if one.kind == kind]
 
     async def until(self, condition: Callable[[], object], within: float = 3600.0) -> None:
-        """Virtual time costs nothing: look every millisecond."""
+        """Looks at each moment at which anything happens, once it has happened."""
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualTimeLoop)
         async with asyncio.timeout(within):
-            while not condition():  # noqa: ASYNC110 (on virtual time)
-                await asyncio.sleep(0.001)
+            while True:
+                await loop.settled()
+                if condition():
+                    return
+                await loop.jumped()
 
 
 @contextlib.asynccontextmanager
