@@ -36,7 +36,7 @@ class Drips:
         held = self._held
         if held.find(b"\r\n\r\n", max(0, before - 3)) >= 0:
             return True
-        if grammar.NEVER_IN_HEAD.search(held, max(0, before - 1)):
+        if grammar.is_spoilt(held, max(0, before - 1)):
             return True
         if self._line >= 0:
             return 0 < self._most < len(held) - self._line

@@ -186,7 +186,7 @@ class Chunked:
             end = at + 2
         elif (found := data.find(b"\r\n\r\n", max(at, at + self._scanned - 3))) >= 0:
             end = found + 4
-        elif len(data) - at > _MAX_TRAILERS or grammar.NEVER_IN_HEAD.search(
+        elif len(data) - at > _MAX_TRAILERS or grammar.is_spoilt(
             data, max(at, at + self._scanned - 1)
         ):
             raise BadFraming("invalid trailer section")

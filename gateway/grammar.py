@@ -27,8 +27,6 @@ USUAL_LINE = re.compile(rb"((" + _TCHAR + rb"{1,64}+) (/[!\"$-~]*+) HTTP/1\.1)(?
 REST_OF_HEAD = re.compile(rb"(" + _LINES + rb")\r\n\r\n")
 USUAL_STATUS = re.compile(rb"(HTTP/1\.1 ([1-5][0-9][0-9])(?: " + _TEXT + rb"*+)?)(?=\r\n)")
 
-# A head that is not complete yet can already be wrong (RFC 9112 §2.2, RFC 9110 §5.5).
-NEVER_IN_HEAD = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r[^\n]")
 STARTS_LIKE_REQUEST = re.compile(_TCHAR + rb"{1,64}+(?: |\Z)")
 
 TOKEN = re.compile(_TCHAR + rb"++")
@@ -64,6 +62,23 @@ DROPPED_FROM_REQUEST = re.compile(
     rb"\r\n(?:" + _HOP_BY_HOP + rb"|" + _FORWARDING + rb"):[^\r]*+", re.IGNORECASE
 )
 DROPPED_FROM_RESPONSE = re.compile(rb"\r\n(?:" + _HOP_BY_HOP + rb"):[^\r]*+", re.IGNORECASE)
+
+_IN_HEAD = bytes({*b"\t\r\n", *range(0x20, 0x7F), *range(0x80, 0x100)})
+
+
+def is_spoilt(data: bytes | bytearray, start: int) -> bool:
+    """Whether no head can have what comes from `start` on: a control, CR or LF without the other
+    (RFC 9112 §2.2, RFC 9110 §5.5). A head that is not complete yet can already be wrong.
+
+    Clients choose how much there is to look at: a regular expression would take ten times as long.
+    """
+    if start and data.startswith(b"\r\n", start - 1):
+        start += 1
+    part = data[start:]
+    if part.translate(None, _IN_HEAD):
+        return True
+    lines = part.count(b"\r\n")
+    return part.count(b"\n") != lines or part.count(b"\r") - part.endswith(b"\r") != lines
 
 
 def named_field(name: bytes) -> re.Pattern[bytes]:

@@ -173,7 +173,7 @@ def _parse_unusual_response(data: bytes) -> Response | None:
     """Step by step: what is not of the usual form, not complete, or not valid."""
     end = data.find(_HEAD_END)
     if end < 0:
-        if len(data) > MAX_RESPONSE_HEAD or grammar.NEVER_IN_HEAD.search(data):
+        if len(data) > MAX_RESPONSE_HEAD or grammar.is_spoilt(data, 0):
             raise Malformed(502, "bad-response", "The head of the replica's answer is invalid.")
         return None
     line = grammar.STATUS_LINE.match(data)
@@ -246,7 +246,7 @@ def _found(block: bytes, limits: Limits) -> Found:
 
 def _check_incomplete(data: bytes, scanned: int, limits: Limits) -> None:
     """Refuse what can no longer become a valid head, however much follows."""
-    if grammar.NEVER_IN_HEAD.search(data, max(0, scanned - 1)):
+    if grammar.is_spoilt(data, max(0, scanned - 1)):
         raise Malformed(400, "bad-request", "The head of the request is not valid HTTP/1.1.")
     start = 2 if data.startswith(b"\r\n") else 0
     if start == len(data) or data == b"\r":
