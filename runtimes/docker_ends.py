@@ -12,6 +12,7 @@ to the engine.
 import asyncio
 import contextlib
 import os
+import select
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -31,7 +32,7 @@ _ID_LENGTH = 64  # of a container's id; an abbreviation could be part of another
 @dataclass(frozen=True, slots=True)
 class Held:
     """A container that runs. `memory` is its limit in bytes, where there is one; `kills` is how
-    many processes of this machine lack of memory had killed before."""
+    many processes of this machine lack of memory had killed before, None where it may be one."""
 
     id: str
     service: str | None
@@ -68,7 +69,7 @@ class Ends:
             pid=state["Pid"],
             descriptor=descriptor,
             memory=(facts.get("HostConfig") or {}).get("Memory") or None,
-            kills=kills_of_all(),
+            kills=_kills_before(id, descriptor),
         )
         asyncio.get_running_loop().add_reader(descriptor, self._end, id)
 
@@ -140,6 +141,21 @@ def _main_process(id: str, pid: int) -> int | None:
         return descriptor
     os.close(descriptor)
     return None
+
+
+def _kills_before(id: str, descriptor: int) -> int | None:
+    """Those before this one's. It may have been killed while it started: then it is among them."""
+    kills = kills_of_all()
+    told = out_of_memory(id)
+    if told or (told is None and _has_ended(descriptor)):
+        return None
+    return kills
+
+
+def _has_ended(descriptor: int) -> bool:
+    look = select.poll()
+    look.register(descriptor, select.POLLIN)
+    return bool(look.poll(0))
 
 
 def _close(held: Held) -> None:
