@@ -27,6 +27,7 @@ from gateway.problems import Problem
 from gateway.routing import Table
 from gateway.silence import Silence
 from gateway.stats import UNTIMED
+from gateway.turns import Turns
 
 if TYPE_CHECKING:
     from gateway.downstream import Downstream
@@ -75,10 +76,11 @@ class Context:
         "access_log", "admission", "connections", "crowd", "date", "draining", "emptied", "ending",
         "events", "everyone", "held", "id_line", "id_prefix", "idle_timeout", "ids", "limits",
         "loop", "patience", "paused", "pressure", "read_buffer", "rng", "routes", "silence",
-        "source", "sweep", "table", "tasks", "trusted", "unrouted",
+        "source", "sweep", "table", "tasks", "trusted", "turns", "unrouted",
     )  # fmt: skip
 
     loop: asyncio.AbstractEventLoop
+    turns: Turns
     sweep: "Sweep"
 
     def __init__(

@@ -94,7 +94,7 @@ class Downstream(asyncio.Protocol):
             self._serve()
             if self._later:
                 self._bound()
-        elif self.body is not None:
+        elif self.body is not None and not self._later:
             self._body(exchange, self.body, data)
         else:
             self._later += data
@@ -204,38 +204,51 @@ class Downstream(asyncio.Protocol):
         body = self.body = follower(length)
         try:
             uploaded = body.feed(self._held)
-            while self._later and not body.done:
-                self._held = b""
-                self._refill()
+            while self._later and not body.done and not body.rest:
+                self._held, self._later = self._later[:_WINDOW], self._later[_WINDOW:]
                 uploaded += body.feed(self._held)
         except BadFraming as error:
             raise Malformed(400, "bad-framing", f"The body is refused: {error}.") from None
         if limit and body.size > limit:
             raise Malformed(413, "body-too-large", problems.BODY_TOO_LARGE.detail)
-        self._held = body.rest
         if body.done:
-            self.body, self.received = None, body.size
-        elif not self._bulk and is_worth_it(length, len(self.context.connections)):
+            self._held, self.body, self.received = body.rest, None, body.size
+            return uploaded
+        self._held, self._later = b"", body.rest + self._later
+        if body.rest:
+            self.context.turns.add(self._catch_up)
+        if not self._bulk and is_worth_it(length, len(self.context.connections)):
             self._bulk = True
             self.transport.set_protocol(BulkReader(self, self.context.read_buffer))
         return uploaded
 
     def _body(self, exchange: Exchange, body: Follower, data: bytes) -> None:
-        limit = self._body_limit
         try:
             passed = body.feed(data)
         except BadFraming:
             recovery.refuse_body(exchange, problems.BAD_BODY)
             return
-        if limit and body.size > limit:
+        if 0 < self._body_limit < body.size:
             recovery.refuse_body(exchange, problems.BODY_TOO_LARGE)
             return
+        self._later = body.rest
         if body.done:
             self.body, self.received = None, body.size
-            self._later = body.rest
+        elif self._later:
+            self.context.turns.add(self._catch_up)
         exchange.upload(passed)
         if exchange.upstream is None and self.context.pressure is not None:
             self.context.pressure.took(len(passed))
+
+    def _catch_up(self) -> None:
+        """More of a body of many small chunks: the others have had their turn."""
+        if (exchange := self.exchange) is None or (body := self.body) is None:
+            return
+        data, self._later = self._later, b""
+        self._body(exchange, body, data)
+        upstream = exchange.upstream if exchange.phase >= Phase.AWAITING else None
+        if not self._later and upstream is not None and upstream.writable:
+            self.resume()
 
     def open_tunnel(self, follower: Follower) -> None:
         """From now on everything that is read belongs to the exchange."""

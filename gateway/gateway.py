@@ -37,6 +37,7 @@ from gateway.routed import Routed
 from gateway.routing import Table
 from gateway.stats import GatewayStats
 from gateway.sweep import AT_ONCE, OnSweep, Sweep, interval
+from gateway.turns import Turns
 
 log = logging.getLogger("tidegate.gateway")
 
@@ -135,6 +136,7 @@ class Gateway:
         nothing is listened on.
         """
         self._context.loop = asyncio.get_running_loop()
+        self._context.turns = Turns(self._context.loop)
         trusted = trusted_networks(self._settings.trusted_proxies)
         listeners = list(self._made(trusted))
         if self._context.pressure is not None:

@@ -41,8 +41,8 @@ class Upstream(asyncio.Protocol):
     """A protocol that asyncio or uvloop drives; `exchange` is None while it is idle."""
 
     __slots__ = (
-        "_bulk", "_context", "_drips", "_former", "_informational", "_paused", "_task", "body",
-        "exchange", "idle_since", "keep_alive", "reused", "saw_eof", "slot", "transport",
+        "_behind", "_bulk", "_context", "_drips", "_former", "_informational", "_paused", "_task",
+        "body", "exchange", "idle_since", "keep_alive", "reused", "saw_eof", "slot", "transport",
         "writable",
     )  # fmt: skip
 
@@ -50,6 +50,7 @@ class Upstream(asyncio.Protocol):
 
     def __init__(self, context: "Context", slot: Slot, exchange: "Exchange") -> None:
         self._context = context
+        self._behind = b""
         self._former: Response | None = None
         self._drips: Drips | None = None
         self._informational = 0
@@ -115,6 +116,8 @@ class Upstream(asyncio.Protocol):
         exchange = self.exchange
         if exchange is None:
             self.drop()
+        elif self._behind:
+            self._behind += data
         elif self.body is not None:
             self._body(exchange, self.body, data)
         elif self._drips is None or (data := self._drips.add(data)):
@@ -185,6 +188,20 @@ class Upstream(asyncio.Protocol):
                 self.keep_alive = False
             self.body = None
             exchange.answered()
+        elif body.rest:
+            self._behind = body.rest
+            self.pause()
+            self._context.turns.add(self._catch_up)
+
+    def _catch_up(self) -> None:
+        """More of a body of many small chunks: the others have had their turn."""
+        exchange, body = self.exchange, self.body
+        if exchange is None or body is None or not self._behind:
+            return
+        data, self._behind = self._behind, b""
+        self._body(exchange, body, data)
+        if not self._behind and exchange.client.writable:
+            self.resume()
 
     def _interim(self, exchange: "Exchange", response: Response, data: bytes) -> None:
         """RFC 9110 §15.2: any number may come before the answer; we bound it."""
@@ -205,12 +222,14 @@ class Upstream(asyncio.Protocol):
 
     def eof_received(self) -> bool | None:
         self.saw_eof = True
+        self._catch_up_at_once()
         if self.exchange is None:
             self._forget()
             return False
         return tunnel.upstream_eof(self.exchange)
 
     def connection_lost(self, error: Exception | None) -> None:
+        self._catch_up_at_once()
         self.slot.open -= 1
         self._context.crowd.upstreams -= 1
         exchange, self.exchange = self.exchange, None
@@ -218,6 +237,11 @@ class Upstream(asyncio.Protocol):
             recovery.upstream_lost(exchange, self, error)
         elif self.idle_since != math.inf:
             self._forget()
+
+    def _catch_up_at_once(self) -> None:
+        """Nothing more will come: what has come is all that there is."""
+        while self._behind and self.exchange is not None:
+            self._catch_up()
 
     def rest_idle(self, now: float) -> None:
         """Its exchange is complete: to the pool, or to the next one that waits for a connection."""
@@ -237,6 +261,7 @@ class Upstream(asyncio.Protocol):
         """Close at once, whatever state it is in; nobody is told."""
         self.exchange = None
         self.body = None
+        self._behind = b""
         if self._task is not None:
             self._task.cancel()
             self._task = None

@@ -66,8 +66,8 @@ KIB, MIB = 1 << 10, 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One load; `idle` connections stand beside it, or clients whose heads are `endless`; `half`
-    is paced and not as fast as can be."""
+    """One load; `idle` connections stand beside it, or a `crowd`; `half` is paced and not as fast
+    as can be."""
 
     name: str
     about: str
@@ -77,7 +77,7 @@ class Case:
     idle: int = 0
     tls: bool = False
     half: bool = False
-    endless: int = 0
+    crowd: str = ""
 
 
 CASES = {
@@ -95,6 +95,7 @@ CASES = {
         Case("idle-1k", "34 bytes beside 1,000 idle connections", script=VARIED, idle=1000),
         Case("tls", "34 bytes over TLS on kept connections", script=VARIED, tls=True),
         Case("half", "34 bytes at half the rate the slowest can, in an open loop", half=True),
-        Case("endless", "the same beside 1,000 heads without end", half=True, endless=1000),
+        Case("endless", "the same beside 1,000 heads without end", half=True, crowd="heads"),
+        Case("chunks", "the same beside 50 uploads in chunks of a byte", half=True, crowd="chunks"),
     )
 }

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from loadtests.footprint import cpu_seconds, memory
 from loadtests.peers.cases import CASES, Case
-from loadtests.peers.endless import endless
+from loadtests.peers.crowds import crowd
 from loadtests.peers.held import idle
 from loadtests.peers.paced import paced
 from loadtests.peers.proxies import Standing
@@ -47,8 +47,8 @@ class Load:
         with contextlib.ExitStack() as stack:
             if self.case.idle:
                 stack.enter_context(idle(standing.port, self.case.idle))
-            if self.case.endless:
-                stack.enter_context(endless(standing.port, self.case.endless))
+            if self.case.crowd:
+                stack.enter_context(crowd(self.case.crowd, standing.port))
             before = cpu_seconds(standing.pid)
             seen = self._seen(standing)
             return _reading(seen, cpu_seconds(standing.pid) - before, standing.pid)

@@ -183,6 +183,7 @@ _LIMITS: _Table = [
     ("Tidegate: connections per address", "503 beyond `connections_per_client`", CLIENT),
     ("Tidegate: descriptors", "without any it serves those it has, and recovers", BOTH),
     ("Tidegate: slow readers", "hold back the other side; memory is bounded", BOTH),
+    ("Tidegate: small chunks", "are read in turns: others are served too", BOTH),
     ("Tidegate: early pipelined bytes", "are bounded", CLIENT),
     ("Tidegate: queue", "503 with Retry-After when full or too slow", CLIENT),
 ]  # fmt: skip
