@@ -7,23 +7,24 @@ import asyncio
 import math
 from typing import TYPE_CHECKING, cast
 
-from gateway import hops, own_answers, problems, recovery, tunnel
-from gateway.bulk import HIGH_WATER, BulkReader, is_worth_it
+from gateway import hops, own_answers, tunnel, uploads
+from gateway.bulk import HIGH_WATER
 from gateway.context import Context
 from gateway.departure import has_left
 from gateway.drips import Drips
 from gateway.exchange import Exchange
 from gateway.fields import Malformed, Peer
-from gateway.framing import BadFraming, Follower, follower
+from gateway.framing import Follower
 from gateway.head import Request, incomplete_limits, parse_request
 from gateway.hops import COUNTED
 from gateway.phase import Phase
+from gateway.uploads import WINDOW
 
 if TYPE_CHECKING:
     from gateway.context import Entrance
 
 _MAX_HELD = 64 * 1024
-_WINDOW = 16 * 1024  # of what is held, as much is looked at: many small requests cost no more
+_AT_ONCE = 16  # requests that need no replica
 # A head that is remembered costs up to five times its size: long ones only while clients are few.
 _KEPT_HEAD, _KEPT_BY_MANY = 4096, 1536
 _FEW = 1024
@@ -36,9 +37,9 @@ class Downstream(asyncio.Protocol):
     """A protocol that asyncio or uvloop drives; `exchange` is None between requests."""
 
     __slots__ = (
-        "_body_limit", "_bulk", "_drips", "_former", "_held", "_later", "_lingered",
-        "_listener", "_paused", "_scanned", "_serving", "_unread", "body", "context", "deadline",
-        "exchange", "keep_alive", "peer", "received", "saw_eof", "transport", "writable",
+        "_drips", "_former", "_lingered", "_listener", "_paused", "_queued", "_scanned", "_serving",
+        "_unread", "body", "body_limit", "bulk", "context", "deadline", "exchange", "held",
+        "keep_alive", "later", "peer", "received", "saw_eof", "transport", "writable",
     )  # fmt: skip
 
     transport: asyncio.Transport
@@ -56,13 +57,14 @@ class Downstream(asyncio.Protocol):
         self._listener = listener
         self._drips: Drips | None = None
         self._former: Request | None = None
-        self._held = b""
-        self._later = b""
-        self._body_limit = 0
+        self.held = b""
+        self.later = b""
+        self.body_limit = 0
         self._scanned = 0
+        self._queued = False
         self._serving = False
         self._paused = False
-        self._bulk = False
+        self.bulk = False
         self._unread = 0
         self._lingered = -1
 
@@ -85,48 +87,57 @@ class Downstream(asyncio.Protocol):
             if self._lingered >= 0:
                 self._discard(data)
                 return
-            if self._held or len(data) > _WINDOW:
-                self._later += data
+            if self.held or self.later or len(data) > WINDOW:
+                self.later += data
                 if self.context.pressure is not None:
                     self.context.pressure.took(len(data))
             else:
-                self._held = data
-            self._serve()
-            if self._later:
+                self.held = data
+            if not self._queued:
+                self._serve()
+            if self.later:
                 self._bound()
-        elif self.body is not None and not self._later:
-            self._body(exchange, self.body, data)
+        elif self.body is not None and not self._queued:
+            uploads.go_on(self, exchange, self.body, data)
         else:
-            self._later += data
+            self.later += data
             self._bound()
 
     def _bound(self) -> None:
         """Read no more while much is held that cannot be served yet."""
-        if len(self._later) > _MAX_HELD and (self.exchange is not None or not self.writable):
+        waits = self._queued or self.exchange is not None or not self.writable
+        if waits and len(self.later) > _MAX_HELD:
             self.pause()
 
     def _refill(self) -> None:
-        self._held += self._later[:_WINDOW]
-        self._later = self._later[_WINDOW:]
+        self.held += self.later[:WINDOW]
+        self.later = self.later[WINDOW:]
 
     def _serve(self) -> None:
         """Take requests from what is held; a loop, so that no client can make it recurse."""
         if self._serving:
             return
         self._serving = True
+        served = 0
         while self.exchange is None and self.writable and self._lingered < 0:
-            if self._held and self._next():
+            if served == _AT_ONCE:
+                self.go_on_later()
+                break
+            if self.held and self._next():
+                served += 1
                 continue
-            if not self._later or self._lingered >= 0 or self.transport.is_closing():
+            if not self.later or self._lingered >= 0 or self.transport.is_closing():
                 break
             self._refill()
         self._serving = False
+        if self._paused and self.writable and not self._queued and self.exchange is None:
+            self.resume()
 
     def _next(self) -> bool:
         """Begin the request at the head of what is held; False when it is not complete."""
-        held, context = self._held, self.context
+        held, context = self.held, self.context
         if self._drips is not None:
-            self._held = b""
+            self.held = b""
             came, held = len(held), self._drips.add(held)
             if not held:
                 self._keep(came)
@@ -138,7 +149,7 @@ class Downstream(asyncio.Protocol):
                 return False
             if self._drips is not None:
                 self._scanned, self._drips = 0, None
-            self._held = held[request.end :]
+            self.held = held[request.end :]
             self._begin(request)
         except Malformed as malformed:
             own_answers.refuse(self, malformed, head=held.startswith(b"HEAD "))
@@ -151,7 +162,7 @@ class Downstream(asyncio.Protocol):
             limits = self.context.limits
             self.deadline = self.context.loop.time() + (limits.header_timeout or math.inf)
             self._drips = Drips(held, *incomplete_limits(limits))
-        self._held = b""
+        self.held = b""
         self._scanned = len(held)
         self._keep(len(held))
 
@@ -168,7 +179,7 @@ class Downstream(asyncio.Protocol):
         self.keep_alive = fields.keep_alive
         uploaded = b""
         if request.length:
-            uploaded = self._begin_body(request.length)
+            uploaded = uploads.begin(self, request.length)
         now = context.loop.time()
         if request.method in COUNTED and (left := hops.left(request)) >= 0:
             if left == 0:
@@ -196,66 +207,30 @@ class Downstream(asyncio.Protocol):
             return
         exchange.begin(now)
 
-    def _begin_body(self, length: int) -> bytes:
-        """The part of the body that came with the head. Raises Malformed."""
-        limit = self._body_limit = self.context.limits.body
-        if limit and length > limit:
-            raise Malformed(413, "body-too-large", problems.BODY_TOO_LARGE.detail)
-        body = self.body = follower(length)
-        try:
-            uploaded = body.feed(self._held)
-            while self._later and not body.done and not body.rest:
-                self._held, self._later = self._later[:_WINDOW], self._later[_WINDOW:]
-                uploaded += body.feed(self._held)
-        except BadFraming as error:
-            raise Malformed(400, "bad-framing", f"The body is refused: {error}.") from None
-        if limit and body.size > limit:
-            raise Malformed(413, "body-too-large", problems.BODY_TOO_LARGE.detail)
-        if body.done:
-            self._held, self.body, self.received = body.rest, None, body.size
-            return uploaded
-        self._held, self._later = b"", body.rest + self._later
-        if body.rest:
-            self.context.turns.add(self._catch_up)
-        if not self._bulk and is_worth_it(length, len(self.context.connections)):
-            self._bulk = True
-            self.transport.set_protocol(BulkReader(self, self.context.read_buffer))
-        return uploaded
+    def go_on_later(self) -> None:
+        """With what is held, in another turn of the loop: the others have theirs first."""
+        if not self._queued:
+            self._queued = True
+            self.context.turns.add(self._go_on)
 
-    def _body(self, exchange: Exchange, body: Follower, data: bytes) -> None:
-        try:
-            passed = body.feed(data)
-        except BadFraming:
-            recovery.refuse_body(exchange, problems.BAD_BODY)
-            return
-        if 0 < self._body_limit < body.size:
-            recovery.refuse_body(exchange, problems.BODY_TOO_LARGE)
-            return
-        self._later = body.rest
-        if body.done:
-            self.body, self.received = None, body.size
-        elif self._later:
-            self.context.turns.add(self._catch_up)
-        exchange.upload(passed)
-        if exchange.upstream is None and self.context.pressure is not None:
-            self.context.pressure.took(len(passed))
-
-    def _catch_up(self) -> None:
-        """More of a body of many small chunks: the others have had their turn."""
-        if (exchange := self.exchange) is None or (body := self.body) is None:
-            return
-        data, self._later = self._later, b""
-        self._body(exchange, body, data)
-        upstream = exchange.upstream if exchange.phase >= Phase.AWAITING else None
-        if not self._later and upstream is not None and upstream.writable:
-            self.resume()
+    def _go_on(self) -> None:
+        self._queued = False
+        exchange, body = self.exchange, self.body
+        if exchange is None:
+            self._serve()
+        elif body is not None:
+            data, self.later = self.later, b""
+            uploads.go_on(self, exchange, body, data)
+            upstream = exchange.upstream if exchange.phase >= Phase.AWAITING else None
+            if not self._queued and upstream is not None and upstream.writable:
+                self.resume()
 
     def open_tunnel(self, follower: Follower) -> None:
         """From now on everything that is read belongs to the exchange."""
         self.keep_alive = False
         self.body = follower
-        self._body_limit = 0
-        held, self._held, self._later = self._held + self._later, b"", b""
+        self.body_limit = 0
+        held, self.held, self.later = self.held + self.later, b"", b""
         self.resume()
         if held and self.exchange is not None:
             self.exchange.upload(follower.feed(held))
@@ -271,14 +246,14 @@ class Downstream(asyncio.Protocol):
         patience = self.context.patience
         self.deadline = now + patience
         if not self.keep_alive or self.body is not None or not patience:
-            if self.body is not None or self._held or self._later:
+            if self.body is not None or self.held or self.later:
                 self.linger()
             else:
                 self.close()
             return
-        if self._paused:
+        if self._paused and len(self.later) <= _MAX_HELD:
             self.resume()
-        if self._held or self._later:
+        if self.held or self.later:
             self._serve()
 
     def close(self) -> None:
@@ -289,7 +264,7 @@ class Downstream(asyncio.Protocol):
 
     def linger(self) -> None:
         """RFC 9112 §9.6: read on for a while, or the client may lose the answer to a reset."""
-        self._held = self._later = b""
+        self.held = self.later = b""
         self._drips = None
         self._lingered = 0
         self.deadline = self.context.loop.time() + _LINGER
@@ -317,7 +292,7 @@ class Downstream(asyncio.Protocol):
         self.context.admission.leave(self.peer)
         self._listener.closed()
         self.deadline = math.inf
-        self._held = self._later = b""
+        self.held = self.later = b""
         self._drips = None
         if self.exchange is not None:
             self.exchange.abandon()
@@ -383,7 +358,6 @@ class Downstream(asyncio.Protocol):
         if self.exchange is not None:
             self.exchange.resume_upstream()
         else:
-            self.resume()
             self._serve()
 
     def pause(self) -> None:

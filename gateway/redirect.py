@@ -8,7 +8,7 @@ reads its answer and is closed, as with any other request that is not passed on.
 
 from typing import TYPE_CHECKING
 
-from gateway import own_answers
+from gateway import own_answers, uploads
 from gateway.context import Context
 from gateway.downstream import Downstream
 from gateway.fields import Malformed
@@ -33,7 +33,7 @@ class Redirected(Downstream):
         way = location(request.fields.host, request.target, self._secure.address.port)
         self.keep_alive = request.fields.keep_alive
         if request.length:
-            self._begin_body(request.length)
+            uploads.begin(self, request.length)
         self.keep_alive = self.may_stay()
         own_answers.count(self, 308, request)
         self.transport.write(answer(way, request.minor, self.keep_alive, self.context.date))

@@ -135,7 +135,7 @@ async def test_the_next_request_waits_for_the_answer_however_it_comes_rfc9112_9_
         for end in (9, 60, len(later)):
             await client.send(later[sent:end])
             sent = end
-            await until(lambda: len(connection._later) == sent)  # noqa: B023
+            await until(lambda: len(connection.later) == sent)  # noqa: B023
         assert (s.stats().in_flight, s.replicas[0].connections) == (1, 1)
         assert len(s.replicas[0].heads) == 1
         go.set()
