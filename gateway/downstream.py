@@ -212,6 +212,7 @@ class Downstream(asyncio.Protocol):
         if not self._queued:
             self._queued = True
             self.context.turns.add(self._go_on)
+        self._bound()
 
     def _go_on(self) -> None:
         self._queued = False
@@ -251,8 +252,7 @@ class Downstream(asyncio.Protocol):
             else:
                 self.close()
             return
-        if self._paused and len(self.later) <= _MAX_HELD:
-            self.resume()
+        self.resume()
         if self.held or self.later:
             self._serve()
 
@@ -367,7 +367,8 @@ class Downstream(asyncio.Protocol):
             self.transport.pause_reading()
 
     def resume(self) -> None:
-        if self._paused:
+        """Unless much is held: whoever takes that goes on reading."""
+        if self._paused and len(self.later) <= _MAX_HELD:
             self._paused = False
             self.context.paused.discard(self)
             if not self.transport.is_closing():

@@ -308,7 +308,8 @@ class Upstream(asyncio.Protocol):
             self.transport.pause_reading()
 
     def resume(self) -> None:
-        if self._paused:
+        """Unless it is behind: then it goes on reading by itself."""
+        if self._paused and not self._behind:
             self._paused = False
             if not self.transport.is_closing():
                 self.transport.resume_reading()

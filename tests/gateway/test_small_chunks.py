@@ -5,12 +5,14 @@ kept a gateway so busy that it was taken for hung.
 """
 
 import asyncio
+import socket
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway import framing
+from gateway.downstream import Downstream
 from gateway.framing import BadFraming, Chunked
 from tests.gateway.test_framing import CUTS, chunked
 from tests.gateway.test_head import split
@@ -161,3 +163,67 @@ async def test_an_answer_arrives_whole_also_when_its_replica_leaves(
             again = client if version == b"1.1" else await s.client()
             assert (await again.ask(get())).body == b"hello"
             assert s.replicas[0].connections == 1
+
+
+BOUND = (64 + 256) * 1024  # what is held, and one read more
+
+
+@pytest.mark.rule(TURNS, side="client")
+async def test_what_is_not_looked_at_yet_of_an_upload_is_bounded() -> None:
+    """Each time that the replica takes something is no reason to read as much again."""
+
+    async def slow(call: Call) -> None:
+        await call.request()
+        for _ in range(100):
+            await call.reader.read(4096)
+            await asyncio.sleep(0.001)
+        await call.body(b"\r\nTransfer-Encoding: chunked\r\n")
+        await call.send(HELLO)
+
+    async with stage(slow) as s:
+        client = await s.client()
+        await client.send(POST)
+        await until(lambda: s.replicas[0].heads)
+        [connection] = s.gateway._context.connections
+        assert isinstance(connection, Downstream)
+        most = 0
+        async with asyncio.TaskGroup() as group:
+            sending = group.create_task(client.send(SMALL * 20))
+            while not sending.done() and not s.replicas[0].bodies:
+                most = max(most, len(connection.later))
+                await asyncio.sleep(0)
+            sending.cancel()
+        assert 0 < most <= BOUND
+
+
+@pytest.mark.rule(TURNS, side="replica")
+async def test_what_is_not_looked_at_yet_of_an_answer_is_bounded() -> None:
+    async def answer(call: Call) -> None:
+        await call.request()
+        await call.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        while True:
+            await call.send(SMALL)
+
+    async with stage(answer) as s:
+        client = await s.client(receive_buffer=4096)
+        await until(lambda: s.gateway._context.connections)
+        [connection] = s.gateway._context.connections
+        assert isinstance(connection, Downstream)
+        # So that it holds the answer back often.
+        server_side = connection.transport.get_extra_info("socket")
+        server_side.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        await client.send(get())
+        await client.head()
+        assert connection.exchange is not None
+        upstream = connection.exchange.upstream
+        assert upstream is not None
+        most = 0
+        for _ in range(20):
+            client.writer.transport.pause_reading()  # type: ignore[attr-defined]
+            await until(lambda: not connection.writable)
+            client.writer.transport.resume_reading()  # type: ignore[attr-defined]
+            while not connection.writable:
+                await client.reader.read(65536)
+            await asyncio.sleep(0.002)
+            most = max(most, len(upstream._behind))
+        assert 0 < most <= BOUND
