@@ -6,12 +6,13 @@ hung.
 """
 
 import asyncio
+import random
 
 import pytest
 
 from config.service import Service
 from gateway.downstream import Downstream
-from tests.support.raw_http import Client, Stage, get, say_hello, stage, until
+from tests.support.raw_http import Call, Client, Stage, get, say_hello, stage, until
 
 PIPELINED = "Tidegate: early pipelined bytes"
 NOWHERE = b"GET /%d HTTP/1.1\r\nHost: nowhere\r\n\r\n"
@@ -98,3 +99,53 @@ async def test_who_leaves_amidst_them_leaves_nothing_behind() -> None:
         client.reset()
         await until(lambda: not s.gateway._context.connections)
         assert (await (await s.client()).ask(get(host="web"))).status == 200
+
+
+async def echo(call: Call) -> None:
+    while True:
+        body = await call.body(await call.request())
+        await call.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+
+
+def a_request(chance: random.Random) -> tuple[bytes, int, bytes]:
+    """Its bytes, and the status and body of its answer."""
+    body = bytes(chance.randrange(256) for _ in range(chance.choice([0, 1, 300, 700])))
+    match chance.randrange(4):
+        case 0:
+            return NOWHERE % 0 * 40, 404, b""
+        case 1:
+            return get(host="web"), 200, b""
+        case 2:
+            head = get("/", f"Content-Length: {len(body)}", host="web", method="POST")
+            return head + body, 200, body
+        case _:
+            head = get("/", "Transfer-Encoding: chunked", host="web", method="POST")
+            chunks = b"".join(b"1\r\n%c\r\n" % byte for byte in body)
+            return head + chunks + b"0\r\n\r\n", 200, body
+
+
+@pytest.mark.rule("RFC 9112 §9.3.2: pipelining", side="both")
+@pytest.mark.parametrize("seed", range(4))
+async def test_any_mixture_however_it_is_cut_is_answered_in_order(seed: int) -> None:
+    """Turns come and go: chunks of a byte, what needs no replica, and what is held meanwhile."""
+    chance = random.Random(seed)
+    asked = [a_request(chance) for _ in range(300)]
+    stream = b"".join(data for data, _, _ in asked)
+    async with stage(echo, services=ONE) as s:
+        client = await s.client()
+
+        async def send() -> None:
+            at = 0
+            while at < len(stream):
+                size = chance.choice([1, 50, 3000, 70_000])
+                await client.send(stream[at : at + size])
+                at += size
+                await asyncio.sleep(0)
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(send())
+            for number, (_, status, body) in enumerate(asked):
+                if status == 404:
+                    await refused(client, 40)
+                else:
+                    assert (await client.answer()).body == body, number
