@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, get_args
 
 from config.rules import ConcurrencyRule, RpsRule
-from config.scaling import PolicyName, Scaling
+from config.scaling import IdlePolicy, PolicyName, Scaling
 
 Candidate = tuple[int, ...]
 """An index of each knob's values."""
@@ -19,6 +19,7 @@ _PANIC_WINDOWS = (1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 10.0, 15.0, 20.0, 30.0)
 _THRESHOLDS = (1.1, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0)
 _COUNTS = (1, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 50)
 _DELAYS = (0.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0)
+_TOLERANCES = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5)
 _RATES = (1.1, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0)
 _FREEZES = (None, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0)
 _STOPS = (
@@ -35,7 +36,7 @@ _ONLY_OURS = ("panic_window", "panic_threshold", "max_down_rate")
 
 @dataclass(frozen=True, slots=True)
 class Knob:
-    """`values` rise, the present one among them at `present`."""
+    """`values` rise where they are numbers, the present one among them at `present`."""
 
     name: str
     values: tuple[Any, ...]
@@ -78,6 +79,8 @@ class Space:
         idle: dict[str, Any] = {
             key: changes.pop(key) for key in ("freeze_after", "stop_after") if key in changes
         }
+        if (sleep := changes.pop("sleep", None)) is not None:
+            idle["policy"] = sleep
         if idle:
             changes["idle"] = self.scaling.idle.model_copy(update=idle)
         if (target := changes.pop("target", None)) is not None and self.target is not None:
@@ -96,6 +99,7 @@ def space(scaling: Scaling, policies: bool = False) -> Space:
         _knob("stable_window", _WINDOWS, scaling.stable_window),
         _knob("panic_window", _PANIC_WINDOWS, scaling.panic_window),
         _knob("panic_threshold", _THRESHOLDS, scaling.panic_threshold),
+        _knob("tolerance", _TOLERANCES, scaling.tolerance),
         _knob("initial", _up_to(scaling.max, _COUNTS), scaling.initial),
         _knob("activation", _up_to(scaling.max, _COUNTS), scaling.activation),
         _knob("min", _up_to(scaling.max, (0, *_COUNTS)), scaling.min),
@@ -103,6 +107,7 @@ def space(scaling: Scaling, policies: bool = False) -> Space:
         _knob("max_down_rate", _RATES, scaling.max_down_rate),
         _knob("freeze_after", _FREEZES, scaling.idle.freeze_after),
         _knob("stop_after", _STOPS, scaling.idle.stop_after),
+        _named("sleep", get_args(IdlePolicy), scaling.idle.policy),
     ]
     if target is not None:
         rule = scaling.rules[target]
@@ -110,8 +115,7 @@ def space(scaling: Scaling, policies: bool = False) -> Space:
         targets = tuple(_rounded(rule.target * step) for step in _STEPS)
         knobs.insert(0, _knob("target", targets, rule.target))
     if policies:
-        names: Sequence[PolicyName] = get_args(PolicyName)
-        knobs.append(Knob("policy", tuple(names), names.index(scaling.policy)))
+        knobs.append(_named("policy", get_args(PolicyName), scaling.policy))
     return Space(scaling, tuple(knobs), target)
 
 
@@ -123,6 +127,10 @@ def _knob(name: str, values: Sequence[Any], present: Any) -> Knob:
 
     ordered = tuple(sorted({*values, present}, key=order))
     return Knob(name, ordered, ordered.index(present))
+
+
+def _named(name: str, values: Sequence[str], present: str) -> Knob:
+    return Knob(name, tuple(values), values.index(present))
 
 
 _NEVER = float("inf")
@@ -141,6 +149,8 @@ def _settled(knob: Knob, at: int, values: Mapping[str, Any], scaling: Scaling) -
     policy = values.get("policy", scaling.policy)
     if knob.name in _ONLY_OURS and policy not in _OURS:
         at = knob.present
+    if knob.name == "sleep" and (policy != "tidegate" or values["stop_after"] is None):
+        at = knob.present  # Scaling.is_sleep_learned
     fits: Callable[[Any], bool] | None = None
     if knob.name == "panic_window":
         fits = lambda value: value <= values["stable_window"]  # noqa: E731
