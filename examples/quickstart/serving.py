@@ -6,6 +6,7 @@ on SIGTERM it takes no new connection, finishes what it is answering, and exits 
 """
 
 import contextlib
+import select
 import signal
 import socket
 import threading
@@ -45,17 +46,17 @@ Application = Callable[[Request], Response]
 def serve(application: Application, port: int) -> None:
     """Answer on all of 127.0.0.1 until SIGTERM or SIGINT."""
     listener = socket.create_server(("127.0.0.1", port), backlog=512)
-    server = _Server(application)
+    # A signal that comes just before the wait begins would be heard only after it: so each is
+    # also written to a socket, and the wait is for that one as well (signal.set_wakeup_fd).
+    told, telling = socket.socketpair()
+    telling.setblocking(False)
+    signal.set_wakeup_fd(telling.fileno())
     for name in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(name, lambda number, _: _stop_accepting(listener, number))
-    server.accept_until_closed(listener)
+        # A second one ends the process at once.
+        signal.signal(name, lambda number, _: signal.signal(number, signal.SIG_DFL))
+    server = _Server(application)
+    server.accept_until_told(listener, told)
     server.finish()
-
-
-def _stop_accepting(listener: socket.socket, number: int) -> None:
-    signal.signal(number, signal.SIG_DFL)  # a second one ends the process at once
-    # shutdown() wakes a blocked accept(); close() alone would not.
-    listener.shutdown(socket.SHUT_RDWR)
 
 
 class _Server:
@@ -68,13 +69,15 @@ class _Server:
         self._threads: set[threading.Thread] = set()
         self.ending = False
 
-    def accept_until_closed(self, listener: socket.socket) -> None:
+    def accept_until_told(self, listener: socket.socket, told: socket.socket) -> None:
+        listener.setblocking(False)
         with listener:
-            while True:
+            while told not in select.select([listener, told], [], [])[0]:
                 try:
                     connection, _ = listener.accept()
                 except OSError:
-                    return
+                    continue  # whoever came has left already
+                connection.setblocking(True)
                 thread = threading.Thread(target=self._converse, args=(connection,))
                 self._threads = {old for old in self._threads if old.is_alive()} | {thread}
                 thread.start()
