@@ -134,12 +134,22 @@ class OwnEngine:
         """Take away all containers, then the engine, then its files."""
         if self._daemon is None:
             await self.start()
-        async with asyncio.timeout(DEADLINE), engine(self.url) as docker:
+        for _ in range(3):
+            try:
+                await self._remove_all()
+                break
+            except TimeoutError:
+                # It can hang on a container that it stopped or restored; another one does not.
+                await self.kill()
+                await self.start()
+        await self.stop()
+
+    async def _remove_all(self) -> None:
+        async with asyncio.timeout(DEADLINE / 2), engine(self.url) as docker:
             while left := await docker.containers.list(all=True):
                 for container in left:
                     with contextlib.suppress(aiodocker.DockerError):  # being removed already
                         await container.delete(force=True, v=True)
-        await self.stop()
 
 
 @contextlib.asynccontextmanager
