@@ -187,11 +187,20 @@ def _make_bridge(name: str) -> None:
 
 def _take_away(own: OwnEngine) -> None:
     bridges.ip("link", "del", own.bridge)
+    _end_shims(own.bridge)
     for line in reversed(Path("/proc/self/mounts").read_text().splitlines()):
         place = line.split()[1]
         if place.startswith(f"{own.folder}/"):
             subprocess.run(["umount", "--lazy", place], check=False, timeout=DEADLINE)
     shutil.rmtree(own.folder)
+
+
+def _end_shims(namespace: str) -> None:
+    """A killed engine can leave one behind whose container is gone."""
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if f"-namespace\0{namespace}\0".encode() in (process / "cmdline").read_bytes():
+                os.kill(int(process.name), signal.SIGKILL)
 
 
 def _die_with_parent() -> None:
