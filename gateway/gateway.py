@@ -315,14 +315,14 @@ class Gateway:
 
     def _refuse_waiting(self, destination: Destination) -> None:
         """Those who have no hope, some in each turn of the loop: thousands would hold it up."""
-        waiting, loop = destination.dispatcher.waiting, self._context.loop
-        trouble = destination.trouble(loop.time())
+        waiting, context = destination.dispatcher.waiting, self._context
+        trouble = destination.trouble(context.loop.time())
         if trouble is None:
             return
         for exchange in list(itertools.islice(waiting, AT_ONCE)):
             exchange.reject(trouble, trouble.code)
         if waiting:
-            loop.call_soon(self._refuse_waiting, destination)
+            context.turns.add(lambda: self._refuse_waiting(destination))
 
     def _end_tunnels(self, later: float) -> asyncio.TimerHandle:
         """Tell all of them to close, in so many seconds."""

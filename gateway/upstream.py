@@ -196,9 +196,9 @@ class Upstream(asyncio.Protocol):
     def _catch_up(self) -> None:
         """More of a body of many small chunks: the others have had their turn."""
         exchange, body = self.exchange, self.body
-        if exchange is None or body is None or not self._behind:
-            return
         data, self._behind = self._behind, b""
+        if exchange is None or body is None or not data:
+            return
         self._body(exchange, body, data)
         if not self._behind and exchange.client.writable:
             self.resume()
@@ -239,8 +239,11 @@ class Upstream(asyncio.Protocol):
             self._forget()
 
     def _catch_up_at_once(self) -> None:
-        """Nothing more will come: what has come is all that there is."""
-        while self._behind and self.exchange is not None:
+        """Nothing more will come: what has come is all that there is, and no other request goes
+        this way."""
+        if self._behind:
+            self.keep_alive = False
+        while self._behind:
             self._catch_up()
 
     def rest_idle(self, now: float) -> None:
