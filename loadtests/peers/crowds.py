@@ -66,6 +66,8 @@ def crowd(name: str, port: int) -> Iterator[None]:
             if program.stdout.readline() != _STANDING:
                 raise ChildProcessError(f"the crowd ({name}) did not get in")
             yield
+            if program.poll() is not None:
+                raise ChildProcessError(f"the crowd ({name}) left before the load had ended")
         finally:
             program.terminate()
 
