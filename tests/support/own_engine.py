@@ -142,6 +142,8 @@ class OwnEngine:
                 # It can hang on a container that it stopped or restored; another one does not.
                 await self.kill()
                 await self.start()
+        else:
+            raise AssertionError(f"the engine's containers do not go: {self.told()}")
         await self.stop()
 
     async def _remove_all(self) -> None:
