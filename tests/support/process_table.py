@@ -17,6 +17,15 @@ def guards(mark: str) -> list[int]:
     return [pid for pid in marked(mark) if b"process_guard_program" in _read(pid, "cmdline")]
 
 
+async def until_gone(mark: str) -> None:
+    """Waits for all that have the mark to end; those that do not are told."""
+    try:
+        await until(lambda: not marked(mark), "nothing is left")
+    except AssertionError as error:
+        left = [f"{pid}: {_state(pid)}" for pid in marked(mark)]
+        raise AssertionError("; ".join([str(error), *left])) from None
+
+
 async def until(condition: Callable[[], object], what: str, deadline: float = 20.0) -> None:
     """Waits for a condition of the process table or of files, which nobody announces."""
     try:
@@ -25,6 +34,12 @@ async def until(condition: Callable[[], object], what: str, deadline: float = 20
                 await asyncio.sleep(0.01)
     except TimeoutError:
         raise AssertionError(f"not within {deadline:g} s: {what}") from None
+
+
+def _state(pid: int) -> str:
+    fields = dict(line.split(":\t", 1) for line in _read(pid, "status").decode().splitlines())
+    words = _read(pid, "cmdline").replace(b"\0", b" ")[-200:].decode("utf-8", "replace")
+    return " ".join([*(fields.get(name, "?") for name in ("State", "PPid")), words])
 
 
 def _read(pid: int, name: str) -> bytes:
