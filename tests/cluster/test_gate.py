@@ -1,6 +1,7 @@
 """The gate before all that changes the engine."""
 
 import asyncio
+import time
 
 from cluster.gate import Gate
 
@@ -54,3 +55,19 @@ async def test_one_that_fails_or_is_cancelled_has_left() -> None:
         await asyncio.sleep(0)
         task.cancel()
     assert await gate.close(0.01)
+
+
+async def test_one_that_left_while_the_machine_stood_still_has_left() -> None:
+    """In the turn of the loop in which the time is up: an upgrade would fail for nothing."""
+    gate, loop, go = Gate(), asyncio.get_running_loop(), asyncio.Event()
+
+    async def act() -> None:
+        async with gate.passed():
+            await go.wait()
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(act())
+        await asyncio.sleep(0)
+        loop.call_soon(time.sleep, 0.05)
+        loop.call_soon(go.set)
+        assert await gate.close(0.01)
