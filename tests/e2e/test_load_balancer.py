@@ -5,12 +5,13 @@ import contextlib
 import os
 import signal
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.callers import stop
+from tests.support.held_ports import held_port
 from tests.support.running import APP, Running, configuration, tidegate
 
 
@@ -42,8 +43,9 @@ async def until_open(port: int) -> None:
 
 
 @pytest.fixture
-def ports(unused_tcp_port_factory: object) -> list[int]:
-    return [unused_tcp_port_factory() for _ in range(3)]  # type: ignore[operator]
+def ports() -> Iterator[list[int]]:
+    with contextlib.ExitStack() as held:
+        yield [held.enter_context(held_port()) for _ in range(3)]
 
 
 async def by_port(running: Running, count: int) -> Counter[str]:

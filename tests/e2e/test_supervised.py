@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.test_upgrade import upgradable
+from tests.support.held_ports import held_port
 from tests.support.raw_http import get
 from tests.support.running import app, configuration, is_alive
 
@@ -66,11 +67,6 @@ async def test_it_tells_when_it_is_ready_reloads_is_replaced_and_stops(
             await line.gone(line.pid)
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as one:
-        return int(one.getsockname()[1])
-
-
 async def status_line(port: int, request: bytes) -> bytes:
     """Raises ConnectionError. The connection is gone then, too: nobody else would close it."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -112,20 +108,24 @@ async def test_given_sockets_are_used_for_the_addresses_they_have(
     tmp_path: Path, workers: int
 ) -> None:
     """The first client's connection is what starts Tidegate: it waits in the backlog."""
-    ports = free_port(), free_port()
-    gateway = {"listen": [f"127.0.0.1:{ports[0]}"], "workers": workers}
-    admin = {"listen": f"127.0.0.1:{ports[1]}"}
-    file = configuration(tmp_path, {"web": app()}, gateway=gateway, admin=admin)
-    async with activated(file, *(f"127.0.0.1:{port}" for port in ports)):
+    with held_port() as public, held_port() as private:
+        gateway = {"listen": [f"127.0.0.1:{public}"], "workers": workers}
+        admin = {"listen": f"127.0.0.1:{private}"}
+        file = configuration(tmp_path, {"web": app()}, gateway=gateway, admin=admin)
+        await are_used(file, public, private)
+
+
+async def are_used(file: Path, public: int, private: int) -> None:
+    async with activated(file, f"127.0.0.1:{public}", f"127.0.0.1:{private}"):
         line = b""
         async with asyncio.timeout(30):
             while not line:
                 with contextlib.suppress(ConnectionError):  # nobody listens at first
-                    line = await status_line(ports[0], get("/", host="web.localhost"))
+                    line = await status_line(public, get("/", host="web.localhost"))
                 await asyncio.sleep(0.02)
         assert line.startswith(b"HTTP/1.1 200 ")
         async with asyncio.timeout(30):
-            while not await is_ready(ports[1]):  # noqa: ASYNC110 (another process)
+            while not await is_ready(private):  # noqa: ASYNC110 (another process)
                 await asyncio.sleep(0.02)
 
 

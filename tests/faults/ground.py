@@ -20,8 +20,8 @@ import yaml
 
 from tests.faults import replica
 from tests.support.docker_engine import App, containers_of, engine
+from tests.support.held_ports import held_port
 from tests.support.process_table import marked
-from tests.support.raw_http import free_port
 from tests.support.running import Running, configuration
 
 PROGRAM = Path(replica.__file__)
@@ -72,18 +72,19 @@ class Processes:
 
     async def start_alone(self) -> float:
         """Seconds from asking the operating system for a replica to its open port."""
-        loop, port = asyncio.get_running_loop(), free_port()
-        env = {**os.environ, "PORT": str(port), "LEDGER": str(self.folder)}
-        begun = loop.time()
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-I", "-S", str(PROGRAM)), env=env
-        )
-        try:
-            await until_open("127.0.0.1", port)
-            return loop.time() - begun
-        finally:
-            process.kill()
-            await process.wait()
+        loop = asyncio.get_running_loop()
+        with held_port() as port:
+            env = {**os.environ, "PORT": str(port), "LEDGER": str(self.folder)}
+            begun = loop.time()
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-I", "-S", str(PROGRAM)), env=env
+            )
+            try:
+                await until_open("127.0.0.1", port)
+                return loop.time() - begun
+            finally:
+                process.kill()
+                await process.wait()
 
 
 @dataclass(slots=True)

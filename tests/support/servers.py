@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.raw_http import free_port
+from tests.support.held_ports import held_port
 
 DEADLINE = 20.0  # seconds
 PASSWORD = "hunter2/%"  # as written in a URL: hunter2%2F%25
@@ -26,7 +26,7 @@ PASSWORD = "hunter2/%"  # as written in a URL: hunter2%2F%25
 def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """An empty Redis with a password, for the whole session."""
     folder = tmp_path_factory.mktemp("redis")
-    with running_redis(folder, free_port()) as url:
+    with held_port() as port, running_redis(folder, port) as url:
         yield url
 
 
@@ -43,7 +43,13 @@ def running_redis(folder: Path, port: int) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def prometheus_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A Prometheus that scrapes nothing: PromQL makes its own samples."""
-    folder, port = tmp_path_factory.mktemp("prometheus"), free_port()
+    folder = tmp_path_factory.mktemp("prometheus")
+    with held_port() as port, _running_prometheus(folder, port) as url:
+        yield url
+
+
+@contextlib.contextmanager
+def _running_prometheus(folder: Path, port: int) -> Iterator[str]:
     program = _program("prometheus", "prometheus")
     (folder / "prometheus.yml").write_text("global: {scrape_interval: 1h}\n")
     words = [
