@@ -264,7 +264,7 @@ async def test_sigterm_resets_nobody_who_has_connected(tmp_path: Path) -> None:
     async with tidegate(file_of(tmp_path, 2)) as running:
         await ready(running)
         host, port = "127.0.0.1", port_of(running.gateway)
-        slow = [asyncio.ensure_future(running.get("web", "/sleep?ms=1500")) for _ in range(5)]  # noqa: TID251
+        slow = [asyncio.ensure_future(running.get("web", "/sleep?ms=5000")) for _ in range(5)]  # noqa: TID251
         await running.until(lambda: all_in_flight(running, 5))
         running.process.terminate()
         async with asyncio.timeout(30):

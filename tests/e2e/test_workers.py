@@ -23,13 +23,13 @@ IN_A_PROCESS = {"listen": ["127.0.0.1:0"], "workers": 1}
 
 
 def gateways_of(running: Running) -> list[int]:
-    """Processes that run the gateway."""
+    """Processes that run the gateway, by their numbers."""
     found = []
     for pid in descendants(running.process.pid):
         with contextlib.suppress(OSError):  # it has just ended
             if b"tidegate.worker" in Path(f"/proc/{pid}/cmdline").read_bytes():
                 found.append(pid)
-    return found
+    return sorted(found)
 
 
 async def test_it_serves_wakes_and_counts(tmp_path: Path) -> None:
@@ -69,7 +69,7 @@ async def test_a_drain_waits_for_requests_in_the_gateway(tmp_path: Path) -> None
         await running.get("web")
         started = descendants(running.process.pid)
         async with asyncio.TaskGroup() as group:
-            slow = group.create_task(running.get("web", "/sleep?ms=1000"), name="slow")
+            slow = group.create_task(running.get("web", "/sleep?ms=4000"), name="slow")
 
             async def in_flight() -> bool:
                 return bool((await running.service("web"))["in_flight"])
@@ -87,7 +87,7 @@ async def test_idle_replicas_leave_only_the_gateway(tmp_path: Path) -> None:
         await running.get("web")
 
         async def only_the_gateway() -> bool:
-            return sorted(descendants(running.process.pid)) == sorted(gateways_of(running))
+            return sorted(descendants(running.process.pid)) == gateways_of(running)
 
         await running.until(only_the_gateway)
 
