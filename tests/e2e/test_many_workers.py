@@ -35,9 +35,10 @@ async def fresh(running: Running, path: str = "/", service: str = "web") -> int:
 
 
 async def at_most(running: Running) -> list[int]:
-    """Of every replica, the most requests it ever had at the same time; asked directly."""
+    """Of every replica, the most requests it ever had at the same time; asked directly. One that
+    leaves may be gone by then."""
     most = []
-    for replica in await running.replicas("web"):
+    for replica in await running.replicas("web", "ready"):
         async with running.client.get(f"http://{replica['address']}/stats") as answer:
             most.append((await answer.json(content_type=None))["most_asleep"])
     return most
@@ -151,7 +152,8 @@ async def test_killed_processes_leave_no_slot_behind(tmp_path: Path) -> None:
 
                 await running.until(replaced)
         lost = sum(count for kind, count in seen.items() if kind != 200)
-        assert set(seen) <= {200, "ServerDisconnectedError", "ClientOSError"}, seen
+        cut = {"ServerDisconnectedError", "ClientOSError", "ClientConnectionResetError"}
+        assert set(seen) <= {200, *cut}, seen
         assert lost <= kills * clients
         # What a killed process had sent may still run in the replica; of the living, never more.
         (replica,) = await running.replicas("web")
@@ -201,15 +203,16 @@ async def test_a_reload_changes_the_limit_in_all_processes(tmp_path: Path) -> No
             file.write_text(yaml.safe_dump(content))
             assert (await running.api("/v1/reload", "POST")).status == 200
 
-            async def reached() -> bool:
-                return await in_flight() == limit
+            async def is_kept() -> bool:
+                """As many as may be, and no more: one look alone may find a place that is just
+                handed on, while those of a former limit are not all given back."""
+                highest = 0
+                for _ in range(30):
+                    highest = max(highest, await in_flight())
+                    await asyncio.sleep(0.01)
+                return highest == limit
 
-            await running.until(reached)
-            highest = 0
-            for _ in range(30):
-                highest = max(highest, await in_flight())
-                await asyncio.sleep(0.01)
-            assert highest == limit
+            await running.until(is_kept)
 
         async with load(running, 12, "/sleep?ms=50", seen):
             for limit in (2, 6, 1, 3):
@@ -243,11 +246,12 @@ async def test_a_drain_waits_for_requests_in_all_processes(tmp_path: Path) -> No
         await running.get("web")
         async with asyncio.TaskGroup() as group:
             slow = [
-                group.create_task(running.get("web", "/sleep?ms=1000"), name="slow")
+                group.create_task(running.get("web", "/sleep?ms=5000"), name="slow")
                 for _ in range(20)
             ]
 
             async def in_flight() -> bool:
+                # Each process reports about once a second, and they count together.
                 return bool((await running.service("web"))["in_flight"] == 20)
 
             await running.until(in_flight)
