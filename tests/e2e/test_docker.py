@@ -50,8 +50,11 @@ async def test_nothing_is_left_after_stop_after(tmp_path: Path, docker_app: App)
     idle = {"idle": {"stop_after": "1s"}}
     file = on_docker(tmp_path, {"web": service(docker_app, scaling=idle)})
     async with tidegate(file) as running:
+        lease = "/v1/services/web/lease"  # until it was looked at
+        taken = await running.api(lease, "POST", json={"for": "10m", "wake": True})
         assert (await running.get("web")).status == 200
         assert len(await containers_of(owner_of(file))) == 1
+        assert (await running.api(f"{lease}/{taken.json['id']}", "DELETE")).status == 200
 
         async def none_left() -> bool:
             return not await containers_of(owner_of(file))
@@ -152,8 +155,11 @@ async def test_a_container_killed_from_outside_is_replaced(tmp_path: Path, docke
             present = await running.replicas("web", "ready")
             return bool(present) and present[0]["id"] != first["id"]
 
+        async def is_alone() -> bool:
+            return len(await containers_of(owner_of(file))) == 1
+
         await running.until(replaced)
-        assert len(await containers_of(owner_of(file))) == 1
+        await running.until(is_alone)
 
 
 async def test_out_of_memory_is_named(tmp_path: Path, docker_app: App) -> None:
@@ -188,7 +194,11 @@ async def test_without_an_engine_it_runs_and_says_so(tmp_path: Path) -> None:
         answer = await running.get("web")
         assert (answer.status, answer.json["code"]) == (503, "engine-unavailable")
         assert "no-engine.sock" in answer.json["detail"]
-        assert running.said("engine-away")
+
+        async def told() -> bool:
+            return bool(running.said("engine-away"))
+
+        await running.until(told)
         before = cpu_seconds(running.process.pid)
         await asyncio.sleep(2)
         assert cpu_seconds(running.process.pid) - before < 0.5, "a busy loop"

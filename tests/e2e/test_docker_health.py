@@ -55,6 +55,11 @@ async def test_a_request_is_held_until_the_healthcheck_passes(
             # Its port has been open for long; unhealthy only after two failures, 400 ms.
             (tmp_path / "shared" / "ok").touch()
         assert request.result().status == 200
+
+        async def is_told() -> bool:
+            return bool(running.said("replica-ready"))
+
+        await running.until(is_told)
         (told,) = running.said("replica-ready")
         assert "the HEALTHCHECK of its image passes" in str(told)
 

@@ -79,7 +79,7 @@ async def test_a_container_takes_a_lease_of_its_own(
 async def test_a_container_is_given_nothing_while_the_api_is_on_loopback(
     tmp_path: Path, docker_app: App
 ) -> None:
-    file = configuration(tmp_path, {"web": service(docker_app)}, runtime="docker")
+    file = configuration(tmp_path, {"web": service(docker_app, scaling={})}, runtime="docker")
     async with tidegate(file) as running:
         assert (await running.get("web", "/env?name=TIDEGATE_LEASE_TOKEN")).body == b""
         assert (await running.get("web", "/env?name=TIDEGATE_URL")).body == b""

@@ -9,6 +9,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+import yaml
 
 from tests.support.running import (
     APP,
@@ -19,6 +20,7 @@ from tests.support.running import (
     descendants,
     is_alive,
     tidegate,
+    write,
 )
 
 FAST_IDLE = {"idle": {"stop_after": "1s"}}
@@ -30,14 +32,16 @@ async def none_left(running: Running) -> bool:
 
 async def test_a_request_wakes_a_service_and_idleness_ends_it(tmp_path: Path) -> None:
     """Contract §5 and the sleep ladder: nothing is left running, not even a helper process."""
-    file = configuration(tmp_path, {"web": app(scaling=FAST_IDLE)})
-    async with tidegate(file) as running:
+    async with tidegate(configuration(tmp_path, {"web": app()})) as running:
         assert not descendants(running.process.pid)
         answer = await running.get("web")
         assert answer.status == 200
         assert answer.headers["Server-Timing"].startswith("wake;dur=")
         warm = await running.get("web")
         assert "Server-Timing" not in warm.headers
+        content = yaml.safe_load(await asyncio.to_thread(running.file.read_text))
+        write(running.file, {**content, "services": {"web": app(scaling=FAST_IDLE)}})
+        assert (await running.api("/v1/reload", "POST")).status == 200
         await running.until(lambda: none_left(running))
         view = await running.service("web")
         assert (view["desired"], view["mode"], view["replicas"]) == (0, "idle", [])
@@ -147,7 +151,7 @@ async def test_sigterm_finishes_requests_and_leaves_nothing(tmp_path: Path) -> N
         started = descendants(running.process.pid)
         assert started
         async with asyncio.TaskGroup() as group:
-            slow = group.create_task(running.get("web", "/sleep?ms=1500"), name="slow request")
+            slow = group.create_task(running.get("web", "/sleep?ms=4000"), name="slow request")
             await running.until(lambda: in_flight(running, "web"))
             code = await running.end()
         assert slow.result().status == 200
