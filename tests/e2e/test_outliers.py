@@ -6,6 +6,7 @@ processes; one of them is told by a file what to do instead.
 
 import asyncio
 import contextlib
+import re
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -20,12 +21,14 @@ METHODS = ("GET", "POST")
 
 
 class Load:
-    """Sends at its rate whatever comes back, GET and POST by turns."""
+    """Sends at its rate whatever comes back, GET and POST by turns. What it could not send in time
+    itself is not made up for: that would be a herd."""
 
     def __init__(self, running: Running) -> None:
         self.running = running
         self.sent = 0
         self.answers: list[tuple[float, float, str, int]] = []  # sent at, took, method, status
+        self.slept: list[float] = []  # when those were sent that a slow one has answered
         self._answered = asyncio.Event()
         self._loop = asyncio.get_running_loop()
 
@@ -35,7 +38,7 @@ class Load:
             while True:
                 group.create_task(self._one(METHODS[self.sent % 2]))
                 self.sent += 1
-                next_at += 1 / RATE
+                next_at = max(next_at + 1 / RATE, self._loop.time())
                 await asyncio.sleep(max(0.0, next_at - self._loop.time()))
                 assert self._loop.time() - began < 60
 
@@ -43,12 +46,24 @@ class Load:
         sent = self._loop.time()
         answer = await self.running.request(method, "web")
         self.answers.append((sent, self._loop.time() - sent, method, answer.status))
+        if answer.body == b"slept":
+            self.slept.append(sent)
         self._answered.set()
 
     def statuses(self, method: str | None = None, since: float = 0.0) -> Counter[int]:
         return Counter(
             status for sent, _, of, status in self.answers if sent >= since and method in (None, of)
         )
+
+    def sent_in_spite(self, enough: int, *methods: str) -> int:
+        """How many have failed that were sent when so many were known to have failed. What was on
+        its way by then is more where the machine is busy."""
+        failed = sorted(
+            (sent + took, sent)
+            for sent, took, method, status in self.answers
+            if status >= 500 and method in methods
+        )
+        return sum(sent > failed[enough - 1][0] for _, sent in failed[enough:])
 
     async def more(self, count: int) -> float:
         """Until so many that are sent from now on are answered; when that began."""
@@ -140,7 +155,7 @@ async def serving(
 async def test_one_that_answers_500_costs_a_few_requests_and_returns(
     tmp_path: Path, workers: int
 ) -> None:
-    outliers = {"failures": 5, "eject_for": "2s"}
+    outliers = {"failures": 5, "eject_for": "8s"}  # to be seen on a busy machine, too
     async with (
         serving(tmp_path, outliers, workers=workers, slow_start="1s") as replicas,
         loaded(replicas.running) as load,
@@ -151,11 +166,12 @@ async def test_one_that_answers_500_costs_a_few_requests_and_returns(
         replicas.tell(bad, "/status/500")
         await replicas.until_ejected(bad)
         # In a row, as several gateways tell it; what was on its way when it left comes on top.
-        assert 5 <= load.statuses()[500] <= 15
+        assert load.statuses()[500] >= 5
+        assert load.sent_in_spite(5, *METHODS) <= 10
         told = (await running.service("web"))["replicas"][1]
         assert told["state"] == "ready"
         assert told["reason"] == (
-            "ejected for 2 s: 5 requests in a row failed (last: an answer 5xx)"
+            "ejected for 8 s: 5 requests in a row failed (last: an answer 5xx)"
         )
         assert (await running.service("web"))["ready"] == 2
         metrics = (await running.api("/metrics")).body
@@ -179,7 +195,7 @@ async def test_one_that_resets_fails_no_get_and_few_posts(tmp_path: Path) -> Non
         await replicas.until_ejected(replicas.ports[0])
         await load.more(60)
         assert set(load.statuses("GET")) == {200}
-        assert load.statuses("POST")[502] <= 10
+        assert load.sent_in_spite(5, "POST") <= 10
         assert set(load.statuses("POST")) <= {200, 502}
 
 
@@ -224,11 +240,13 @@ async def test_one_that_is_slow_among_its_siblings_leaves(tmp_path: Path, worker
             replicas.tell(port, None)
         await replicas.until_ejected(replicas.ports[2])
         since = await load.more(60)
-        slow = [took for sent, took, *_ in load.answers if sent >= since and took >= 0.4]
+        slow = [sent for sent in load.slept if sent >= since]
         assert len(slow) < 10, "a third of all would be"
         assert set(load.statuses()) == {200}
         (event,) = replicas.running.said("replica-ejected")
-        assert "its answers begin after 4" in event
+        told = re.search(r"its answers begin after ([0-9.]+) (ms|s)", event)
+        assert told, event
+        assert float(told[1]) * {"ms": 1, "s": 1000}[told[2]] >= 400
 
 
 @pytest.mark.parametrize("path", ["/status/500", "/sleep?ms=400"])
