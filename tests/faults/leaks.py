@@ -180,11 +180,16 @@ def _is_quiet(service: dict[str, object]) -> bool:
 
 
 async def idle_cpu(running: Running, seconds: float = 1.0) -> float:
-    """The share of one core that it uses while nothing is asked of it."""
-    pids = own_processes(running)
-    before = sum(map(cpu_seconds, pids))
-    await asyncio.sleep(seconds)
-    return (sum(map(cpu_seconds, pids)) - before) / seconds
+    """The share of one core that it uses while nothing is asked of it, once it uses as little as
+    it may, or the last one that was seen."""
+    loop, pids = asyncio.get_running_loop(), own_processes(running)
+    until = loop.time() + SETTLED_WITHIN
+    while True:
+        begun, before = loop.time(), sum(map(cpu_seconds, pids))
+        await asyncio.sleep(seconds)
+        used = (sum(map(cpu_seconds, pids)) - before) / (loop.time() - begun)
+        if used <= IDLE_CPU or loop.time() > until:
+            return used
 
 
 async def left(ground: Ground, owner: str) -> list[str]:
