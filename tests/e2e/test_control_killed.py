@@ -32,7 +32,7 @@ PLANS = [
 
 
 def file_of(folder: Path, gateway: dict[str, Any] = TWO, **top: Any) -> Path:
-    services = {"web": app(scaling={"min": 2, "max": 2}), "idle": app(queue={"timeout": "20s"})}
+    services = {"web": app(scaling={"min": 2, "max": 2}), "idle": app(queue={"timeout": "60s"})}
     return configuration(folder, services, gateway=gateway, **top)
 
 
@@ -62,7 +62,7 @@ async def gone(running: Running, *pids: int) -> None:
 
 async def test_gateways_serve_what_runs_until_the_next_one_takes_over(tmp_path: Path) -> None:
     """F16: any method, kept and fresh connections; no replica is restarted."""
-    file = file_of(tmp_path, orphan_timeout="20s")
+    file = file_of(tmp_path, orphan_timeout="60s")
     async with tidegate(file) as first, contextlib.AsyncExitStack() as later:
         await ready(first)
         former = gateways_of(first)
@@ -90,9 +90,9 @@ async def test_who_waits_for_a_sleeping_service_is_served_by_the_next_one(
     tmp_path: Path, concurrency: int
 ) -> None:
     """Also with a hard limit, whose places nobody tells to a gateway that was taken over."""
-    idle = app(queue={"timeout": "20s"}, concurrency=concurrency)
+    idle = app(queue={"timeout": "60s"}, concurrency=concurrency)
     services = {"web": app(scaling={"min": 2, "max": 2}), "idle": idle}
-    file = configuration(tmp_path, services, gateway=TWO, orphan_timeout="20s")
+    file = configuration(tmp_path, services, gateway=TWO, orphan_timeout="60s")
     async with tidegate(file) as first, contextlib.AsyncExitStack() as later:
         await ready(first)
         await first.kill()
@@ -106,7 +106,7 @@ async def test_who_waits_for_a_sleeping_service_is_served_by_the_next_one(
 
 async def test_who_waits_is_refused_in_time_when_nobody_comes(tmp_path: Path) -> None:
     services = {"web": app(scaling={"min": 1}), "idle": app(queue={"timeout": "500ms"})}
-    file = configuration(tmp_path, services, gateway=TWO, orphan_timeout="3s")
+    file = configuration(tmp_path, services, gateway=TWO, orphan_timeout="8s")
     async with tidegate(file) as first:
         await first.get("web")
         left = descendants(first.process.pid)

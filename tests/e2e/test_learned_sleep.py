@@ -13,7 +13,7 @@ CALLS = 3
 
 def file_of(folder: Path) -> Path:
     web = app(scaling={**LEARNED, "min": 0}, stop_grace="1s")
-    return configuration(folder, {"web": web, "plain": app()}, orphan_timeout="15s")
+    return configuration(folder, {"web": web, "plain": app()}, orphan_timeout="60s")
 
 
 async def learned(running: Running) -> int:

@@ -38,7 +38,7 @@ def gateway(workers: int) -> dict[str, Any]:
 
 def file_of(folder: Path, workers: int, **top: Any) -> Path:
     services = {"web": app(scaling={"min": 2, "max": 2}), "idle": app()}
-    return configuration(folder, services, gateway=gateway(workers), orphan_timeout="15s", **top)
+    return configuration(folder, services, gateway=gateway(workers), orphan_timeout="60s", **top)
 
 
 @contextlib.asynccontextmanager
@@ -192,7 +192,7 @@ async def test_tunnels_and_downloads_go_on_and_keep_their_replica(tmp_path: Path
     """They stay in the gateway that has them. The new control process waits for it before it stops
     a replica, though its own gateways have nothing of it."""
     services = {"web": app(scaling={"min": 1, "max": 1}, drain="2m")}
-    file = configuration(tmp_path, services, gateway=gateway(2), orphan_timeout="15s")
+    file = configuration(tmp_path, services, gateway=gateway(2), orphan_timeout="60s")
     async with upgradable(file) as line:
         running = line.running
         await running.get("web")
@@ -228,7 +228,7 @@ async def test_tls_and_redirects_are_handed_over_too(tmp_path: Path, workers: in
     """All sockets stay where they are; a connection that is open is not cut by the new process."""
     trusted = issue(tmp_path, "a", HOST).cert.read_bytes()
     where = gateway_of(workers, redirect="127.0.0.1:0")
-    file = configuration(tmp_path, {"web": app()}, gateway=where, orphan_timeout="15s")
+    file = configuration(tmp_path, {"web": app()}, gateway=where, orphan_timeout="60s")
     async with upgradable(file) as line:
         running = line.running
         before = listen_of(running)
