@@ -45,7 +45,7 @@ async def test_one_that_fails_alone_is_replaced_and_what_it_is_at_is_finished(
             return not first & await ids(running) and await ready(running, 1)
 
         async with asyncio.TaskGroup() as group:
-            long = group.create_task(running.get("web", "/sleep?ms=2500"), name="a long request")
+            long = group.create_task(running.get("web", "/sleep?ms=5000"), name="a long request")
 
             async def under_way() -> bool:
                 return bool((await running.service("web"))["in_flight"] >= 1)
@@ -109,7 +109,8 @@ async def test_one_that_hangs_is_found_by_its_liveness_and_nothing_is_left_of_it
     tmp_path: Path,
 ) -> None:
     """Source: a stopped process, whose port the kernel still opens."""
-    liveness = {"http": "/live", "every": "200ms", "timeout": "200ms", "failures": 2}
+    # One that is well answers within a second, also on a busy machine.
+    liveness = {"http": "/live", "every": "200ms", "timeout": "1s", "failures": 3}
     service = app(
         scaling={"min": 2}, health={"liveness": liveness}, drain="200ms", stop_grace="200ms"
     )
