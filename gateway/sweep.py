@@ -5,6 +5,7 @@ It runs only while there is something to look at; an idle gateway has no timer a
 """
 
 import asyncio
+import math
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
@@ -36,19 +37,25 @@ def interval(limits: Limits, services: Iterable[Routed]) -> float:
 class Sweep:
     """Looks after everything that waits."""
 
-    __slots__ = ("_context", "_on_sweep", "_timer", "destinations", "interval")
+    __slots__ = ("_context", "_due", "_on_sweep", "_timer", "destinations", "interval")
 
     def __init__(self, context: "Context", on_sweep: OnSweep | None = None) -> None:
         self._context = context
         self._on_sweep = on_sweep
         self._timer: asyncio.TimerHandle | None = None
+        self._due = math.inf
         self.destinations: dict[Destination, None] = {}
         self.interval = _LONGEST
 
     def start(self) -> None:
         if self._timer is None:
             self._context.refresh_date()
-            self._timer = self._context.loop.call_later(self.interval, self._run)
+            self._wait(self.interval)
+
+    def _wait(self, pause: float) -> None:
+        loop = self._context.loop
+        self._due = loop.time() + pause
+        self._timer = loop.call_later(pause, self._run)
 
     def stop(self) -> None:
         if self._timer is not None:
@@ -69,6 +76,9 @@ class Sweep:
     def _run(self) -> None:
         self._timer = None
         now = self._context.loop.time()
+        if now - self._due > self.interval:
+            self._after_a_turn()
+            return
         self._context.refresh_date()
         self._context.crowd.look()
         pressure = self._context.pressure
@@ -88,7 +98,13 @@ class Sweep:
             pause = self.interval if pressure is None else min(self.interval, pressure.pause)
             if len(late) > AT_ONCE:
                 pause = 0.0
-            self._timer = self._context.loop.call_later(pause, self._run)
+            self._wait(pause)
+
+    def _after_a_turn(self) -> None:
+        """This process was held up: what others sent meanwhile lies there unread, and is read
+        before they are said to be late. Once: who is held up all the time has to look as well."""
+        self._timer = self._context.loop.call_later(_SHORTEST, self._run)
+        self._due = math.inf
 
     def close_one_idle(self) -> None:
         """Of any destination: the connection that was used least lately in its pool."""
