@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import logging
+from typing import Any
 
 import pytest
 from hypothesis import example, given
@@ -222,12 +223,16 @@ async def test_who_expects_100_hears_308_and_need_not_send(a: Issued) -> None:
 
 async def test_limits_and_timeouts_hold_here_too(a: Issued) -> None:
     tls = secure(a, redirect=ANYWHERE)
-    async with stage(say_hello, tls=tls, connections=2, header_timeout=0.4, idle_timeout=1.5) as s:
+    limits: dict[str, Any] = {"connections": 2, "header_timeout": 30.0, "idle_timeout": 60.0}
+    async with stage(say_hello, tls=tls, **limits) as s:
         slow, idle = await plain(s), await plain(s)
         assert (await idle.ask(get())).status == 308
         assert (await (await plain(s)).answer()).status == 503
         await slow.send(b"GET / HT")
+        await until(lambda: any(one._scanned for one in s.gateway.context.connections))  # type: ignore[attr-defined]
+        await s.passes(30.0)
         assert (await slow.answer()).status == 408
+        await s.passes(30.0)
         assert await idle.is_closed()
 
 

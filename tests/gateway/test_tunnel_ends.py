@@ -5,8 +5,9 @@ import asyncio
 import pytest
 
 from config.service import Timeouts
-from tests.support.raw_http import Call, Client, Stage, get, stage, until
+from tests.support.raw_http import PATIENCE, Call, Client, Stage, get, stage, until
 
+IDLE = 60.0  # seconds: they pass when a test says so
 UPGRADE = get("/", "Connection: Upgrade", "Upgrade: echo")
 SWITCHED = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n"
 
@@ -45,15 +46,24 @@ async def test_a_tunnel_in_which_nothing_moves_is_closed() -> None:
 
 @pytest.mark.rule("Tidegate: tunnels alive by bytes", side="client")
 async def test_bytes_of_the_client_alone_keep_a_tunnel_open() -> None:
-    """Several times the idle timeout."""
-    async with stage(swallow, timeouts=Timeouts(idle=0.3)) as s:
+    """Several times the idle timeout; then both are silent, and it ends."""
+    heard = 0
+
+    async def listen(call: Call) -> None:
+        nonlocal heard
+        await call.request()
+        await call.send(SWITCHED)
+        while data := await call.reader.read(100):
+            heard += len(data)
+
+    async with stage(listen, timeouts=Timeouts(idle=IDLE)) as s:
         client = await tunnel(s)
-        loop = asyncio.get_running_loop()
-        end = loop.time() + 1.2
-        while loop.time() < end:
+        for number in range(1, 4):
             await client.send(b"x")
+            await until(lambda: heard == number)  # noqa: B023
+            await s.passes(IDLE)
             assert s.stats().in_flight == 1
-            await asyncio.sleep(0.05)
+        await s.passes(IDLE)
         assert await client.is_closed()
 
 
@@ -61,17 +71,14 @@ async def test_bytes_of_the_client_alone_keep_a_tunnel_open() -> None:
 async def test_bytes_of_the_replica_alone_keep_a_tunnel_open() -> None:
     """Several times the idle timeout; then both are silent, and it ends."""
 
-    async def speak(call: Call) -> None:
-        await call.request()
-        await call.send(SWITCHED)
-        for _ in range(12):
-            await call.send(b"x")
-            await asyncio.sleep(0.05)
-        await call.reader.read()
-
-    async with stage(speak, timeouts=Timeouts(idle=0.2)) as s:
+    async with stage(swallow, timeouts=Timeouts(idle=IDLE)) as s:
         client = await tunnel(s)
-        assert await client.rest() == b"x" * 12
+        for _ in range(3):
+            await s.replicas[0].calls[0].send(b"x")
+            assert await client.reader.readexactly(1) == b"x"
+            await s.passes(IDLE)
+        await s.passes(IDLE)
+        assert await client.is_closed()
         await until(lambda: s.replicas[0].open == 0)
 
 
@@ -108,11 +115,13 @@ async def test_a_drain_lets_tunnels_live_until_its_deadline() -> None:
     async with stage(echo) as s:
         client = await tunnel(s)
         async with asyncio.TaskGroup() as group:
-            drain = group.create_task(s.gateway.drain(0.5))
-            await asyncio.sleep(0.1)
+            drain = group.create_task(s.gateway.drain(PATIENCE))
+            await until(lambda: not s.gateway.listening())
             await client.send(b"ping")
             assert await client.reader.readexactly(4) == b"ping"
             assert not drain.done()
+            drain.cancel()
+            await s.gateway.drain(0.05)
             assert await client.is_closed()
         await until(lambda: s.replicas[0].open == 0)
         assert s.stats().in_flight == 0

@@ -1,6 +1,7 @@
 """Timeouts, clients that leave, the queue, and back-pressure in both directions."""
 
 import asyncio
+import math
 import re
 import socket
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from tests.support.raw_http import (
     Stage,
     get,
     say_hello,
+    settled,
     stage,
     until,
 )
@@ -55,13 +57,18 @@ async def test_silence_in_the_middle_is_a_cut() -> None:
 async def test_a_slow_but_steady_answer_outlives_the_idle_timeout() -> None:
     async def script(call: Call) -> None:
         await call.request()
-        await call.send(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n")
-        for _ in range(9):
-            await asyncio.sleep(0.05)
-            await call.send(b".")
+        await call.send(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n")
+        await call.reader.read()
 
-    async with stage(script, timeouts=Timeouts(idle=0.2)) as s:
-        assert (await (await s.client()).ask(get())).body == b"." * 9
+    async with stage(script, timeouts=Timeouts(idle=60.0)) as s:
+        client = await s.client()
+        await client.send(get())
+        await client.head()
+        for _ in range(4):
+            await s.replicas[0].calls[0].send(b".")
+            assert await client.reader.readexactly(1) == b"."
+            await s.passes(60.0)
+        assert s.stats().requests == {200: 1}
 
 
 @pytest.mark.rule("RFC 9110 §15.6.3: replicas that do not accept", side="replica")
@@ -155,10 +162,13 @@ async def test_a_request_wakes_and_is_held() -> None:
 async def test_a_herd_sends_one_wake_and_is_all_served() -> None:
     async with stage(queue=Queue(size=1000)) as s:
         clients = [await s.client() for _ in range(200)]
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
         for client in clients:
             await client.send(get())
         await until(lambda: s.stats().queued == 200)
-        assert len(s.events.of(Wake)) <= 3
+        # One for all, and again each second.
+        assert len(s.events.of(Wake)) <= 1 + (loop.time() - begun)
         s.publish(await s.replica("web-0"))
         assert {(await client.answer()).status for client in clients} == {200}
 
@@ -196,9 +206,10 @@ async def test_trouble_answers_those_who_wait_and_those_who_come() -> None:
         assert (answer.status, answer.value("Retry-After")) == (503, "7")
         assert b'"code": "crash-looping"' in answer.body
         assert (await client.ask(get())).status == 503
+        wakes = len(s.events.of(Wake))
         await asyncio.sleep(1.0)
         assert (await client.ask(get())).status == 503
-        assert len(s.events.of(Wake)) == 2
+        assert len(s.events.of(Wake)) == wakes + 1
         s.publish(await s.replica("web-0"))
         assert (await client.ask(get())).status == 200
 
@@ -207,17 +218,18 @@ async def test_trouble_with_an_end_tells_the_time_that_is_left() -> None:
     """RFC 9110, section 10.2.3: Retry-After in seconds counts from when the answer is made."""
     async with stage() as s:
         client = await s.client()
-        now = asyncio.get_running_loop().time()
-        s.publish(trouble=Trouble("asleep", "The service is asleep.", until=now + 7200.5))
-        answer = await client.ask(get())
-        assert (answer.status, answer.value("Retry-After")) == (503, "7201")
-        assert b'"code": "asleep"' in answer.body
-        s.publish(trouble=Trouble("asleep", "The service is asleep.", until=now - 5))
-        assert (await client.ask(get())).value("Retry-After") == "1"
-        s.publish(trouble=Trouble("asleep", "The service is asleep.", until=now + 1.9))
-        assert (await client.ask(get())).value("Retry-After") == "2"
-        await asyncio.sleep(1.0)
-        assert (await client.ask(get())).value("Retry-After") == "1"
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        for end in (now + 7200.5, now + 7200.5, now - 5):
+            s.publish(trouble=Trouble("asleep", "The service is asleep.", until=end))
+            before = loop.time()
+            answer = await client.ask(get())
+            assert answer.status == 503
+            assert b'"code": "asleep"' in answer.body
+            told = int(answer.value("Retry-After") or 0)
+            least, most = (max(1, math.ceil(end - at)) for at in (loop.time(), before))
+            assert least <= told <= most
+            await asyncio.sleep(0.6)
 
 
 def level_is(s: Stage, level: int) -> Callable[[], bool]:
@@ -266,11 +278,7 @@ async def test_a_reader_that_stops_stops_the_replica() -> None:
         client = await s.client(receive_buffer=65536)
         client.writer.transport.pause_reading()  # type: ignore[attr-defined]
         await client.send(get())
-        last = -1
-        while sent[0] != last:
-            last = sent[0]
-            await asyncio.sleep(0.2)
-        assert 0 < last < 24 * 2**20
+        assert 0 < await settled(lambda: sent[0]) < 24 * 2**20
         client.writer.transport.resume_reading()  # type: ignore[attr-defined]
         await client.head()
         count = 0
@@ -295,11 +303,8 @@ async def test_a_replica_that_does_not_read_stops_the_client() -> None:
         total = 64 * 2**20
         client.writer.write(get("/", f"Content-Length: {total}", method="POST"))
         client.writer.write(b"x" * total)
-        last = -1
-        while (left := client.writer.transport.get_write_buffer_size()) != last:
-            last = left
-            await asyncio.sleep(0.2)
-        assert left > 32 * 2**20
+        buffered = client.writer.transport.get_write_buffer_size
+        assert await settled(lambda: total - buffered()) < 32 * 2**20
         go.set()
         async with asyncio.timeout(20):
             assert (await client.answer()).body == b"hello"

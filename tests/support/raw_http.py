@@ -47,6 +47,18 @@ async def until(condition: Callable[[], object], what: str = "the condition") ->
         await asyncio.sleep(0.002)
 
 
+async def settled(count: Callable[[], int]) -> int:
+    """What it has come to when it has moved and does so no more, in a hundred looks."""
+    last, since, looks = 0, 0, 0
+    await until(lambda: count() > 0, "a first move")
+    while since < 100:
+        looks += 1
+        assert looks < 10_000, "it moves on and on"
+        await asyncio.sleep(0.002)
+        last, since = count(), since + 1 if count() == last else 0
+    return last
+
+
 @dataclass
 class Answer:
     """One response as it came."""
@@ -126,13 +138,13 @@ def linger(writer: asyncio.StreamWriter) -> None:
 
 
 async def read_chunked(reader: asyncio.StreamReader) -> bytes:
-    body = b""
+    parts = []
     while size := int((await reader.readline()).split(b";")[0], 16):
-        body += await reader.readexactly(size)
+        parts.append(await reader.readexactly(size))
         assert await reader.readexactly(2) == b"\r\n"
     while await reader.readline() != b"\r\n":
         pass
-    return body
+    return b"".join(parts)
 
 
 @dataclass
@@ -320,6 +332,17 @@ class Stage:
         self.gateway.apply(
             EndpointSnapshot(service, self._version, endpoints, trouble, start_seconds)
         )
+
+    async def passes(self, seconds: float) -> None:
+        """As if so many seconds went by at once for all that have a deadline, and were noticed.
+
+        How long a test itself takes is then not what decides: its timeouts can be long ones.
+        """
+        connections = self.gateway.context.connections
+        for connection in connections:
+            connection.deadline -= seconds
+        now = asyncio.get_running_loop().time()
+        await until(lambda: all(one.deadline > now for one in connections), "a sweep")
 
     def stats(self, service: str = "web") -> ServiceStats:
         """The counts of a service; all zero before its first request."""
