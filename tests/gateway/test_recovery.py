@@ -1,17 +1,17 @@
 """Replicas that refuse, reset, lie or break off, and what their clients see."""
 
 import asyncio
+from collections.abc import Iterator
 
 import pytest
 
 from cluster.messages import Drained, Endpoint, Outcome, OutcomeKind, Wake
-from cluster.model import Address
 from config.service import Queue, Retries, Timeouts
-from tests.support.lone_server import deaf_port
+from gateway.routed import routed
+from tests.support.lone_server import dead_port, deaf_port
 from tests.support.raw_http import (
     HELLO,
     Call,
-    free_port,
     get,
     once,
     post,
@@ -21,6 +21,13 @@ from tests.support.raw_http import (
 )
 
 _REFUSED = OutcomeKind.REFUSED
+LONG = 60.0  # seconds: no test takes that
+
+
+@pytest.fixture
+def dead() -> Iterator[Endpoint]:
+    with dead_port() as address:
+        yield Endpoint("web-dead", address)
 
 
 @pytest.mark.rule("RFC 9112 §8: replica gone", side="both")
@@ -46,9 +53,8 @@ async def test_a_body_that_breaks_is_cut_never_ended_rfc9112_8(head: bytes, body
 
 
 @pytest.mark.rule("Tidegate: refused or reset", side="replica")
-async def test_a_refusing_replica_is_left_for_another() -> None:
+async def test_a_refusing_replica_is_left_for_another(dead: Endpoint) -> None:
     async with stage(say_hello) as s:
-        dead = Endpoint("web-dead", Address("127.0.0.1", free_port()))
         s.publish(dead, *s.replicas)
         client = await s.client()
         assert (await client.ask(post(b"body"))).body == b"hello"
@@ -58,17 +64,19 @@ async def test_a_refusing_replica_is_left_for_another() -> None:
 
 
 @pytest.mark.rule("Tidegate: refused or reset", side="replica")
-async def test_the_only_replica_refuses() -> None:
+async def test_the_only_replica_refuses(dead: Endpoint) -> None:
     async with stage(queue=Queue(timeout=0.3)) as s:
-        s.publish(Endpoint("web-dead", Address("127.0.0.1", free_port())))
+        s.publish(dead)
         answer = await (await s.client()).ask(get())
         assert (answer.status, answer.value("Content-Type")) == (502, "application/problem+json")
         assert b"replica-unreachable" in answer.body
 
 
-async def test_a_request_outlives_the_moment_between_death_and_replacement() -> None:
-    async with stage(queue=Queue(timeout=5.0)) as s:
-        s.publish(Endpoint("web-dead", Address("127.0.0.1", free_port())))
+async def test_a_request_outlives_the_moment_between_death_and_replacement(
+    dead: Endpoint,
+) -> None:
+    async with stage(queue=Queue(timeout=LONG)) as s:
+        s.publish(dead)
         client = await s.client()
         await client.send(post(b"x"))
         await until(lambda: s.events.of(Outcome))
@@ -79,11 +87,11 @@ async def test_a_request_outlives_the_moment_between_death_and_replacement() -> 
 @pytest.mark.rule("Tidegate: refused or reset", side="replica")
 @pytest.mark.parametrize("request_bytes", [get(), post(b"x")])
 async def test_however_often_it_is_refused_it_is_served_by_the_replacement(
-    request_bytes: bytes,
+    request_bytes: bytes, dead: Endpoint
 ) -> None:
     """Nothing of it has reached a replica, so it costs no attempt; the death may be heard late."""
-    async with stage(queue=Queue(timeout=5.0), retries=Retries(attempts=1)) as s:
-        s.publish(Endpoint("web-dead", Address("127.0.0.1", free_port())))
+    async with stage(queue=Queue(timeout=LONG), retries=Retries(attempts=1)) as s:
+        s.publish(dead)
         client = await s.client()
         await client.send(request_bytes)
         await until(lambda: len(s.events.of(Outcome)) > 3)
@@ -93,23 +101,30 @@ async def test_however_often_it_is_refused_it_is_served_by_the_replacement(
 
 async def test_one_that_nobody_lets_in_is_answered_when_its_time_is_over() -> None:
     with deaf_port() as address:
-        async with stage(queue=Queue(timeout=0.5), timeouts=Timeouts(connect=0.1)) as s:
+        timeouts = Timeouts(connect=0.1)
+        async with stage(queue=Queue(timeout=LONG), timeouts=timeouts) as s:
             s.publish(Endpoint("web-deaf", address))
-            answer = await (await s.client()).ask(post(b"x"))
+            client = await s.client()
+            await client.send(post(b"x"))
+            await until(lambda: len(s.events.of(Outcome)) > 2)
+            shorter = s.services["web"].model_copy(update={"queue": Queue(timeout=0.5)})
+            s.gateway.configure([routed("web", shorter)], s.settings)
+            answer = await client.answer()
             assert answer.status == 502
             assert b"replica-unreachable" in answer.body
-            assert len(s.events.of(Outcome)) > 2
             assert s.stats().in_flight == 0
 
 
-async def test_one_sent_in_vain_has_the_whole_time_of_the_queue_again() -> None:
+async def test_one_sent_in_vain_has_the_whole_time_of_the_queue_again(dead: Endpoint) -> None:
     async def script(call: Call) -> None:
         await call.request()
-        s.publish(Endpoint("web-0", Address("127.0.0.1", free_port())))
-        await asyncio.sleep(0.6)  # longer than the queue's timeout
+        s.publish(Endpoint("web-0", dead.address))
+        (connection,) = s.gateway.context.connections
+        assert connection.exchange is not None
+        connection.exchange.seeking_since -= LONG  # the replica took as long as it may wait
         call.reset()
 
-    async with stage(script, queue=Queue(timeout=0.5)) as s:
+    async with stage(script, queue=Queue(timeout=LONG)) as s:
         client = await s.client()
         await client.send(get())
         await until(lambda: [one.kind for one in s.events.of(Outcome)][-2:] == [_REFUSED] * 2)
@@ -152,12 +167,15 @@ async def test_an_unsafe_request_is_never_sent_twice_rfc9110_9_2_2(request_bytes
 async def test_attempts_and_budget_bound_retries() -> None:
     async with stage(*[reset_at_once] * 5, retries=Retries(attempts=2)) as s:
         client = await s.client()
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
         assert (await client.ask(get())).status == 502
         assert sum(len(replica.heads) for replica in s.replicas) == 3
         for _ in range(60):
             assert (await client.ask(get())).status == 502
-        # Ten from the floor, a fifth of the requests, and some that time has earned.
-        assert sum(s.stats().retries.values()) <= 10 + 61 * 0.2 + 10
+        # Ten from the floor, a fifth of the requests, and three that each second has earned.
+        earned = 3 * (loop.time() - begun)
+        assert sum(s.stats().retries.values()) <= 10 + 61 * 0.2 + earned + 1
 
 
 @pytest.mark.rule("Tidegate: retry budget", side="replica")

@@ -112,6 +112,14 @@ def bound_but_closed() -> tuple[socket.socket, Address]:
 
 
 @contextlib.contextmanager
+def dead_port() -> Iterator[Address]:
+    """A port that refuses. One that is merely free may be taken by anybody, at any time."""
+    sock, address = bound_but_closed()
+    with sock:
+        yield address
+
+
+@contextlib.contextmanager
 def deaf_port() -> Iterator[Address]:
     """A port whose accept queue is full: it drops each handshake, as a dead host does."""
     with socket.socket() as listener:
