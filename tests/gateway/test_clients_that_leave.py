@@ -8,14 +8,15 @@ from typing import Any
 import pytest
 
 from cluster.messages import Endpoint, Outcome, Wake
+from config.service import Timeouts
 from tests.support.certificates import issue
 from tests.support.lone_server import deaf_port
 from tests.support.raw_http import HELLO, Call, Client, Stage, always, get, stage, until
 from tests.support.tls_clients import client_of, secure, trusting
 
 NOT_READ = "Tidegate: client gone while not read"
-LEAVE = 1.0  # seconds, with hours of timeouts left
-OFTEN: dict[str, Any] = {"header_timeout": 0.5}  # the sweep looks ten times as often
+LEAVE = 15.0  # seconds, with timeouts of a minute and more left
+OFTEN: dict[str, Any] = {"timeouts": Timeouts(connect=0.5)}  # the sweep looks more often
 
 
 def level(s: Stage) -> int:

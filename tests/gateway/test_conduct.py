@@ -258,8 +258,8 @@ async def test_what_it_did_before_it_was_away_is_not_told_when_it_is_back() -> N
 
 async def test_a_new_replica_gets_its_share_little_by_little() -> None:
     """And a whole one in the end, over real connections, none of them refused."""
-    service = {"web": Service(hosts=("*",), balance="round_robin", slow_start=1.0)}
-    async with stage(services=service) as s:
+    service = Service(hosts=("*",), balance="round_robin", slow_start=3600.0)
+    async with stage(services={"web": service}) as s:
         old, new = await s.replica("web-0"), await s.replica("web-1")
         s.publish(old)
         client = await s.client()
@@ -270,6 +270,8 @@ async def test_a_new_replica_gets_its_share_little_by_little() -> None:
         for _ in range(40):
             assert (await client.ask(get())).status == 200
         assert 1 <= len(new.heads) <= 10
+        grown = service.model_copy(update={"slow_start": 0.1})
+        s.gateway.configure([routed("web", grown)], s.settings)
         await until(lambda: not dispatcher.dispatcher.is_growing)
         before = len(new.heads)
         for _ in range(40):

@@ -22,7 +22,7 @@ from tests.support.raw_http import Client, abort, get, say_hello, stage, until
 LIMIT = 100
 FOR_CLIENTS = 90
 START = 30.0  # seconds for a process to come up, on a machine that has much to do
-RECOVERY = 2.0
+RECOVERY = 8.0  # less than the time of a handshake, after which descriptors fall free anyway
 
 
 @dataclass
@@ -96,6 +96,10 @@ async def test_clients_never_hold_the_last_descriptors() -> None:
                 await asyncio.sleep(0.02)
 
 
+def _used(cpu: list[float]) -> float:
+    return cpu[-1] - cpu[0]
+
+
 async def _status(client: Client) -> int:
     """0 when the connection ends without an answer."""
     try:
@@ -114,10 +118,9 @@ async def test_handshakes_that_take_every_descriptor_stop_nothing(tmp_path: Path
     ):
         for _ in range(LIMIT * 2):
             await gateway.client()
-        await until(lambda: len(gateway.cpu) >= 2)
-        count, before = len(gateway.cpu), gateway.cpu[-1]
-        await until(lambda: len(gateway.cpu) == count + 3)
-        assert gateway.cpu[-1] - before < 0.1
+        # To accept them takes a moment; a busy loop would never be still.
+        count = len(gateway.cpu)
+        await until(lambda: len(gateway.cpu) > count + 3 and _used(gateway.cpu[-4:]) < 0.1)
         for client in gateway.clients:
             abort(client.writer)
         context = _trusting(issued.cert)

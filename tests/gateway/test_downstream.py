@@ -10,7 +10,17 @@ from config.service import Service
 from gateway import downstream
 from gateway.downstream import Downstream
 from tests.gateway.corpus import CASES, VALID, VALID_CASES
-from tests.support.raw_http import HELLO, Call, Script, get, post, say_hello, stage, until
+from tests.support.raw_http import (
+    HELLO,
+    Call,
+    Script,
+    get,
+    post,
+    say_hello,
+    settled,
+    stage,
+    until,
+)
 
 
 @pytest.mark.rule("RFC 9112 §9.6: refused is closed", side="client")
@@ -176,9 +186,10 @@ LATER = get("/", "Transfer-Encoding: chunked", method="POST")
     ids=["length", "size", "chunk", "head", "early answer"],
 )
 async def test_what_still_comes_after_a_refusal_is_no_reason_for_a_reset_rfc9112_9_6(
-    script: Script, first: bytes, second: bytes, status: int
+    script: Script, first: bytes, second: bytes, status: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A reset could take the answer with it."""
+    monkeypatch.setattr(downstream, "_LINGER", 60.0)
     async with stage(script, body=10) as s:
         client = await s.client()
         await client.send(first)
@@ -272,11 +283,9 @@ async def test_early_pipelined_bytes_are_bounded() -> None:
         request = get("/", "X: " + "y" * 3000)
         count = 16 * 2**20 // len(request)
         client.writer.write(request * count)
-        last = -1
-        while (left := client.writer.transport.get_write_buffer_size()) != last:
-            last = left
-            await asyncio.sleep(0.1)
-        assert left > 4 * 2**20
+        buffered = client.writer.transport.get_write_buffer_size
+        await settled(lambda: len(request) * count - buffered())
+        assert buffered() > 4 * 2**20
         go.set()
         async with asyncio.timeout(150):
             for _ in range(count + 1):

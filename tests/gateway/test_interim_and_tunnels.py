@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from cluster.messages import Wake
+from gateway import downstream
 from tests.support.raw_http import (
     HELLO,
     Call,
@@ -80,7 +81,11 @@ async def test_a_flood_of_interim_answers_is_bounded() -> None:
 
 
 @pytest.mark.rule("RFC 9112 §9.5: early answers", side="both")
-async def test_an_early_answer_passes_while_the_upload_goes_on() -> None:
+async def test_an_early_answer_passes_while_the_upload_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(downstream, "_LINGER", 60.0)
+
     async def script(call: Call) -> None:
         await call.request()
         await call.send(b"HTTP/1.1 403 No\r\nContent-Length: 2\r\n\r\nno")

@@ -12,7 +12,7 @@ import pytest
 
 from cluster import cgroup
 from cluster.cgroup import Group
-from gateway import pressure
+from gateway import downstream, pressure
 from tests.support.raw_http import (
     Call,
     Client,
@@ -125,7 +125,10 @@ async def test_new_clients_and_new_requests_are_refused(told: Told) -> None:
 
 
 @pytest.mark.rule("Tidegate: memory pressure", side="client")
-async def test_who_has_just_come_is_told_why_by_its_first_request(told: Told) -> None:
+async def test_who_has_just_come_is_told_why_by_its_first_request(
+    told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(downstream, "FRESH", 60.0)
     async with stage(say_hello) as s:
         told.under(s)
         new, sending = await s.client(), await s.client()

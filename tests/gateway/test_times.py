@@ -101,7 +101,9 @@ async def test_waiting_for_a_place_is_latency_but_no_service_time() -> None:
                 group.create_task(client.ask(get()))
         latencies, service_times, waits = await told(s, 3, 3)
     assert all(seconds > LEAST * (place + 1) for place, seconds in enumerate(latencies))
-    assert all(LEAST < seconds < latencies[2] - LEAST for seconds in service_times)
+    assert all(seconds > LEAST for seconds in service_times)
+    # One after the other, they all lie within the longest latency; each is within 5 %.
+    assert sum(service_times) < latencies[2] * 1.12 + 0.01
     assert waits[0] == 0.0
     assert all(seconds >= LEAST * place for place, seconds in enumerate(waits))
 

@@ -40,6 +40,13 @@ async def event(client: Client) -> tuple[str, bytes]:
     return kind.removeprefix(b"event: ").decode(), data.removeprefix(b"data: ")
 
 
+async def event_after(former: str, client: Client) -> tuple[str, bytes]:
+    """The next of another kind: a tick may have repeated the former."""
+    while (told := await event(client))[0] == former:
+        pass
+    return told
+
+
 @pytest.mark.rule("Tidegate: waiting page", side="client")
 async def test_a_navigation_gets_the_page_at_once_and_wakes() -> None:
     async with waiting() as s:
@@ -126,7 +133,7 @@ async def test_the_events_tell_how_it_goes_and_end_when_a_replica_is_ready() -> 
         assert [kind for kind, _ in kinds] == ["progress", "progress"]
         assert b'"expected": 5000' in kinds[0][1]
         s.publish(await s.replica("web-0"))
-        assert (await event(client))[0] == "ready"
+        assert (await event_after("progress", client))[0] == "ready"
         assert await client.is_closed()
         assert s.stats().requests == {503: 1, 200: 1}
         assert s.replicas == []
@@ -165,10 +172,10 @@ async def test_trouble_is_an_event_and_so_is_the_next_try() -> None:
         client = await events_of(s)
         assert (await event(client))[0] == "progress"
         s.publish(trouble=Trouble("start-failed", "exited with code 3", 4.0))
-        kind, data = await event(client)
+        kind, data = await event_after("progress", client)
         assert (kind, b"exited with code 3" in data) == ("trouble", True)
         s.publish()
-        assert (await event(client))[0] == "progress"
+        assert (await event_after("trouble", client))[0] == "progress"
 
 
 async def test_a_navigation_during_trouble_gets_the_page_with_it() -> None:
