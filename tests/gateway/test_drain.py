@@ -1,10 +1,12 @@
 """What a drain does to those who have just come, and to those who were about to ask again."""
 
 import asyncio
+import contextlib
 import socket
 
 import pytest
 
+from gateway import downstream
 from tests.support.raw_http import HELLO, Call, get, say_hello, stage, until
 
 
@@ -28,15 +30,15 @@ async def answer_of(one: socket.socket) -> bytes:
     return answer
 
 
-async def test_who_has_connected_already_is_served() -> None:
+async def test_who_has_connected_already_is_served(monkeypatch: pytest.MonkeyPatch) -> None:
     """Source: reliability F17. The kernel would reset whoever waits in the backlog."""
-    async with stage(say_hello) as s:
+    monkeypatch.setattr(downstream, "FRESH", LONG)
+    async with stage(say_hello) as s, contextlib.AsyncExitStack() as stack:
         # The loop does not run in between: nobody was accepted so far.
-        clients = [knock(s.port) for _ in range(200)]
-        await s.gateway.drain(10.0)
+        clients = [stack.enter_context(knock(s.port)) for _ in range(200)]
+        await s.gateway.drain(LONG)
         for one in clients:
-            with one:
-                answer = await answer_of(one)
+            answer = await answer_of(one)
             assert answer.startswith(b"HTTP/1.1 200 ")
             assert b"Connection: close" in answer
         with pytest.raises(ConnectionError):

@@ -9,8 +9,19 @@ from cluster.messages import Outcome
 from gateway.downstream import Downstream
 from tests.gateway import websocket
 from tests.gateway.websocket import Frame, read_frame
-from tests.support.raw_http import HELLO, PATIENCE, Call, get, post, say_hello, stage, until
+from tests.support.raw_http import (
+    HELLO,
+    PATIENCE,
+    Call,
+    get,
+    post,
+    say_hello,
+    settled,
+    stage,
+    until,
+)
 
+LONG = 60.0  # seconds
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
@@ -305,10 +316,14 @@ async def test_a_tunnel_does_not_wait_for_slow_readers_for_ever() -> None:
             await call.send(b"x" * 65536)
             sent += 65536
 
-    async with stage(script, idle_timeout=0.5) as s:
+    async with stage(script, idle_timeout=LONG) as s:
         client = await s.client(receive_buffer=32768)
         client.writer.transport.pause_reading()  # type: ignore[attr-defined]
         await client.send(get("/", *websocket.ASK))
+        await settled(lambda: sent)
+        assert s.stats().in_flight == 1
+        for _ in range(2):  # what moved until now has the time from then on
+            await s.passes(LONG)
         await until(lambda: s.stats().requests == {101: 1})
         await until(lambda: s.replicas[0].open == 0)
         assert sent < 50 * 2**20
