@@ -242,11 +242,14 @@ async def test_neither_a_line_nor_an_empty_line_buys_more_time() -> None:
 
 @pytest.mark.rule("RFC 9112 §9.5: idle connections", side="client")
 async def test_an_idle_connection_is_closed_without_a_word() -> None:
-    async with stage(say_hello, idle_timeout=0.2) as s:
-        client = await s.client()
+    async with stage(say_hello, idle_timeout=60.0) as s:
+        client, fresh = await s.client(), await s.client()
         await client.ask(get())
+        await until(lambda: len(s.gateway.context.connections) == 2)
+        await s.passes(30.0)
+        assert len(s.gateway.context.connections) == 2
+        await s.passes(30.0)
         assert await client.is_closed()
-        fresh = await s.client()
         assert await fresh.is_closed()
 
 
