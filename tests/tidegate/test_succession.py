@@ -22,9 +22,15 @@ from tidegate.link import Link
 from tidegate.offer import Found
 from tidegate.succession import Succession
 
-DEADLINE = 4.0  # less than what anybody waits for in vain
+DEADLINE = 30.0  # less than what anybody waits for in vain
 WEB = EndpointSnapshot("web", 7, (Endpoint("web-1", Address("127.0.0.1", 80)),))
 UNKNOWN = b'{"kind": "Novelty", "body": {"of": "another version"}}\n'
+
+
+@pytest.fixture(autouse=True)
+def waits_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that a wait in vain is told from a pause of a busy machine."""
+    monkeypatch.setattr("tidegate.succession.TAKE_DEADLINE", 2 * DEADLINE)
 
 
 class Told:
@@ -96,7 +102,7 @@ async def world(*, understood: bool) -> AsyncIterator[World]:
 async def test_one_that_says_something_unknown_is_heard_to_the_end() -> None:
     """Another version understands TakeOver, Drain and DrainedAll, and may say what it likes."""
     async with world(understood=False) as w, asyncio.TaskGroup() as group:
-        group.create_task(w.succession.take_over([WEB], 60.0), name="take over")
+        group.create_task(w.succession.take_over([WEB], 2 * DEADLINE), name="take over")
         await w.hears(wire.TakeOver)
         await w.says(UNKNOWN, b"no JSON at all\n")
         await w.hears(wire.Drain)
@@ -107,10 +113,10 @@ async def test_one_that_says_something_unknown_is_heard_to_the_end() -> None:
 async def test_one_that_says_something_unknown_holds_up_no_end() -> None:
     """It ends without a word, as when it is killed."""
     async with world(understood=False) as w, asyncio.TaskGroup() as group:
-        group.create_task(w.succession.take_over([WEB], 60.0), name="take over")
+        group.create_task(w.succession.take_over([WEB], 2 * DEADLINE), name="take over")
         await w.hears(wire.Drain)
         await w.says(UNKNOWN, wire.encode(wire.Taken()))
-        group.create_task(w.succession.drain(60.0), name="SIGTERM")
+        group.create_task(w.succession.drain(2 * DEADLINE), name="SIGTERM")
         await w.hears(wire.Drain)
         w.end.shutdown(socket.SHUT_RDWR)
 
@@ -122,7 +128,7 @@ async def test_a_replica_that_ours_may_use_is_not_drained_when_the_former_one_ha
     """Also when all that ours was told had been before there was anybody to take over."""
     async with world(understood=True) as w, asyncio.TaskGroup() as group:
         known = [WEB] if is_ours else []
-        group.create_task(w.succession.take_over(known, 60.0), name="take over")
+        group.create_task(w.succession.take_over(known, 2 * DEADLINE), name="take over")
         await w.hears(wire.TakeOver)
         await w.says(wire.encode(wire.Taken((("web", "web-1"),))))
         await w.says(wire.encode(wire.Left(Drained("web", "web-1"), 7)))
