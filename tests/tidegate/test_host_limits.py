@@ -14,6 +14,8 @@ from tests.support.raw_http import Call, get, stage
 from tidegate.front import Inside
 from tidegate.host_limits import budget_of, levels_of, machine_memory
 
+SILENT = 0.4  # seconds
+
 
 @pytest.mark.parametrize(
     ("starts", "cores", "expected"), [("auto", 1, 8), ("auto", 2, 8), ("auto", 16, 64), (3, 16, 3)]
@@ -51,7 +53,7 @@ async def _tunnel(call: Call) -> None:
 
 async def test_a_silent_tunnel_is_no_use_until_it_moves(monkeypatch: pytest.MonkeyPatch) -> None:
     """By its reports the service is idle: it may be put to sleep for others that need its room."""
-    monkeypatch.setattr(gateway, "IDLE_FOR", 0.4)
+    monkeypatch.setattr(gateway, "IDLE_FOR", 60.0)  # longer than any pause of the machine
     async with stage(_tunnel) as s:
         front, clock = Inside(s.gateway), asyncio.get_running_loop().time
 
@@ -62,6 +64,7 @@ async def test_a_silent_tunnel_is_no_use_until_it_moves(monkeypatch: pytest.Monk
         await client.send(get("/", *ASK))
         assert (await client.head()).status == 101
         assert await levels() == 1
+        monkeypatch.setattr(gateway, "IDLE_FOR", SILENT)
         async with asyncio.timeout(30):
             while await levels():  # noqa: ASYNC110 (nobody tells of silence)
                 await asyncio.sleep(0.05)
@@ -69,7 +72,11 @@ async def test_a_silent_tunnel_is_no_use_until_it_moves(monkeypatch: pytest.Monk
             assert await levels() == 0
         assert s.stats().in_flight == 1
         await client.send(b"x")
-        async with asyncio.timeout(0.3):
-            while not await levels():  # noqa: ASYNC110
+        level = 0
+        async with asyncio.timeout(30):
+            while not level:
+                looked, level = clock(), await levels()
                 await asyncio.sleep(0.01)
-        assert await levels() == 1, "two looks, one soon after the other"
+        # Silent again is right only where the machine stood still for so long between the looks.
+        is_awake = await levels() == 1
+        assert is_awake or clock() - looked >= SILENT / 2, "two looks, one soon after the other"
