@@ -1,6 +1,8 @@
 """Lists, streams and groups of a real Redis."""
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,9 @@ from autoscaler.sources import redis as driver
 from autoscaler.sources.redis import RedisSource
 from autoscaler.sources.source import SourceFailure
 from config.rules import RedisRule
-from tests.support.raw_http import free_port
+from tests.support.callers import stop
+from tests.support.held_ports import held_port
+from tests.support.lone_server import bound_but_closed
 from tests.support.servers import redis_url, running_redis
 
 __all__ = ["redis_url"]
@@ -124,8 +128,10 @@ async def test_what_is_wrong_is_said_without_the_password(client: Redis, redis_u
     assert "WRONGTYPE" in await refused(redis_url, list="jobs")
     other = redis_url.replace("hunter2%2F%25", "hunter2-wrong")
     assert "invalid username-password" in await refused(other, list="jobs")
-    nobody = f"redis://me:hunter2@127.0.0.1:{free_port()}/0"
-    assert (await refused(nobody, list="jobs")).endswith(": Connection refused")
+    held, address = bound_but_closed()
+    with held:
+        nobody = f"redis://me:hunter2@{address}/0"
+        assert (await refused(nobody, list="jobs")).endswith(": Connection refused")
     assert "unknown.invalid" in await refused("redis://:hunter2@unknown.invalid/0", list="jobs")
     assert "out of range" in await refused(redis_url.replace("/0", "/99"), list="jobs")
     assert await refused(f"{redis_url}?socket_timeout=hunter2", list="jobs")
@@ -134,24 +140,28 @@ async def test_what_is_wrong_is_said_without_the_password(client: Redis, redis_u
 
 
 async def test_it_is_asked_again_after_it_was_away(tmp_path: Path) -> None:
-    port = free_port()
-    with running_redis(tmp_path, port) as url:
-        one = source(url, list="jobs")
-        assert await one.ask() == 0
-    with pytest.raises(SourceFailure):
-        await one.ask()
-    with running_redis(tmp_path, port):
-        assert await one.ask() == 0
-    await one.close()
+    with held_port() as port:
+        with running_redis(tmp_path, port) as url:
+            one = source(url, list="jobs")
+            assert await one.ask() == 0
+        with pytest.raises(SourceFailure):
+            await one.ask()
+        with running_redis(tmp_path, port):
+            assert await one.ask() == 0
+        await one.close()
 
 
 async def test_a_late_answer_is_not_taken_for_the_next_one(client: Redis, redis_url: str) -> None:
     one = source(redis_url, list="jobs")
     assert await one.ask() == 0
-    await client.client_pause(300)
-    with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0.1):
-            await one.ask()
-    await client.rpush("jobs", "x")  # once the pause is over
+    server = (await client.info("server"))["process_id"]
+    try:
+        await stop(server)  # so it is late however slow we are
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1):
+                await one.ask()
+    finally:
+        os.kill(server, signal.SIGCONT)
+    await client.rpush("jobs", "x")
     assert await one.ask() == 1
     await one.close()

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.support.lone_server import bound_but_closed
 from tests.support.served_plane import Served, serving
 from tidegate.client import AdminClient, Refused, Unreachable
 
@@ -49,10 +50,12 @@ def test_lines_that_are_refused_raise(served: Served) -> None:
 
 
 def test_nobody_there() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    with pytest.raises(Unreachable, match=f"no Tidegate answers at http://127.0.0.1:{port}: is it"):
-        AdminClient(f"http://127.0.0.1:{port}").get("healthz")
+    held, address = bound_but_closed()
+    with (
+        held,
+        pytest.raises(Unreachable, match=f"no Tidegate answers at http://{address}: is it"),
+    ):
+        AdminClient(f"http://{address}").get("healthz")
 
 
 def test_a_name_that_is_none() -> None:
