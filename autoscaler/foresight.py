@@ -6,6 +6,7 @@ own silences, then from those that followed a silence like the last; each is giv
 as that knows more. A wake of one with few calls counts more: it is a greater part of its calls.
 """
 
+import math
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -25,18 +26,19 @@ _MANY_CALLS = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """About one bin. `chance` that it is called in it, and the one that is worth staying up for."""
+    """About one bin. `chance` that it is called in it, and the one that is worth staying up for.
+    Awake up to the age `until`, in seconds: to the end of the bin, or where the timeout ends."""
 
     place: int
     chance: float
     worth: float
     awake: bool
-    bounded: bool  # the plain timeout decided, to keep the bound
+    until: float
+    bounded: bool = False  # the plain timeout decided, to keep the bound
 
-    @property
-    def until(self) -> float:
-        """Age at the end of the bin, in seconds."""
-        return float(grid.STARTS[self.place] + grid.WIDTHS[self.place])
+    def leads_on_to(self, other: Self) -> bool:
+        """Awake in both, and between them."""
+        return self.awake and other.awake and self.until == grid.STARTS[other.place]
 
 
 class Silence:
@@ -53,7 +55,7 @@ class Silence:
         self._worth = 1 / (prices.wake * _weight(habit.calls))
         self.idled = float(grid.STARTS[place])  # in the bins before the one judged last, in seconds
         self.place = place  # the next to be judged
-        self.verdict = Verdict(-1, 0.0, 0.0, awake=True, bounded=False)
+        self.verdict = Verdict(-1, 0.0, 0.0, awake=True, until=0.0)
 
     def copy(self) -> Self:
         """To look ahead with."""
@@ -66,7 +68,7 @@ class Silence:
         """About the next bin."""
         place = self.place
         if self.verdict.awake and self.verdict.place >= 0:
-            self.idled += grid.WIDTHS[self.verdict.place]
+            self.idled += self.verdict.until - grid.STARTS[self.verdict.place]
         chance = kin.chance(self._habit.calls, place)
         chance, self._all_left = _sharpened(self._all, place, self._all_left, chance, _OWN_COUNTS)
         if self._alike:
@@ -77,17 +79,21 @@ class Silence:
         self.place += place < grid.LAST
         # The last bin has no end, and no idling is worth that.
         wish = chance >= worth and place < grid.LAST
-        self.verdict = self._bounded(Verdict(place, chance, worth, wish, bounded=False))
+        end = float(grid.STARTS[place] + grid.WIDTHS[place]) if place < grid.LAST else math.inf
+        self.verdict = self._bounded(Verdict(place, chance, worth, wish, end))
         return self.verdict
 
     def _bounded(self, wish: Verdict) -> Verdict:
-        prices, excess = self._prices, self._habit.excess
+        prices, excess, begin = self._prices, self._habit.excess, grid.STARTS[wish.place]
         if wish.awake:
-            idled = self.idled + grid.WIDTHS[wish.place]
-            may = prices.may_stay(excess, idled, wish.until)
+            may = prices.may_stay(excess, self.idled + wish.until - begin, wish.until)
         else:
-            may = prices.may_sleep(excess, self.idled, grid.STARTS[wish.place])
-        return wish if may else replace(wish, awake=not wish.awake, bounded=True)
+            may = prices.may_sleep(excess, self.idled, begin)
+        if may:
+            return wish
+        # To the very moment: what is left of the bin after it could break the bound as well.
+        until = min(wish.until, prices.timeout)
+        return replace(wish, awake=until > begin, until=until, bounded=True)
 
 
 def _weight(calls: int) -> float:

@@ -1,7 +1,8 @@
 """Learned sleep of one service, by loop time: how long to stay up, when to wake, and why.
 
 Pure. Calls that follow each other within `LEAST_AWAKE` are one: nothing is put to sleep between
-them. The plan is made anew whenever the silence has reached another bin, and holds until then.
+them. The plan is made anew whenever the silence has reached another bin, or the end of the
+span that was planned, and holds until then.
 """
 
 import math
@@ -130,7 +131,7 @@ class Habitual:
         """The one now, or else the next."""
         since = self._learner.since(self._service) or 0.0
         place = self._learner.verdict(self._service, now).place
-        if self._planned != (since, place):
+        if self._planned != (since, place) or now - since >= self._plan.end:
             self._planned = since, place
             self._plan = next(iter(self._learner.spans(self._service, now)), _NEVER)
         return self._plan

@@ -63,9 +63,10 @@ class Learner:
         verdict = self.verdict(service, now)
         del self._open[service]
         habit, age = self.habits[service], max(0.0, now - known.since)
-        inside = age - grid.STARTS[verdict.place] if verdict.awake else 0.0
+        inside = min(age, verdict.until) - grid.STARTS[verdict.place] if verdict.awake else 0.0
+        woken = not verdict.awake or age > verdict.until
         habit.excess = known.prices.settled(
-            habit.excess, known.silence.idled + inside, age, woken=not verdict.awake
+            habit.excess, known.silence.idled + inside, age, woken=woken
         )
         self.kin.saw(habit.calls, verdict.place, called=True)
         habit.called(verdict.place)
@@ -103,23 +104,19 @@ class Learner:
 
     def spans(self, service: str, now: float) -> Iterator[Span]:
         """When it is to be awake from now on if nobody calls, as far as is known now."""
-        self.verdict(service, now)
-        silence = self._open[service].silence.copy()
-        first = last = best = silence.verdict
-        while True:
-            if silence.verdict.awake:
-                if not last.awake or first is last is silence.verdict:
-                    first = best = silence.verdict
-                if silence.verdict.chance >= best.chance:
-                    best = silence.verdict
-            elif last.awake:
-                yield Span(grid.STARTS[first.place], last.until, best)
-            last = silence.verdict
-            if last.place == grid.LAST:
-                break
-            silence.ahead(self.kin)
-        if last.awake:
-            yield Span(grid.STARTS[first.place], math.inf, best)
+        last = first = best = self.verdict(service, now)
+        silence, age = self._open[service].silence.copy(), now - self._open[service].since
+        while last.place < grid.LAST:
+            verdict = silence.ahead(self.kin)
+            if not last.leads_on_to(verdict):
+                if last.awake and last.until > age:
+                    yield Span(grid.STARTS[first.place], last.until, best)
+                first = best = verdict
+            elif verdict.chance >= best.chance:
+                best = verdict
+            last = verdict
+        if last.awake and last.until > age:
+            yield Span(grid.STARTS[first.place], last.until, best)
 
     def forget(self, service: str) -> None:
         self._open.pop(service, None)

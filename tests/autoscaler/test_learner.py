@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from autoscaler import grid
@@ -39,6 +39,11 @@ def after(learner: Learner, gaps: Sequence[float], prices: Prices = PRICES) -> f
 
 @settings(deadline=None, max_examples=60)
 @given(sequences, prices)
+@example([1.0, 3.0, 1.0], Prices(timeout=0.125, wake=1.0))  # it ends within a bin, as 600.5 does
+@example([36.0, 46.0, 36.0], Prices(timeout=0.0927, wake=3.036))
+@example(
+    [360.0, 489.0, 44.0, 124.0, 285.0, 415.0, 328.0, 127.0, 539.0, 58.0, 548.0], Prices(10.2, 29.8)
+)
 def test_it_is_never_dearer_than_the_timeout_by_more_than_the_bound(
     gaps: Sequence[float], prices: Prices
 ) -> None:
@@ -50,16 +55,27 @@ def test_it_is_never_dearer_than_the_timeout_by_more_than_the_bound(
         place = grid.bin_of(gap)
         for one in range(place + 1):
             verdict = learner.verdict("a", now + grid.STARTS[one])
-            end = min(gap, verdict.until) if one < grid.LAST else gap
+            end = min(gap, verdict.until)
             awake += max(0.0, end - grid.STARTS[one]) if verdict.awake else 0.0
             so_far = plain + prices.plain(end, called=False)
             assert paid + awake <= (1 + SHARE) * so_far + DEBT * prices.wake + 1e-3
-        paid += awake + (0.0 if verdict.awake else prices.wake)
+        paid += awake + (0.0 if verdict.awake and gap <= verdict.until else prices.wake)
         plain += prices.plain(gap, called=True)
         assert paid <= (1 + SHARE) * plain + DEBT * prices.wake + 1e-3
         now += gap
         learner.called("a", now)
         learner.silent("a", prices, now)
+
+
+def test_where_the_timeout_decides_it_does_so_to_the_moment() -> None:
+    """In the middle of a bin: to be awake for the rest of it could break the bound as well."""
+    learner = Learner()
+    now = after(learner, [HOUR], Prices(timeout=90.5, wake=10.0))
+    learner.habits["a"].excess = 20.0  # no wake is left to be risked
+    learner.silent("a", Prices(timeout=90.5, wake=10.0), now)
+    first, *_ = learner.spans("a", now)
+    assert (first.begin, first.end) == (0.0, 90.5)
+    assert not any(span.begin < 90.5 for span in learner.spans("a", now + 91.0))
 
 
 @pytest.mark.parametrize("period", [300.0, 900.0, HOUR, 4 * HOUR])
