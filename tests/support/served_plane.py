@@ -11,6 +11,8 @@ from prometheus_client import CollectorRegistry
 from admin.app import AdminServer
 from tests.support.operated_plane import OperatedPlane
 
+DEADLINE = 30.0  # seconds
+
 
 @dataclass(frozen=True, slots=True)
 class Served:
@@ -25,10 +27,10 @@ class Served:
         async def doing() -> None:
             change()
 
-        asyncio.run_coroutine_threadsafe(doing(), self.loop).result(5)
+        asyncio.run_coroutine_threadsafe(doing(), self.loop).result(DEADLINE)
 
     def stop(self) -> None:
-        asyncio.run_coroutine_threadsafe(self.server.stop(), self.loop).result(10)
+        asyncio.run_coroutine_threadsafe(self.server.stop(), self.loop).result(DEADLINE)
 
 
 @contextlib.contextmanager
@@ -37,11 +39,11 @@ def serving(token: str | None = None) -> Iterator[Served]:
     thread = threading.Thread(target=loop.run_forever, name="admin server")
     thread.start()
     try:
-        yield (served := asyncio.run_coroutine_threadsafe(_start(token), loop).result(10))
+        yield (served := asyncio.run_coroutine_threadsafe(_start(token), loop).result(DEADLINE))
         served.stop()
     finally:
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
+        thread.join(DEADLINE)
         loop.run_until_complete(loop.shutdown_asyncgens())
         loop.run_until_complete(loop.shutdown_default_executor())
         loop.close()

@@ -17,6 +17,7 @@ from tests.support.served_plane import Served, serving
 
 PROGRAM = [sys.executable, "-m", "tidegate"]
 CHECKOUT = Path(__file__).parents[2]
+DEADLINE = 30.0  # seconds
 
 
 @pytest.fixture
@@ -50,7 +51,7 @@ class Following:
             stderr=subprocess.PIPE,
             text=True,
         )
-        self._watchdog = threading.Timer(20, self.process.kill)
+        self._watchdog = threading.Timer(2 * DEADLINE, self.process.kill)
 
     def __enter__(self) -> "Following":
         self._watchdog.start()
@@ -70,7 +71,7 @@ class Following:
 
     def interrupted(self) -> tuple[int, str]:
         self.process.send_signal(signal.SIGINT)
-        _, errors = self.process.communicate(timeout=10)
+        _, errors = self.process.communicate(timeout=DEADLINE)
         return self.process.returncode, errors
 
 
@@ -89,7 +90,7 @@ def test_following_events_fails_when_tidegate_stops(served: Served) -> None:
     with Following("events", "-f", "--admin", served.url) as following:
         following.line_with("web woke")
         served.stop()
-        _, errors = following.process.communicate(timeout=10)
+        _, errors = following.process.communicate(timeout=DEADLINE)
     assert following.process.returncode == 1
     assert errors == f"tidegate: Tidegate at {served.url} has stopped\n"
 
@@ -119,6 +120,6 @@ def test_a_reader_that_leaves_is_no_error(served: Served) -> None:
         assert following.process.stdout
         following.process.stdout.readline()
         following.process.stdout.close()
-        following.process.wait(15)
+        following.process.wait(DEADLINE)
         assert following.process.stderr
         assert following.process.stderr.read() == ""
