@@ -2,11 +2,13 @@
 
 import asyncio
 import json
+import time
 from collections.abc import Awaitable, Callable
 
 import pytest
 from aiohttp import ClientResponse, ClientSession
 
+from admin import streams
 from admin.app import AdminServer
 from admin.streams import Followers
 from cluster.events import Events
@@ -188,3 +190,11 @@ async def test_a_timeout_of_somebody_else_is_not_swallowed() -> None:
     with pytest.raises(TimeoutError):
         async with followers.following():
             await work
+
+
+async def test_what_came_while_the_machine_stood_still_is_not_late() -> None:
+    """A failure to read logs would be told by 200, as one that comes half way."""
+    loop, queue = asyncio.get_running_loop(), asyncio.Queue[str]()
+    loop.call_soon(time.sleep, 0.05)
+    loop.call_soon(loop.call_soon, queue.put_nowait, "here")  # in the turn in which time is up
+    assert await streams._next(queue, 0.01) == "here"
