@@ -22,6 +22,7 @@ listens) or ill (ends with 4 after EXIT_AFTER seconds); TALK: it writes to its o
 """
 
 import os
+import select
 import signal
 import socket
 import struct
@@ -193,17 +194,19 @@ def main() -> None:
     start = os.environ.get("START", "")
     if start == "exit":
         sys.exit(3)
-    ending = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: ending.set())
+    # An event could be locked by the wait that the signal interrupts; a pipe is not.
+    ending, told = os.pipe()
+    signal.signal(signal.SIGTERM, lambda *_: os.write(told, b"."))
     if start == "deaf":
-        ending.wait()
+        os.read(ending, 1)
         return
     shared = Shared()
     listener = socket.create_server(("", int(os.environ.get("PORT", "8080"))), backlog=1024)
     threading.Thread(target=_accept, args=(shared, listener), daemon=True).start()
-    if start == "ill" and not ending.wait(float(os.environ.get("EXIT_AFTER", "5"))):
+    patience = float(os.environ.get("EXIT_AFTER", "5"))
+    if start == "ill" and not select.select([ending], [], [], patience)[0]:
         os._exit(4)
-    ending.wait()
+    os.read(ending, 1)
     listener.shutdown(socket.SHUT_RDWR)
     while shared.in_flight:
         time.sleep(0.005)

@@ -23,6 +23,7 @@ On SIGTERM it stops listening, finishes what is in flight, and ends with code 0.
 """
 
 import os
+import select
 import signal
 import socket
 import threading
@@ -232,25 +233,27 @@ def main() -> None:
     replica = Replica()
     delay = float(os.environ.get("START_DELAY", "0"))
     ending = _end_on_sigterm()
-    if ending.wait(delay):
+    if select.select([ending], [], [], delay)[0]:
         return
     listener = socket.create_server(("", int(os.environ.get("PORT", "8080"))), backlog=512)
     threading.Thread(target=_accept, args=(replica, listener), daemon=True).start()
-    ending.wait()
+    select.select([ending], [], [])
     replica.stopping = True
     listener.shutdown(socket.SHUT_RDWR)
     while replica.in_flight:
         time.sleep(0.005)
 
 
-def _end_on_sigterm() -> threading.Event:
-    ending = threading.Event()
+def _end_on_sigterm() -> int:
+    """Can be read from then on. A threading.Event could be locked just then by the very wait that
+    the signal interrupts, and its setting would wait for ever."""
+    ending, told = os.pipe()
     if os.environ.get("IGNORE_TERM") == "1":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     elif os.environ.get("TERM_AT_ONCE") == "1":
         signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     else:
-        signal.signal(signal.SIGTERM, lambda *_: ending.set())
+        signal.signal(signal.SIGTERM, lambda *_: os.write(told, b"."))
     return ending
 
 
