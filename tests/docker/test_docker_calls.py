@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -90,8 +91,10 @@ async def test_what_the_listing_does_not_know_yet_is_looked_at(tmp_path: Path) -
 
 
 async def test_what_many_calls_at_once_have_opened_is_closed_again(tmp_path: Path) -> None:
+    go_on = asyncio.Event()
+
     async def slowly(request: web.Request) -> web.StreamResponse:
-        await asyncio.sleep(0.05)
+        await go_on.wait()
         return web.json_response([])
 
     answers = {"version": version, "json": slowly}
@@ -100,11 +103,15 @@ async def test_what_many_calls_at_once_have_opened_is_closed_again(tmp_path: Pat
         async with asyncio.TaskGroup() as group:
             for _ in range(20):
                 group.create_task(runtime.instances())
-            await asyncio.sleep(0.02)
-            assert connections() >= before + 20
-        async with asyncio.timeout(10):
-            while connections() > before:  # noqa: ASYNC110 - no event tells it
-                await asyncio.sleep(0.05)
+            await until(lambda: connections() >= before + 20)
+            go_on.set()
+        await until(lambda: connections() <= before)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(30):
+        while not condition():  # noqa: ASYNC110 - no event tells it
+            await asyncio.sleep(0.01)
 
 
 def connections() -> int:

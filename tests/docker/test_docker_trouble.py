@@ -29,7 +29,7 @@ def unavailable(words: str, *, transient: bool = True) -> Iterator[None]:
 
 
 async def test_no_socket_at_all(tmp_path: Path) -> None:
-    runtime = DockerRuntime("trouble", url=f"unix://{tmp_path}/none.sock", deadlines=SOON)
+    runtime = DockerRuntime("trouble", url=f"unix://{tmp_path}/none.sock")
     with unavailable("no such socket; start Docker"):
         await runtime.open()
 
@@ -37,7 +37,7 @@ async def test_no_socket_at_all(tmp_path: Path) -> None:
 async def test_a_socket_whose_engine_is_gone(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as left:
         left.bind(str(tmp_path / "left.sock"))
-    runtime = DockerRuntime("trouble", url=f"unix://{tmp_path}/left.sock", deadlines=SOON)
+    runtime = DockerRuntime("trouble", url=f"unix://{tmp_path}/left.sock")
     with unavailable("nobody listens there; start Docker"):
         await runtime.open()
 
@@ -70,7 +70,7 @@ async def test_what_answers_is_no_engine(tmp_path: Path) -> None:
         return web.Response(text="hello", content_type="text/html")
 
     async with scripted(tmp_path / "s", {"version": greeting}):
-        runtime = DockerRuntime("trouble", url=f"unix://{tmp_path}/s", deadlines=SOON)
+        runtime = DockerRuntime("trouble", url=f"unix://{tmp_path}/s")
         with unavailable("does not speak as a Docker engine"):
             await runtime.open()
 
@@ -87,7 +87,7 @@ async def test_before_it_is_open_and_after_it_is_closed(tmp_path: Path) -> None:
 
 
 async def test_opening_again_after_a_failure_succeeds(tmp_path: Path) -> None:
-    runtime = DockerRuntime("trouble", url=f"unix://{tmp_path}/s", deadlines=SOON)
+    runtime = DockerRuntime("trouble", url=f"unix://{tmp_path}/s")
     with unavailable("no such socket"):
         await runtime.open()
     async with scripted(tmp_path / "s", {"version": version}):
@@ -111,7 +111,7 @@ CALLS: dict[str, Callable[[DockerRuntime], Awaitable[object]]] = {
 async def test_every_call_to_a_hanging_engine_ends(tmp_path: Path, call: str) -> None:
     async with (
         scripted(tmp_path / "s", {"version": version}),
-        opened(tmp_path / "s") as runtime,
+        opened(tmp_path / "s", SOON) as runtime,
         asyncio.timeout(30),
     ):
         with unavailable("did not answer"):
@@ -173,7 +173,8 @@ async def test_a_start_that_answers_500_failed_and_may_be_tried_again(tmp_path: 
     async def made(_: web.Request) -> web.Response:
         return web.json_response({"Id": "c1", "Warnings": []}, status=201)
 
-    answers = {"version": version, "create": made, "start": failing(500, "no space left")}
+    failed = failing(500, "no space left")
+    answers = {"version": version, "create": made, "start": failed, "c1": failing(204, "")}
     async with (
         scripted(tmp_path / "s", answers) as calls,
         opened(tmp_path / "s") as runtime,
@@ -191,9 +192,10 @@ async def test_a_create_without_an_answer_is_looked_for_and_taken_away(tmp_path:
         name = "/tidegate-trouble-a"
         return web.json_response({"Id": "c1", "Name": name, "Config": {"Labels": labels}})
 
+    answers = {"version": version, "json": there, "tidegate-trouble-a": failing(204, "")}
     async with (
-        scripted(tmp_path / "s", {"version": version, "json": there}) as calls,
-        opened(tmp_path / "s") as runtime,
+        scripted(tmp_path / "s", answers) as calls,
+        opened(tmp_path / "s", Deadlines(create=0.2)) as runtime,
     ):
         with unavailable("did not answer .create."):
             await runtime.start("a", WORKLOAD)
@@ -260,7 +262,7 @@ async def test_opening_again_does_not_cut_off_a_start_under_way(tmp_path: Path) 
     answers = {"version": version, "create": create, "start": start, "json": look}
     async with (
         scripted(tmp_path / "s", answers) as calls,
-        opened(tmp_path / "s", Deadlines(call=5, create=5)) as runtime,
+        opened(tmp_path / "s") as runtime,
         asyncio.timeout(30),
         asyncio.TaskGroup() as group,
     ):
