@@ -35,11 +35,14 @@ async def until_it_says(
     raise AssertionError("the hints ended")
 
 
-async def until_frozen(runtime: DockerRuntime, hints: AsyncIterator[Hint]) -> None:
+async def once_it_is(
+    status: InstanceStatus, runtime: DockerRuntime, hints: AsyncIterator[Hint]
+) -> Instance:
     """The engine's belief lags while it works off the events of checks."""
     async with asyncio.timeout(30):
-        while (await only(runtime)).status is not InstanceStatus.FROZEN:
+        while (instance := await only(runtime)).status is not status:
             await anext(hints)
+        return instance
 
 
 @contextlib.asynccontextmanager
@@ -56,8 +59,10 @@ async def test_each_turn_of_a_healthcheck_is_told_by_an_event(
     runtime: DockerRuntime, checked_image: str, tmp_path: Path
 ) -> None:
     (tmp_path / "ok").touch()
+    (tmp_path / "wait").touch()
     async with started(runtime, checked_image, tmp_path) as (instance, hints):
         assert instance.health is InstanceHealth.STARTING
+        (tmp_path / "wait").unlink()
         await until_it_says(runtime, hints, HEALTHY)
         (tmp_path / "ok").unlink()
         await until_it_says(runtime, hints, UNHEALTHY)
@@ -81,9 +86,10 @@ async def test_a_thawed_container_is_as_healthy_as_it_was(
         await until_it_says(runtime, hints, HEALTHY)
         for _ in range(3):
             await runtime.freeze(instance.id)
-            await until_frozen(runtime, hints)
+            await once_it_is(InstanceStatus.FROZEN, runtime, hints)
             await runtime.thaw(instance.id)
-            assert (await only(runtime)).health is HEALTHY
+            thawed = await once_it_is(InstanceStatus.RUNNING, runtime, hints)
+            assert thawed.health is HEALTHY
 
 
 async def test_what_is_started_again_has_to_pass_again(
@@ -93,7 +99,9 @@ async def test_what_is_started_again_has_to_pass_again(
     async with started(runtime, checked_image, tmp_path) as (instance, hints):
         await until_it_says(runtime, hints, HEALTHY)
         await runtime.halt(instance.id, grace=0)
+        (tmp_path / "wait").touch()
         assert (await runtime.resume(instance.id)).health is InstanceHealth.STARTING
+        (tmp_path / "wait").unlink()
         await until_it_says(runtime, hints, HEALTHY)
 
 

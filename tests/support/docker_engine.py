@@ -88,13 +88,14 @@ def busybox_image(docker_engine: str) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def checked_image(docker_engine: str) -> Iterator[str]:
     """busybox's httpd on PORT, with a HEALTHCHECK of its own: five times a second, two failures
-    count. It passes while /shared/ok is there (mount something) and /sick is not."""
+    count. It passes while /shared/ok is there (mount something) and /sick is not, and says nothing
+    while /shared/wait is there."""
     files: dict[str, bytes | str] = {"bin/busybox": BUSYBOX.read_bytes(), "www/index.html": b"hi"}
     files |= {f"bin/{name}": "busybox" for name in APPLETS}
     dockerfile = (
         "ENV PATH=/bin\n"
         "HEALTHCHECK --interval=200ms --timeout=20s --retries=2 "
-        "CMD test -e /shared/ok -a ! -e /sick\n"
+        "CMD while test -e /shared/wait; do sleep 0.1; done; test -e /shared/ok -a ! -e /sick\n"
         f'CMD ["httpd", "-f", "-p", "{PORT}", "-h", "/www"]'
     )
     with _image("checked", files, dockerfile) as image:
