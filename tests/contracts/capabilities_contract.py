@@ -125,7 +125,9 @@ class CapabilitiesContract(DriverCase):
 
         async def spoke() -> bool:
             told = [line async for line in runtime.logs(instance.id, tail=1000)]
-            return any(line.text.startswith("beat") for line in told)
+            has_begun = any(line.text.startswith("beat") for line in told)
+            # The order between the two streams is not known.
+            return has_begun and len(texts(told, "stderr")) == 3
 
         await eventually(spoke, "the talker's lines are told")
         told = [line async for line in runtime.logs(instance.id, tail=1000)]

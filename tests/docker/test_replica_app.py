@@ -52,7 +52,7 @@ async def test_it_answers_as_documented(runtime: DockerRuntime, docker_app: App)
 
 async def test_it_counts_what_is_in_flight(runtime: DockerRuntime, docker_app: App) -> None:
     instance = await serving(runtime, docker_app)
-    await asyncio.gather(*(get(instance, "/sleep?ms=200") for _ in range(5)))
+    await asyncio.gather(*(get(instance, "/sleep?ms=3000") for _ in range(5)))
     stats = json.loads((await get(instance, "/stats"))[1])
     assert stats["most_asleep"] == 5
     # A request counts until a moment after its answer: the first one, too, that saw it serve.
@@ -69,7 +69,7 @@ async def test_on_sigterm_it_finishes_what_is_in_flight(
 ) -> None:
     instance = await serving(runtime, docker_app)
     async with asyncio.TaskGroup() as group:
-        answer = group.create_task(get(instance, "/sleep?ms=700"))
+        answer = group.create_task(get(instance, "/sleep?ms=4000"))
 
         async def in_flight() -> bool:
             return '"in_flight": 2' in (await get(instance, "/stats"))[1]
