@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.held_port import held_port
+
 QUICKSTART = Path(__file__).parents[2] / "examples" / "quickstart"
 DEADLINE = 45.0
 
@@ -28,25 +30,19 @@ class Running:
 @contextlib.contextmanager
 def running(name: str) -> Iterator[Running]:
     """The application once its port is open; killed at the end if it still runs."""
-    port = _free_port()
-    process = subprocess.Popen([sys.executable, str(QUICKSTART / f"{name}.py"), str(port)])
-    client = http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE)
-    try:
-        yield Running(process, port, _seconds_until_open(process, port), client)
-    finally:
-        client.close()
-        process.kill()
-        process.wait(DEADLINE)
+    with held_port() as port:
+        began = time.perf_counter()
+        process = subprocess.Popen([sys.executable, str(QUICKSTART / f"{name}.py"), str(port)])
+        client = http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE)
+        try:
+            yield Running(process, port, _seconds_until_open(process, port, began), client)
+        finally:
+            client.close()
+            process.kill()
+            process.wait(DEADLINE)
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
-
-
-def _seconds_until_open(process: subprocess.Popen[bytes], port: int) -> float:
-    began = time.perf_counter()
+def _seconds_until_open(process: subprocess.Popen[bytes], port: int, began: float) -> float:
     while (waited := time.perf_counter() - began) < DEADLINE:
         if process.poll() is not None:
             raise AssertionError(f"ended with {process.returncode} before it listened")

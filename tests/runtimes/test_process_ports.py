@@ -7,11 +7,7 @@ import pytest
 
 from cluster.runtime import RuntimeFailure
 from runtimes.process_ports import Ports
-
-
-def _some_free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
+from tests.support.held_port import held_port
 
 
 def test_no_port_is_given_twice_until_it_is_given_back() -> None:
@@ -28,12 +24,12 @@ def test_ports_are_below_those_of_outgoing_connections() -> None:
 
 
 def test_a_port_on_which_somebody_listens_is_not_given() -> None:
-    port = _some_free_port()
-    ports = Ports(0, lowest=port, highest=port)
-    with socket.create_server(("127.0.0.1", port)), pytest.raises(RuntimeFailure) as failure:
-        ports.take()
-    assert (failure.value.code, failure.value.transient) == ("port-in-use", True)
-    assert ports.take() == port
+    with held_port() as port:
+        ports = Ports(0, lowest=port, highest=port)
+        with socket.create_server(("127.0.0.1", port)), pytest.raises(RuntimeFailure) as failure:
+            ports.take()
+        assert (failure.value.code, failure.value.transient) == ("port-in-use", True)
+        assert ports.take() == port
 
 
 def test_a_port_that_was_given_back_is_given_again_after_all_others() -> None:
@@ -45,8 +41,8 @@ def test_a_port_that_was_given_back_is_given_again_after_all_others() -> None:
 
 
 def test_a_claimed_port_is_not_given() -> None:
-    port = _some_free_port()
-    ports = Ports(0, lowest=port, highest=port)
-    ports.claim(port)
-    with pytest.raises(RuntimeFailure):
-        ports.take()
+    with held_port() as port:
+        ports = Ports(0, lowest=port, highest=port)
+        ports.claim(port)
+        with pytest.raises(RuntimeFailure):
+            ports.take()
