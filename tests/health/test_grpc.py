@@ -115,7 +115,7 @@ NOT_GRPC = [
 @pytest.mark.parametrize(("handle", "words"), NOT_GRPC)
 async def test_whatever_is_not_grpc_fails(handle: object, words: str) -> None:
     async with serving(handle) as address:  # type: ignore[arg-type]
-        finding = await ask_grpc(address, "", 0.5)
+        finding = await ask_grpc(address, "", TIMEOUT if words else 0.5)
     assert finding.result is Result.FAILED
     assert words in finding.text
 
