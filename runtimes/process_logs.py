@@ -153,9 +153,12 @@ class _Reader:
 
     def _rest_of_former(self, offset: int) -> bytes:
         with _opened(self._former) as file:
-            first = _first_byte(file, offset)
-            data = os.pread(file, max(0, os.fstat(file).st_size - first), first)
-        if first > offset:
+            size = os.fstat(file).st_size
+            # Shorter than what we have read: we missed a move, and this is the log that came next.
+            is_another = offset > size
+            first = _first_byte(file, 0 if is_another else offset)
+            data = os.pread(file, max(0, size - first), first)
+        if is_another or first > offset:
             # What comes next was cut away: an end and a beginning make no line.
             self._rest = b""
             data = data.partition(b"\n")[2]

@@ -218,6 +218,25 @@ async def test_a_follower_of_a_log_far_too_long_loses_whole_lines_and_hears_the_
     assert first <= max(read, 9_200)
 
 
+async def test_a_follower_that_missed_a_move_hears_the_end_of_what_was_moved_last(
+    tmp_path: Path,
+) -> None:
+    logs = ReplicaLogs(tmp_path, "a")
+    ended: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
+    with logs.opened():
+        path = tmp_path / "a.stdout"
+        path.write_text("".join(f"former {number}\n" for number in range(2_000)))
+        follower = logs.tell(1, follow=True, ended=ended, wall_clock=lambda: 0.0)
+        assert (await anext(follower)).text == "former 1999"
+        bound(path, 10_000)
+        lines = [f"line {number}" for number in range(1_500)]
+        path.write_text("".join(f"{line}\n" for line in lines))
+        bound(path, 10_000)
+        ended.set_result(0)
+        told = [line.text async for line in follower]
+    assert told == lines[lines.index(told[0]) :]
+
+
 @pytest.mark.parametrize(
     ("out", "err", "tail", "told"),
     [
