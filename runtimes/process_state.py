@@ -9,8 +9,11 @@ from cluster.runtime import RuntimeFailure
 from runtimes.process_logs import ReplicaLogs
 from runtimes.process_records import Record, Records, boot_id, is_alive
 
-# A guard whose Tidegate is gone holds the lock for an instant, when it looks for the next one.
+# A Tidegate that was killed holds the lock for an instant, until its last descriptor is closed.
 _ATTEMPTS, _PAUSE = 10, 0.01
+# So does a guard whose Tidegate is gone, when it looks for the next one: for as long as the machine
+# holds it up in that.
+_LOOKS = 500
 
 
 class StateFolder:
@@ -57,16 +60,27 @@ class StateFolder:
 async def _locked(path: Path) -> int:
     """A lock that ends with us, however we die."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    for _ in range(_ATTEMPTS):
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            await asyncio.sleep(_PAUSE)
-        else:
+    refused = 0
+    for _ in range(_LOOKS):
+        if _flocked(descriptor, fcntl.LOCK_EX):
             return descriptor
+        # With guards, and only with them, it can be shared.
+        refused += not _flocked(descriptor, fcntl.LOCK_SH)
+        if refused == _ATTEMPTS:
+            break
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+        await asyncio.sleep(_PAUSE)
     os.close(descriptor)
     raise RuntimeFailure(
         "engine-unavailable",
         f'another Tidegate uses the state folder "{path.parent}"; stop it, or give this one '
         "a folder of its own",
     )
+
+
+def _flocked(descriptor: int, kind: int) -> bool:
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

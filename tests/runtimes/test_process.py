@@ -1,6 +1,7 @@
 """What the process driver promises beyond the contract of all drivers."""
 
 import asyncio
+import fcntl
 import json
 import os
 import signal
@@ -201,6 +202,20 @@ async def test_a_second_tidegate_in_one_state_folder_is_refused(
         await _runtime(tmp_path).open()
     assert failure.value.code == "engine-unavailable"
     await runtime.open()
+
+
+async def test_a_guard_that_looks_for_the_next_tidegate_does_not_keep_it_out(
+    tmp_path: Path,
+) -> None:
+    """However long the machine holds it up meanwhile."""
+    runtime = _runtime(tmp_path)
+    (tmp_path / "state").mkdir()
+    async with asyncio.TaskGroup() as group:
+        with (tmp_path / "state/lock").open("wb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH)
+            opening = group.create_task(runtime.open())
+            await asyncio.wait([opening], timeout=0.5)  # longer than another Tidegate is waited for
+    await runtime.close()
 
 
 async def test_wishes_that_a_process_cannot_heed_are_told_once(
