@@ -23,10 +23,11 @@ from loadtests.agreement.lives import Happenings, Lives, lives_of
 from loadtests.agreement.replay import Answer, play
 from loadtests.agreement.trace import Trace
 from loadtests.client import Place
-from loadtests.system import NotReached, by_service, free_ports, get_json, tidegate
+from loadtests.system import NotReached, by_service, get_json, tidegate
 from simulation.run import START
 from tests.support import replica_app
 from tests.support.docker_engine import app_image
+from tests.support.held_port import held_port
 
 APP_PORT = 8080
 _LOOK_EVERY = 0.5
@@ -122,7 +123,7 @@ def _tidegate(runtime: str, trace: Trace) -> Iterator[tuple[Place, str]]:
         if runtime == "docker":
             made = stack.enter_context(app_image())
             app = {"image": made.image, "volumes": list(made.volumes), "port": APP_PORT}
-        gateway, admin = free_ports(2)
+        gateway, admin = (stack.enter_context(held_port()) for _ in range(2))
         config, url = folder / "tidegate.yaml", f"http://127.0.0.1:{admin}"
         placed = {
             "owner": f"agreement-{os.getpid()}",
