@@ -60,8 +60,8 @@ async def test_what_is_too_slow_is_killed_with_all_that_it_started(
     started = await runtime.start("web-1", Workload("web", "r1", image=busybox_image))
     for _ in range(3):
         with pytest.raises(RuntimeFailure) as failure:
-            await runtime.execute(started.id, SLOW, timeout=1)
-        assert failure.value.message == "sh did not end within 1 s"
+            await runtime.execute(started.id, SLOW, timeout=2)
+        assert failure.value.message == "sh did not end within 2 s"
 
     async def none_left() -> bool:
         return await sleeping(started.id) == 0

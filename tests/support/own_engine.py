@@ -24,6 +24,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -198,11 +199,25 @@ def _take_away(own: OwnEngine) -> None:
 
 
 def _end_shims(namespace: str) -> None:
-    """A killed engine can leave one behind whose container is gone."""
+    """A killed engine can leave one behind whose container is gone. What is being killed can still
+    write into the engine's folder."""
+    deadline = time.perf_counter() + DEADLINE
+    while left := _shims_of(namespace):
+        assert time.perf_counter() < deadline, f"shims do not end: {left}"
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.02)
+
+
+def _shims_of(namespace: str) -> list[int]:
+    """Those that live: who has ended has no command line any more."""
+    found = []
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             if f"-namespace\0{namespace}\0".encode() in (process / "cmdline").read_bytes():
-                os.kill(int(process.name), signal.SIGKILL)
+                found.append(int(process.name))
+    return found
 
 
 def _die_with_parent() -> None:
