@@ -194,7 +194,8 @@ def bound(path: Path, limit: int) -> None:
         with open(os.open(draft, flags, 0o600), "wb") as moved:
             log.seek(start)
             moved.seek(start)
-            moved.write(log.read(2 * limit))
+            # Never less than there was: by its length a follower knows the log it has read.
+            moved.write(log.read(max(2 * limit, size - start)))
             draft.rename(path.with_name(f"{path.name}.1"))
             moved.write(log.read(limit))  # what came meanwhile
         log.truncate(0)
