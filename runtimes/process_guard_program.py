@@ -53,6 +53,9 @@ class Guard:
         self._logs = logs = state / "logs"
         self._limit = limit
         self._inotify = _watching(logs)
+        # We may have come up long after the first replica: it need not write ever again.
+        for path in _all_in(logs):
+            bound(path, limit)
         self._leaders: dict[int, int] = {}  # process id: its pidfd
         self._words = b""
 
@@ -209,6 +212,12 @@ def _watching(logs: Path) -> Inotify | None:
     except OSError:
         return None
     return inotify
+
+
+def _all_in(logs: Path) -> list[Path]:
+    with contextlib.suppress(OSError):
+        return [path for path in logs.iterdir() if path.name.endswith(STREAMS)]
+    return []
 
 
 def _poll(descriptors: list[int], timeout: float | None) -> list[int]:

@@ -102,6 +102,17 @@ def test_it_bounds_the_logs_of_what_is_kept(
     assert log.stat().st_size <= 1000
 
 
+def test_it_bounds_what_was_written_before_it_came_up(
+    tmp_path: Path, ward: "subprocess.Popen[bytes]"
+) -> None:
+    (tmp_path / "logs").mkdir()
+    log = tmp_path / "logs/a.stdout"
+    log.write_text("x" * 1500)
+    _guard(tmp_path, f"+{ward.pid}\n")
+    assert log.stat().st_size == 0
+    assert (tmp_path / "logs/a.stdout.1").stat().st_size == 1500
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_to_all_of_us_does_not_end_the_guard_first(
     tmp_path: Path, ward: "subprocess.Popen[bytes]", number: signal.Signals
