@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support.held_port import held_port
+from tests.support.held_ports import held_port
 
 QUICKSTART = Path(__file__).parents[2] / "examples" / "quickstart"
 DEADLINE = 45.0

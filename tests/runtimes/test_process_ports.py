@@ -7,7 +7,7 @@ import pytest
 
 from cluster.runtime import RuntimeFailure
 from runtimes.process_ports import Ports
-from tests.support.held_port import held_port
+from tests.support.held_ports import held_port
 
 
 def test_no_port_is_given_twice_until_it_is_given_back() -> None:
