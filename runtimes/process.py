@@ -84,6 +84,7 @@ class ProcessRuntime:
             for placed in self._placed.values():
                 self._leave(placed)
         self._placed.clear()
+        self._ports.give_back_all()
         self._guard.let_live()
         self._hints.end()
         self._state.leave()

@@ -1,11 +1,18 @@
-"""Free loopback ports for replicas, none given twice.
+"""Free loopback ports for replicas, none given twice, by whatever Tidegate of this machine.
 
 They are taken below the range from which the kernel serves outgoing connections. A port of that
 range could be taken by any connection before the replica listens; and a connection to it that
 happens to be given the very same port as its source is connected to itself (RFC 9293 §3.5,
 simultaneous open), so that a probe would find a replica where there is none.
+
+From when a port is given until its replica listens, another Tidegate would find it free as well. So
+it is claimed by a name that all of them know: one in the abstract namespace of Unix sockets
+(unix(7)), which is the network's own and ends with the process that has it. The port itself is left
+alone: a server that does not set SO_REUSEADDR could not have it.
 """
 
+import contextlib
+import errno
 import socket
 from pathlib import Path
 
@@ -24,15 +31,15 @@ class Ports:
         self._lowest = lowest
         self._count = max(1, (highest or _first_ephemeral() - 1) - lowest + 1)
         self._turn = seed % self._count
-        self._taken: set[int] = set()
+        self._taken: dict[int, socket.socket | None] = {}
 
     def take(self) -> int:
-        """A port on which nothing listens. Raises RuntimeFailure(port-in-use)."""
+        """A port on which nothing listens. Raises RuntimeFailure(port-in-use), OSError."""
         for _ in range(min(_TRIES, self._count)):
             port = self._lowest + self._turn
             self._turn = (self._turn + 1) % self._count
-            if port not in self._taken and _is_free(port):
-                self._taken.add(port)
+            if port not in self._taken and (claim := _claimed(port)):
+                self._taken[port] = claim
                 return port
         highest = self._lowest + self._count - 1
         raise RuntimeFailure(
@@ -41,10 +48,32 @@ class Ports:
 
     def claim(self, port: int) -> None:
         """It is in use by a replica that was adopted."""
-        self._taken.add(port)
+        self._taken[port] = None
 
     def give_back(self, port: int) -> None:
-        self._taken.discard(port)
+        if claim := self._taken.pop(port, None):
+            claim.close()
+
+    def give_back_all(self) -> None:
+        for port in list(self._taken):
+            self.give_back(port)
+
+
+def _claimed(port: int) -> socket.socket | None:
+    """None where another one has it."""
+    claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    with contextlib.ExitStack() as undo:
+        undo.callback(claim.close)
+        try:
+            claim.bind(f"\0tidegate-port-{port}")
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+            return None
+        if not _is_free(port):
+            return None
+        undo.pop_all()
+    return claim
 
 
 def _is_free(port: int) -> bool:

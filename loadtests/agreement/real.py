@@ -27,7 +27,7 @@ from loadtests.system import NotReached, by_service, get_json, tidegate
 from simulation.run import START
 from tests.support import replica_app
 from tests.support.docker_engine import app_image
-from tests.support.held_port import held_port
+from tests.support.held_ports import held_port
 
 APP_PORT = 8080
 _LOOK_EVERY = 0.5
