@@ -371,14 +371,6 @@ async def stage(
         yield made
 
 
-def free_port() -> int:
-    """A port on which nothing listens now."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
-
-
 def get(path: str = "/", *lines: str, host: str = "web.test", method: str = "GET") -> bytes:
     """A request without body."""
     return "\r\n".join([f"{method} {path} HTTP/1.1", f"Host: {host}", *lines, "", ""]).encode()
