@@ -1,5 +1,6 @@
 """Tests run in several processes at once: most of the time they wait for sockets and clocks."""
 
+import signal
 from typing import Any
 
 import hypothesis
@@ -14,6 +15,13 @@ hypothesis.settings.register_profile(
     "tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("tests")
+
+
+def pytest_configure() -> None:
+    # A shell starts what is put in the background with Ctrl-C ignored, which programs
+    # inherit. Those that tests start, and interrupt, are not to.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -1,6 +1,7 @@
 """`tidegate simulate`, from its arguments to its exit code."""
 
 import asyncio
+import contextlib
 import csv
 import io
 import json
@@ -8,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -161,14 +163,20 @@ def test_where_it_cannot_be_written_is_told(tidegate: Said, elsewhere: Path) -> 
     assert "--csv: cannot write file/below" in tidegate.err
 
 
-def program(*arguments: str, mark: str = "") -> subprocess.Popen[str]:
-    """As a program, with processes of its own."""
+@contextlib.contextmanager
+def program(*arguments: str, mark: str = "") -> Iterator[subprocess.Popen[str]]:
+    """As a program, with processes of its own; of a test that fails, nothing is left."""
     command = [sys.executable, "-m", "tidegate", "simulate", *arguments]
     path = os.pathsep.join(filter(None, sys.path))
-    return subprocess.Popen(
+    with subprocess.Popen(
         command, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": path, "MARK": mark}, start_new_session=True,
-    )  # fmt: skip
+    ) as running:  # fmt: skip
+        try:
+            yield running
+        except BaseException:
+            os.killpg(running.pid, signal.SIGKILL)
+            raise
 
 
 def test_in_several_processes_it_prints_the_same(tidegate: Said) -> None:
