@@ -14,7 +14,7 @@ from autoscaler.sources.source import SourceFailure
 from config.rules import JsonRule
 from tests.support.certificates import issue
 from tests.support.http_answers import Answering, answering
-from tests.support.lone_server import bound_but_closed
+from tests.support.lone_server import dead_port
 
 DOCUMENT = """{"queue": {"length": 12, "big": "9007199254740993", "name": "jobs", "none": null},
     "jobs": [{"count": 3}, {"count": 4.5}], "on": true, "a.b": 6}"""
@@ -161,8 +161,7 @@ async def test_a_redirect_to_nowhere_is_an_error(location: str) -> None:
 
 
 async def test_nobody_there_is_said() -> None:
-    held, address = bound_but_closed()
-    with held:
+    with dead_port() as address:
         says = (await refused(f"http://me:hunter2@{address}/")).says
     assert says == f"cannot reach http://{address}: Connection refused"
     says = (await refused("http://me:hunter2@unknown.invalid/")).says

@@ -16,7 +16,7 @@ from autoscaler.sources.source import SourceFailure
 from config.rules import RedisRule
 from tests.support.callers import stop
 from tests.support.held_ports import held_port
-from tests.support.lone_server import bound_but_closed
+from tests.support.lone_server import dead_port
 from tests.support.servers import redis_url, running_redis
 
 __all__ = ["redis_url"]
@@ -128,8 +128,7 @@ async def test_what_is_wrong_is_said_without_the_password(client: Redis, redis_u
     assert "WRONGTYPE" in await refused(redis_url, list="jobs")
     other = redis_url.replace("hunter2%2F%25", "hunter2-wrong")
     assert "invalid username-password" in await refused(other, list="jobs")
-    held, address = bound_but_closed()
-    with held:
+    with dead_port() as address:
         nobody = f"redis://me:hunter2@{address}/0"
         assert (await refused(nobody, list="jobs")).endswith(": Connection refused")
     assert "unknown.invalid" in await refused("redis://:hunter2@unknown.invalid/0", list="jobs")

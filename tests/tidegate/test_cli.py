@@ -8,7 +8,7 @@ import pytest
 
 from admin.ports import ReloadResult, UpgradeResult
 from cluster.runtime import RuntimeFailure
-from tests.support.lone_server import bound_but_closed
+from tests.support.lone_server import dead_port
 from tests.support.operated_plane import asleep, awake
 from tests.support.served_plane import Served, serving
 from tests.tidegate.conftest import Said
@@ -254,9 +254,8 @@ def test_logs_that_break_off_fail(tidegate: Said, served: Served) -> None:
     ],
 )
 def test_nobody_there_is_one_line_and_exit_code_1(tidegate: Said, command: list[str]) -> None:
-    held, address = bound_but_closed()
-    url = f"http://{address}"
-    with held:
+    with dead_port() as address:
+        url = f"http://{address}"
         assert tidegate(*command, "--admin", url) == 1
     assert tidegate.err == f"tidegate: no Tidegate answers at {url}: is it running?\n"
     assert tidegate.out == ""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.lone_server import bound_but_closed
+from tests.support.lone_server import dead_port
 from tests.support.served_plane import Served, serving
 from tidegate.client import AdminClient, Refused, Unreachable
 
@@ -50,9 +50,8 @@ def test_lines_that_are_refused_raise(served: Served) -> None:
 
 
 def test_nobody_there() -> None:
-    held, address = bound_but_closed()
     with (
-        held,
+        dead_port() as address,
         pytest.raises(Unreachable, match=f"no Tidegate answers at http://{address}: is it"),
     ):
         AdminClient(f"http://{address}").get("healthz")
